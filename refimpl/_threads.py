@@ -1,0 +1,45 @@
+"""Shares the rows of a result out among threads.
+
+Plain Python threads over compiled loops that release the GIL, made anew for each call. numba's own
+parallel loops are not used on purpose: their work queue aborts the process when two threads call at
+once, and GNU OpenMP aborts a forked child.
+"""
+
+import itertools
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numba.core.config
+
+# Below this many multiply-adds starting a thread costs more than it saves (about 50 microseconds).
+_WORTH_A_THREAD = 1 << 17
+
+
+def run_rows(loop: Callable[..., None], rows: int, work: int, *arguments: Any) -> None:
+    """Call ``loop(first, last, *arguments)`` so that every row of ``range(rows)`` is covered once.
+
+    Parameters
+    ----------
+    loop : callable
+        Computes the rows ``first <= row < last`` of its result.
+    rows : int
+        Number of rows of the result.
+    work : int
+        Multiply-adds of the whole call.
+    *arguments
+        Passed on to `loop`.
+    """
+    # NUMBA_NUM_THREADS is the variable that users of numba already set.
+    threads = min(int(numba.core.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]), rows, work // _WORTH_A_THREAD)
+    if threads <= 1:
+        loop(0, rows, *arguments)
+        return
+    # Four chunks a thread: a core that is busy with something else delays the call by less.
+    chunks = min(4 * threads, rows)
+    bounds = [rows * chunk // chunks for chunk in range(chunks + 1)]
+    with ThreadPoolExecutor(threads) as pool:
+        for done in [
+            pool.submit(loop, first, last, *arguments) for first, last in itertools.pairwise(bounds)
+        ]:
+            done.result()
