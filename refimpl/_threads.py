@@ -30,8 +30,9 @@ def run_rows(loop: Callable[..., None], rows: int, work: int, *arguments: Any) -
     *arguments
         Passed on to `loop`.
     """
-    # NUMBA_NUM_THREADS is the variable that users of numba already set.
-    threads = min(int(numba.core.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]), rows, work // _WORTH_A_THREAD)
+    # The variable that users of numba already set.
+    allowed: int = numba.core.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
+    threads = min(allowed, rows, work // _WORTH_A_THREAD)
     if threads <= 1:
         loop(0, rows, *arguments)
         return
