@@ -1,0 +1,140 @@
+"""What an implementation declares about itself: what it supports, and in which arithmetic.
+
+A declaration is a plain mapping on the implementation, so that nobody has to import this package to
+be judged. What is claimed is tested; what is not claimed is reported as not claimed.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+from conformance.formats import ACCUMULATORS, FORMATS, Format
+
+Pairs = tuple[tuple[int, int], ...]
+Supported = Literal["any", "square"] | Pairs
+_CHOICES: Mapping[str, tuple[str, ...]] = {
+    "dtypes": tuple(FORMATS),
+    "paddings": ("same", "valid", "int", "explicit"),
+    "group_layouts": ("blocked", "interleaved"),
+}
+_CAREFUL = {"float16": "float32", "bfloat16": "float32", "float32": "float32", "float64": "float64"}
+
+
+class DeclarationError(ValueError):
+    """A capabilities declaration that says nothing that could be tested."""
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What is claimed; by default everything, in the arithmetic of a careful implementation.
+
+    Attributes
+    ----------
+    dtypes : tuple of str
+        Formats of the operands.
+    kernel_shapes, strides, dilations : "any", "square" or pairs (vertical, horizontal)
+        "square" claims every pair of equal numbers.
+    paddings : tuple of str
+        Kinds of padding: "same", "valid", "int", "explicit".
+    group_layouts : tuple of str
+        "blocked", "interleaved".
+    accumulator : mapping of dtype to format
+        Narrowest format that a partial sum is rounded to. Also "double-double".
+    result : mapping of dtype to format
+        Format of the results, where it is not that of the operands.
+    gradual_underflow : bool
+        Subnormal numbers are kept, not flushed to zero.
+    deterministic : bool
+        A repeated call gives the same bits.
+    validates : bool
+        What chapter ERR lists is rejected.
+    """
+
+    dtypes: tuple[str, ...] = _CHOICES["dtypes"]
+    kernel_shapes: Supported = "any"
+    strides: Supported = "any"
+    dilations: Supported = "any"
+    paddings: tuple[str, ...] = _CHOICES["paddings"]
+    group_layouts: tuple[str, ...] = _CHOICES["group_layouts"]
+    accumulator: Mapping[str, str] | None = None
+    result: Mapping[str, str] | None = None
+    gradual_underflow: bool = False
+    deterministic: bool = True
+    validates: bool = True
+
+    def accumulator_format(self, dtype: str) -> Format:
+        """Format that sums over operands of `dtype` are accumulated in."""
+        return ACCUMULATORS[(self.accumulator or {}).get(dtype, _CAREFUL[dtype])]
+
+    def result_format(self, dtype: str) -> Format:
+        """Format of the results for operands of `dtype`."""
+        return FORMATS[(self.result or {}).get(dtype, dtype)]
+
+
+def declared(declaration: Any) -> Capabilities:
+    """Read a declaration.
+
+    Parameters
+    ----------
+    declaration : Capabilities, mapping or None
+        None claims everything.
+
+    Raises
+    ------
+    DeclarationError
+        Naming the entry, the rule and the value received.
+    """
+    if isinstance(declaration, Capabilities):
+        return declaration
+    if declaration is None:
+        return Capabilities()
+    known = [field.name for field in fields(Capabilities)]
+    if not isinstance(declaration, Mapping):
+        raise DeclarationError(f"capabilities must be a mapping, got {declaration!r}")
+    unknown = sorted(set(declaration) - set(known))
+    if unknown:
+        raise DeclarationError(f"capabilities may have {', '.join(known)}; got {unknown}")
+    return Capabilities(**{name: _entry(name, value) for name, value in declaration.items()})
+
+
+def _entry(name: str, value: Any) -> Any:
+    if name in _CHOICES:
+        return _subset(name, value)
+    if name in {"kernel_shapes", "strides", "dilations"}:
+        return _supported(name, value)
+    if name in {"accumulator", "result"}:
+        return _formats(name, value)
+    if not isinstance(value, bool):
+        raise DeclarationError(f"capabilities[{name!r}] must be True or False, got {value!r}")
+    return value
+
+
+def _subset(name: str, value: Any) -> tuple[str, ...]:
+    chosen = (value,) if isinstance(value, str) else tuple(value)
+    if not chosen or not set(chosen) <= set(_CHOICES[name]):
+        raise DeclarationError(
+            f"capabilities[{name!r}] must be some of {', '.join(_CHOICES[name])}, got {value!r}"
+        )
+    return chosen
+
+
+def _supported(name: str, value: Any) -> Supported:
+    if isinstance(value, str) and value in {"any", "square"}:
+        return value  # type: ignore[return-value]
+    pairs = () if isinstance(value, str) else tuple(tuple(pair) for pair in value)
+    if not pairs or not all(len(p) == 2 and all(isinstance(n, int) for n in p) for p in pairs):
+        raise DeclarationError(
+            f'capabilities[{name!r}] must be "any", "square" or pairs of integers, got {value!r}'
+        )
+    return pairs
+
+
+def _formats(name: str, value: Any) -> Mapping[str, str]:
+    formats = ACCUMULATORS if name == "accumulator" else FORMATS
+    mapping = dict.fromkeys(FORMATS, value) if isinstance(value, str) else dict(value)
+    if not set(mapping) <= set(FORMATS) or not set(mapping.values()) <= set(formats):
+        raise DeclarationError(
+            f"capabilities[{name!r}] must map some of {', '.join(FORMATS)} to some of "
+            f"{', '.join(formats)}, got {value!r}"
+        )
+    return mapping

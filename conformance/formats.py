@@ -1,0 +1,72 @@
+"""The number formats of the specification (chapter NUM), as plain numbers.
+
+No array is touched here. A format is what rounding to it does: its unit roundoff, where it
+underflows and where it overflows.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import ml_dtypes
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Format:
+    """A binary floating-point format.
+
+    Attributes
+    ----------
+    name : str
+        NumPy's name of the dtype, or "double-double" for an accumulator.
+    bits : int
+        Significand bits p, the hidden one included.
+    smallest_exponent, largest_exponent : int
+        Exponents of the smallest normal number and of the binade of the largest one.
+    """
+
+    name: str
+    bits: int
+    smallest_exponent: int
+    largest_exponent: int
+
+    @property
+    def unit_roundoff(self) -> float:
+        """Largest relative error of one rounding to nearest, 2^-p."""
+        return 2.0**-self.bits
+
+    @property
+    def smallest_normal(self) -> float:
+        """Below this a format loses bits, or everything where it flushes to zero."""
+        return 2.0**self.smallest_exponent
+
+    @property
+    def smallest_subnormal(self) -> float:
+        """Spacing of the numbers below the smallest normal one."""
+        # float64's is the smallest positive float; a double-double's would be below it.
+        return max(2.0 ** (self.smallest_exponent - self.bits + 1), 5e-324)
+
+    @property
+    def largest(self) -> float:
+        """Largest finite number."""
+        return (2.0 - 2.0 ** (1 - min(self.bits, 53))) * 2.0**self.largest_exponent
+
+    @property
+    def dtype(self) -> np.dtype:  # type: ignore[type-arg]
+        """NumPy's dtype; bfloat16 is that of ml_dtypes."""
+        return np.dtype(ml_dtypes.bfloat16 if self.name == "bfloat16" else self.name)
+
+
+FORMATS: Mapping[str, Format] = {
+    "float16": Format("float16", 11, -14, 15),
+    "bfloat16": Format("bfloat16", 8, -126, 127),
+    "float32": Format("float32", 24, -126, 127),
+    "float64": Format("float64", 53, -1022, 1023),
+}
+
+# What may be declared as an accumulator. A double-double sum is a float64 pair; what it gains over
+# float64 is precision, not range.
+ACCUMULATORS: Mapping[str, Format] = {
+    **FORMATS,
+    "double-double": Format("double-double", 104, -1022, 1023),
+}
