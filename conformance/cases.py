@@ -1,0 +1,221 @@
+"""One case: a geometry, a format, a value recipe and a seed; and the strategies that draw cases.
+
+A case is a handful of small numbers, so that it shrinks, prints and replays; its operands are made
+from it by `conformance.recipes`. Pools are small: whoever traces or compiles per geometry is not to
+spend the run on that.
+"""
+
+import re
+from dataclasses import dataclass, fields
+from typing import Any
+
+from hypothesis import strategies as st
+
+from conformance.capabilities import Capabilities, Supported
+from conformance.formats import FORMATS
+from refimpl._geometry import Axis, extent, same_padding
+
+Pair = tuple[int, int]
+Padding = str | int | tuple[Pair, Pair]
+
+KERNEL_SHAPES: tuple[Pair, ...] = (
+    (1, 1), (3, 3), (2, 2), (2, 3), (3, 1), (1, 4), (5, 5), (4, 2), (7, 7),
+)  # fmt: skip
+STRIDES: tuple[Pair, ...] = ((1, 1), (2, 2), (1, 2), (3, 1), (3, 3), (2, 3))
+DILATIONS: tuple[Pair, ...] = ((1, 1), (2, 2), (1, 2), (3, 1))
+PADDINGS: dict[str, tuple[Padding, ...]] = {
+    "same": ("same",),
+    "valid": ("valid",),
+    "int": (0, 1, 2, 4),
+    "explicit": (((0, 1), (2, 0)), ((1, 0), (0, 2)), ((2, 3), (1, 0)), ((0, 0), (3, 3))),
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One call of forward and backward, values included.
+
+    Sizes are in pixels, `kernel_shape`, `stride` and `dilation` are (vertical, horizontal), `members`
+    is the number M of channels of a group. `bits` is set where an implementation accumulates in fewer
+    bits than `dtype` has.
+    """
+
+    dtype: str
+    recipe: str
+    seed: int = 0
+    batch: int = 1
+    height: int = 1
+    width: int = 1
+    groups: int = 1
+    members: int = 1
+    kernel_shape: Pair = (1, 1)
+    stride: Pair = (1, 1)
+    dilation: Pair = (1, 1)
+    padding: Padding = "same"
+    group_layout: str = "blocked"
+    bits: int = 0
+
+    @property
+    def exact_bits(self) -> int:
+        """Significand bits in which sums of the exact recipes must fit (NUM-1)."""
+        return self.bits or FORMATS[self.dtype].bits
+
+    @property
+    def channels(self) -> int:
+        """C."""
+        return self.groups * self.members
+
+    @property
+    def axes(self) -> tuple[Axis, Axis]:
+        """Vertical and horizontal axis."""
+        sizes = self.height, self.width
+        return tuple(  # type: ignore[return-value]
+            Axis(n, k, s, d, *_before_after(self.padding, axis, n, k, s, d))
+            for axis, (n, k, s, d) in enumerate(
+                zip(sizes, self.kernel_shape, self.stride, self.dilation, strict=True)
+            )
+        )
+
+    @property
+    def grid(self) -> Pair:
+        """(Ho, Wo)."""
+        vertical, horizontal = self.axes
+        return vertical.outputs, horizontal.outputs
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Keyword arguments of the call."""
+        return {
+            "stride": self.stride,
+            "dilation": self.dilation,
+            "padding": self.padding,
+            "group_layout": self.group_layout,
+        }
+
+    @property
+    def token(self) -> str:
+        """The case in one word, for ``python -m conformance --case=TOKEN``."""
+        default = Case(self.dtype, self.recipe)
+        parts = [
+            f"{field.name}={_compact(getattr(self, field.name))}"
+            for field in fields(self)
+            if field.name in {"dtype", "recipe"}
+            or getattr(self, field.name) != getattr(default, field.name)
+        ]
+        return ",".join(parts)
+
+
+def parse(token: str) -> Case:
+    """Read a token back.
+
+    Raises
+    ------
+    ValueError
+        Naming the part that is no field of a case.
+    """
+    known = {field.name for field in fields(Case)}
+    values: dict[str, Any] = {}
+    for part in token.split(","):
+        name, equals, text = part.partition("=")
+        if name not in known or not equals:
+            raise ValueError(f"--case has parts NAME=VALUE, NAME one of {sorted(known)}; got {part!r}")
+        values[name] = _value(text)
+    if not {"dtype", "recipe"} <= set(values):
+        raise ValueError(f"--case needs dtype and recipe, got {token!r}")
+    return Case(**values)
+
+
+def _compact(value: Any) -> str:
+    if not isinstance(value, tuple):
+        return str(value)
+    return ("/" if isinstance(value[0], tuple) else "x").join(_compact(part) for part in value)
+
+
+def _value(text: str) -> Any:
+    if "/" in text:
+        return tuple(_value(part) for part in text.split("/"))
+    if re.fullmatch(r"\d+x\d+", text):
+        return tuple(int(part) for part in text.split("x"))
+    return int(text) if text.isdigit() else text
+
+
+def _before_after(padding: Padding, axis: int, n: int, k: int, s: int, d: int) -> Pair:
+    if padding == "same":
+        return same_padding(n, k, s, d)
+    if padding == "valid":
+        return 0, 0
+    return (padding, padding) if isinstance(padding, int) else padding[axis]  # type: ignore[return-value]
+
+
+def pairs(pool: tuple[Pair, ...], supported: Supported) -> tuple[Pair, ...]:
+    """Of the pool what is claimed; what is claimed where the pool has none of it."""
+    if supported == "any":
+        return pool
+    if supported == "square":
+        return tuple(pair for pair in pool if pair[0] == pair[1])
+    return tuple(pair for pair in pool if pair in supported) or tuple(supported)  # type: ignore[arg-type]
+
+
+@st.composite
+def cases(
+    draw: st.DrawFn,
+    claimed: Capabilities,
+    *,
+    dtype: str,
+    recipe: str,
+    batches: tuple[int, ...] = (1, 2, 3),
+    groups: tuple[int, ...] = (1, 2, 3),
+    members: tuple[int, ...] = (1, 2, 3, 5),
+    paddings: tuple[str, ...] | None = None,
+    group_layouts: tuple[str, ...] | None = None,
+    spare: int = 6,
+) -> Case:
+    """Draw a case that an implementation claims to support.
+
+    Parameters
+    ----------
+    claimed : Capabilities
+        Bounds every choice.
+    dtype, recipe : str
+        Format and value recipe of the operands.
+    batches, groups, members : tuple of int
+        Pools of B, G and M.
+    paddings, group_layouts : tuple of str, optional
+        Kinds to choose from; all claimed ones by default.
+    spare : int
+        Most pixels by which an axis exceeds the smallest size that has an output.
+    """
+    shape = draw(st.sampled_from(pairs(KERNEL_SHAPES, claimed.kernel_shapes)))
+    stride = draw(st.sampled_from(pairs(STRIDES, claimed.strides)))
+    dilation = draw(st.sampled_from(pairs(DILATIONS, claimed.dilations)))
+    kinds = [kind for kind in paddings or claimed.paddings if kind in claimed.paddings]
+    padding = draw(st.sampled_from([p for kind in kinds for p in PADDINGS[kind]]))
+    sizes = [
+        draw(st.integers(low, low + spare))
+        for low in (_smallest(padding, axis, shape[axis], dilation[axis]) for axis in (0, 1))
+    ]
+    layouts = [name for name in group_layouts or claimed.group_layouts]
+    accumulated = claimed.accumulator_format(dtype).bits
+    return Case(
+        dtype=dtype,
+        bits=accumulated if accumulated < FORMATS[dtype].bits else 0,
+        recipe=recipe,
+        seed=draw(st.integers(0, 999)),
+        batch=draw(st.sampled_from(batches)),
+        height=sizes[0],
+        width=sizes[1],
+        groups=draw(st.sampled_from(groups)),
+        members=draw(st.sampled_from(members)),
+        kernel_shape=shape,
+        stride=stride,
+        dilation=dilation,
+        padding=padding,
+        group_layout=draw(st.sampled_from([x for x in layouts if x in claimed.group_layouts])),
+    )
+
+
+def _smallest(padding: Padding, axis: int, taps: int, dilation: int) -> int:
+    """Fewest pixels of an axis that give an output."""
+    if padding == "same":
+        return 1
+    return max(1, extent(taps, dilation) - sum(_before_after(padding, axis, 0, 0, 0, 0)))

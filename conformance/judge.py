@@ -1,0 +1,194 @@
+"""Runs an implementation on a case and speaks: nothing, or a failure that says everything.
+
+The message names the clause and quotes it, gives the call, the first wrong element with what was
+got, expected and allowed, and the command that replays the case.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from conformance.bounds import Arithmetic, truths
+from conformance.cases import Case
+from conformance.formats import FORMATS
+from conformance.implementation import Array, Judged
+from conformance.ledger import Ledger
+from conformance.recipes import DECIDES, EXACT, operands
+from conformance.specification import clauses
+from conformance.verdict import Finding, examine
+
+RESULTS = ("y", "dx", "dkernel")
+
+
+class ConformanceError(AssertionError):
+    """An implementation breaks a clause."""
+
+
+class Judge:
+    """Judges one implementation on behalf of one test.
+
+    Parameters
+    ----------
+    judged : Judged
+        The implementation.
+    decides : tuple of str
+        Clauses that the test decides; the first is quoted in a failure.
+    ledger : Ledger
+        Where cases are counted.
+    """
+
+    def __init__(self, judged: Judged, decides: tuple[str, ...], ledger: Ledger) -> None:
+        self.judged = judged
+        self.claimed = judged.capabilities
+        self.decides = decides
+        self._ledger = ledger
+
+    def check(self, case: Case, results: tuple[str, ...] = RESULTS) -> None:
+        """Demand that the results of a case are right.
+
+        Parameters
+        ----------
+        case : Case
+            Geometry and values.
+        results : tuple of str
+            Which of y, dx and dkernel to demand, as far as the recipe decides them.
+
+        Raises
+        ------
+        ConformanceError
+            They are not.
+        """
+        __tracebackhide__ = True
+        self.check_operands(case, operands(case), results)
+
+    def check_operands(
+        self, case: Case, values: dict[str, Array], results: tuple[str, ...] = RESULTS
+    ) -> dict[str, Array]:
+        """Do what `check` does on operands of the caller's making; return the results."""
+        __tracebackhide__ = True
+        wanted = [name for name in results if name in DECIDES.get(case.recipe, RESULTS)]
+        got = self.run(case, values, tuple(wanted))
+        due = truths(values, case.options, FORMATS[case.dtype])
+        for name in wanted:
+            worst, finding = examine(
+                name, got[name], due[name], self.arithmetic(case), exact=case.recipe in EXACT
+            )
+            if finding is not None:
+                self.fail(case, describe(finding))
+            self._ledger.count(self.judged.name, self.decides, worst)
+        return got
+
+    def run(self, case: Case, values: dict[str, Array], results: tuple[str, ...]) -> dict[str, Array]:
+        """Call the implementation; demand results of the due shapes and dtypes (GEO-1, FWD-4)."""
+        __tracebackhide__ = True
+        x, kernel, dy = values["x"], values["kernel"], values["dy"]
+        got: dict[str, Any] = {}
+        if "y" in results:
+            got["y"] = self.call(case, "forward", x, kernel)
+        if "dx" in results or "dkernel" in results:
+            pair = self.call(case, "backward", dy, x, kernel)
+            if not isinstance(pair, tuple | list) or len(pair) != 2:
+                self.fail(case, f"backward must return (dx, dkernel), got {type(pair).__name__}")
+            got["dx"], got["dkernel"] = pair
+        due = {"y": dy.shape, "dx": x.shape, "dkernel": kernel.shape}
+        for name, array in got.items():
+            self._check_form(case, name, array, due[name])
+        return got
+
+    def call(self, case: Case, function: str, *values: Array) -> Any:
+        """Call `forward` or `backward`; whatever it raises is a failure of this case."""
+        __tracebackhide__ = True
+        try:
+            return getattr(self.judged.implementation, function)(*values, **case.options)
+        except Exception as error:
+            message = f"{function} raised {type(error).__name__}: {error}"
+            raise self._error(case, message) from error
+
+    def _check_form(self, case: Case, name: str, array: Any, shape: tuple[int, ...]) -> None:
+        __tracebackhide__ = True
+        dtype = self.claimed.result_format(case.dtype).dtype
+        if not isinstance(array, np.ndarray):
+            self.fail(case, f"{name} must be a NumPy array, got {type(array).__name__}")
+        if array.shape != shape:
+            self.fail(case, f"{name} must have shape {shape} (GEO-1), got {array.shape}")
+        if array.dtype != dtype:
+            self.fail(case, f"{name} must have dtype {dtype} (FWD-4, GRD-6), got {array.dtype}")
+
+    def arithmetic(self, case: Case) -> Arithmetic:
+        """Arithmetic that is declared for the case's dtype."""
+        return Arithmetic(
+            FORMATS[case.dtype],
+            self.claimed.accumulator_format(case.dtype),
+            self.claimed.result_format(case.dtype),
+            self.claimed.gradual_underflow,
+        )
+
+    def expect(self, case: Case, holds: bool, message: Callable[[], str]) -> None:
+        """Demand something else than a value, and count it as a case."""
+        __tracebackhide__ = True
+        if not holds:
+            self.fail(case, message())
+        self._ledger.count(self.judged.name, self.decides, 0.0)
+
+    def fail(self, case: Case, what: str) -> None:
+        """Raise a `ConformanceError` that says what is wrong, against which clause, and how to see it."""
+        __tracebackhide__ = True
+        raise self._error(case, what)
+
+    def _error(self, case: Case, what: str) -> ConformanceError:
+        number = self.decides[0]
+        return ConformanceError(
+            f"{number}: {clauses()[number]}\n\n"
+            f"  implementation  {self.judged.name}\n"
+            f"  call            {call(case)}\n"
+            f"  {what}\n\n"
+            f"  replay          python -m conformance --implementation={self.judged.name} "
+            f"--case={case.token}"
+        )
+
+
+def call(case: Case) -> str:
+    """The call of a case as one would write it."""
+    kernel = (case.batch, *case.grid, *case.kernel_shape, case.groups)
+    options = ", ".join(f"{name}={value!r}" for name, value in case.options.items())
+    return (
+        f"x {(case.batch, case.height, case.width, case.channels)} {case.dtype}, "
+        f"kernel {kernel}, {options}; values: {case.recipe}, seed {case.seed}"
+    )
+
+
+def describe(finding: Finding) -> str:
+    """What is wrong, in three lines."""
+    count = int(finding.wrong.sum())
+    allowed = "equality demanded" if finding.bound == 0 else f"error bound {finding.bound:.9g}"
+    error = abs(finding.got - finding.expected)
+    return (
+        f"wrong           {finding.result}: {count} of {finding.wrong.size} elements, "
+        f"first at index {finding.index}\n"
+        f"  got             {finding.got!r}\n"
+        f"  expected        {finding.expected!r}   (error {error:.9g}, {allowed})\n"
+        f"  where           {_extent(finding)}"
+    )
+
+
+_AXES = {
+    "y": ("batch", "row", "column", "channel"),
+    "dx": ("batch", "row", "column", "channel"),
+    "dkernel": ("batch", "row", "column", "tap u", "tap v", "group"),
+}
+
+
+def _extent(finding: Finding) -> str:
+    """Along each axis the indices at which something is wrong."""
+    parts = []
+    for axis, name in enumerate(_AXES[finding.result]):
+        size = finding.wrong.shape[axis]
+        others = tuple(a for a in range(finding.wrong.ndim) if a != axis)
+        hit = np.flatnonzero(finding.wrong.any(axis=others))
+        if len(hit) == size:
+            parts.append(f"{name}: all {size}")
+        else:
+            shown = ", ".join(str(i) for i in hit[:6]) + (", ..." if len(hit) > 6 else "")
+            parts.append(f"{name}: {shown} of {size}")
+    return "; ".join(parts)

@@ -1,0 +1,90 @@
+"""The verdict on one result: equality where the sums are exact, the derived bound elsewhere."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from conformance.bounds import Arithmetic, Truth, bound
+from conformance.implementation import Array
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is wrong with a result, and where first.
+
+    Attributes
+    ----------
+    result : str
+        "y", "dx" or "dkernel".
+    index : tuple of int
+        First wrong element, in C order.
+    got, expected, bound : float
+        There; a bound of zero demands equality.
+    wrong : ndarray of bool
+        Every wrong element.
+    """
+
+    result: str
+    index: tuple[int, ...]
+    got: float
+    expected: float
+    bound: float
+    wrong: npt.NDArray[np.bool_]
+
+
+def examine(
+    name: str, got: Array, truth: Truth, arithmetic: Arithmetic, *, exact: bool
+) -> tuple[float, Finding | None]:
+    """Compare a result of the due shape and dtype with the truth.
+
+    Parameters
+    ----------
+    name : str
+        "y", "dx" or "dkernel".
+    got : ndarray
+        The implementation's result.
+    truth : Truth
+        The oracle's result and what its bound is made of.
+    arithmetic : Arithmetic
+        Decides the bound.
+    exact : bool
+        Demand equality (NUM-1).
+
+    Returns
+    -------
+    worst : float
+        Largest error as a fraction of its bound; 0 where equality was demanded and found.
+    finding : Finding or None
+        None if nothing is wrong.
+    """
+    values = got.astype(np.float64)
+    allowed = np.where(truth.specified, 0.0, np.inf) if exact else bound(truth, arithmetic)
+    wrong = ~_agrees(values, truth.value, allowed, arithmetic.result.largest)
+    if wrong.any():
+        index = tuple(int(i) for i in np.unravel_index(np.argmax(wrong), wrong.shape))
+        where = values[index], truth.value[index], allowed[index]
+        return np.inf, Finding(name, index, *(float(number) for number in where), wrong)
+    return _worst(values, truth.value, allowed), None
+
+
+def _agrees(
+    got: Floats, expected: Floats, allowed: Floats, largest: float
+) -> npt.NDArray[np.bool_]:
+    with np.errstate(invalid="ignore", over="ignore"):
+        close = np.abs(got - expected) <= allowed
+        # Beyond the largest number by less than the bound: infinity is a correct rounding.
+        rounds_up = np.abs(expected) + allowed > largest
+        overflow = np.isinf(got) & rounds_up & (np.sign(got) == np.sign(expected))
+    both_nan = np.isnan(got) & np.isnan(expected)
+    same = (got == expected) | both_nan
+    return same | (np.isfinite(expected) & (close | overflow)) | np.isposinf(allowed)
+
+
+def _worst(got: Floats, expected: Floats, allowed: Floats) -> float:
+    with np.errstate(invalid="ignore"):
+        error = np.abs(got - expected)
+    decided = np.isfinite(error) & np.isfinite(allowed) & (allowed > 0)
+    return float(np.max(error[decided] / allowed[decided], initial=0.0))
