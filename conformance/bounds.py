@@ -82,7 +82,9 @@ def _all(operands: dict[str, Array], options: dict[str, Any]) -> dict[str, Float
 
 def _lost(size: dict[str, Array], options: dict[str, Any], tiny: float) -> dict[str, Floats]:
     """Magnitude of the products with a subnormal factor: small * other + other * small."""
-    small = {name: np.where(array < tiny, array, 0).astype(array.dtype) for name, array in size.items()}
+    small = {
+        name: np.where(array < tiny, array, 0).astype(array.dtype) for name, array in size.items()
+    }
     if not any(array.any() for array in small.values()):
         shapes = {"y": size["dy"].shape, "dx": size["x"].shape, "dkernel": size["kernel"].shape}
         return {name: np.zeros(shape) for name, shape in shapes.items()}

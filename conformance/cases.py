@@ -35,9 +35,9 @@ PADDINGS: dict[str, tuple[Padding, ...]] = {
 class Case:
     """One call of forward and backward, values included.
 
-    Sizes are in pixels, `kernel_shape`, `stride` and `dilation` are (vertical, horizontal), `members`
-    is the number M of channels of a group. `bits` is set where an implementation accumulates in fewer
-    bits than `dtype` has.
+    Sizes are in pixels; `kernel_shape`, `stride` and `dilation` are (vertical, horizontal);
+    `members` is the number M of channels of a group; `bits` is set where an implementation
+    accumulates in fewer bits than `dtype` has.
     """
 
     dtype: str
@@ -118,7 +118,9 @@ def parse(token: str) -> Case:
     for part in token.split(","):
         name, equals, text = part.partition("=")
         if name not in known or not equals:
-            raise ValueError(f"--case has parts NAME=VALUE, NAME one of {sorted(known)}; got {part!r}")
+            raise ValueError(
+                f"--case has parts NAME=VALUE, NAME one of {sorted(known)}; got {part!r}"
+            )
         values[name] = _value(text)
     if not {"dtype", "recipe"} <= set(values):
         raise ValueError(f"--case needs dtype and recipe, got {token!r}")
@@ -194,7 +196,7 @@ def cases(
         draw(st.integers(low, low + spare))
         for low in (_smallest(padding, axis, shape[axis], dilation[axis]) for axis in (0, 1))
     ]
-    layouts = [name for name in group_layouts or claimed.group_layouts]
+    layouts = group_layouts or claimed.group_layouts
     accumulated = claimed.accumulator_format(dtype).bits
     return Case(
         dtype=dtype,

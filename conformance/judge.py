@@ -79,7 +79,9 @@ class Judge:
             self._ledger.count(self.judged.name, self.decides, worst)
         return got
 
-    def run(self, case: Case, values: dict[str, Array], results: tuple[str, ...]) -> dict[str, Array]:
+    def run(
+        self, case: Case, values: dict[str, Array], results: tuple[str, ...]
+    ) -> dict[str, Array]:
         """Call the implementation; demand results of the due shapes and dtypes (GEO-1, FWD-4)."""
         __tracebackhide__ = True
         x, kernel, dy = values["x"], values["kernel"], values["dy"]
@@ -132,7 +134,7 @@ class Judge:
         self._ledger.count(self.judged.name, self.decides, 0.0)
 
     def fail(self, case: Case, what: str) -> None:
-        """Raise a `ConformanceError` that says what is wrong, against which clause, and how to see it."""
+        """Raise a `ConformanceError`: what is wrong, against which clause, how to see it."""
         __tracebackhide__ = True
         raise self._error(case, what)
 
@@ -150,11 +152,13 @@ class Judge:
 
 def call(case: Case) -> str:
     """The call of a case as one would write it."""
-    kernel = (case.batch, *case.grid, *case.kernel_shape, case.groups)
+    # An impulse recipe makes one sample of every entry.
+    batch = "B" if case.recipe in DECIDES else case.batch
+    kernel = ", ".join(map(str, (batch, *case.grid, *case.kernel_shape, case.groups)))
     options = ", ".join(f"{name}={value!r}" for name, value in case.options.items())
     return (
-        f"x {(case.batch, case.height, case.width, case.channels)} {case.dtype}, "
-        f"kernel {kernel}, {options}; values: {case.recipe}, seed {case.seed}"
+        f"x ({batch}, {case.height}, {case.width}, {case.channels}) {case.dtype}, "
+        f"kernel ({kernel}), {options}; values: {case.recipe}, seed {case.seed}"
     )
 
 

@@ -42,6 +42,12 @@ def shapes(case: Case, batch: int | None = None) -> tuple[tuple[int, ...], ...]:
     )
 
 
+def inside(case: Case) -> npt.NDArray[np.bool_]:
+    """Tell, in the shape of the kernel, which taps are not padded."""
+    x, kernel, dy = (np.ones(shape) for shape in shapes(case))
+    return involution.backward(dy, x, kernel, **case.options)[1] > 0
+
+
 def terms(case: Case) -> int:
     """Most terms that a sum of this geometry has: taps for y and dx, channels for dkernel."""
     return max(case.kernel_shape[0] * case.kernel_shape[1], case.members)
@@ -116,13 +122,11 @@ def _specials(case: Case, rng: np.random.Generator) -> tuple[Floats, Floats, Flo
     None in the kernel at a padded tap: what it does there is unspecified.
     """
     x, kernel, dy = _integers(case, rng)
-    ones = [np.ones(shape) for shape in shapes(case)]
-    inside = involution.backward(ones[2], ones[0], ones[1], **case.options)[1] > 0
     values = np.array([0.0, -0.0, np.nan, np.inf, -np.inf])
     result = []
     for array in (x, kernel, dy):
         chosen = rng.random(array.shape) < min(0.2, 2 / max(1, array.size))
-        chosen &= inside if array is kernel else True
+        chosen &= inside(case) if array is kernel else True
         result.append(np.where(chosen, rng.choice(values, array.shape), array))
     return result[0], result[1], result[2]
 

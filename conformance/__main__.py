@@ -1,0 +1,51 @@
+"""``python -m conformance``: the suite from an installed package, or one case of it."""
+
+import argparse
+import sys
+from pathlib import Path
+
+import pytest
+
+from conformance.cases import parse
+from conformance.implementation import LoadError, load
+from conformance.replay import replay
+
+
+def main(arguments: list[str]) -> int:
+    """Run the suite, or replay one case.
+
+    Returns
+    -------
+    int
+        0 if everything passes, 1 if something fails, 2 for a command that cannot be understood.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m conformance",
+        description="Judge implementations of involution. Other options are pytest's.",
+    )
+    parser.add_argument(
+        "--implementation",
+        action="append",
+        default=[],
+        metavar="PACKAGE.MODULE:ATTRIBUTE",
+        help="what to judge (repeatable); by default this project's TensorFlow operator and layer",
+    )
+    parser.add_argument(
+        "--case", metavar="TOKEN", help="replay the one case that a failure printed"
+    )
+    options, others = parser.parse_known_args(arguments)
+    if options.case is None:
+        named = [f"--implementation={name}" for name in options.implementation]
+        return int(pytest.main([str(Path(__file__).parent), *named, *others]))
+    if len(options.implementation) != 1 or others:
+        parser.error("--case goes with exactly one --implementation and nothing else")
+    try:
+        judged, case = load(options.implementation[0]), parse(options.case)
+    except (LoadError, ValueError) as error:
+        parser.error(str(error))
+    return 0 if replay(judged, case) else 1
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, "")  # as pytest does: what is judged may stand in the current folder
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,129 @@
+"""The command line of the suite: what is judged, how hard, and the summary by clause."""
+
+import os
+import platform
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+
+from conformance import specification
+from conformance.implementation import Judged, LoadError, load
+from conformance.judge import Judge
+from conformance.ledger import Ledger
+from conformance.summary import summary_lines
+
+# What `pytest conformance` judges without --implementation.
+OURS = (
+    "conformance.implementations.keras_operator:eager",
+    "conformance.implementations.keras_operator:graph",
+    "conformance.implementations.keras_layer:eager",
+    "conformance.implementations.keras_layer:graph",
+)
+
+_JUDGED = pytest.StashKey[list[Judged]]()
+_LEDGER = pytest.StashKey[Ledger]()
+_PROFILE = pytest.StashKey[str]()
+
+# No deadline: a first call compiles or traces. No explain phase: it reruns a failing case hundreds
+# of times to comment on the code of the suite, not on the code that is judged.
+_COMMON: dict[str, Any] = {
+    "deadline": None,
+    "suppress_health_check": [HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    "phases": (Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink),
+    "report_multiple_bugs": False,
+}
+settings.register_profile("default", max_examples=20, **_COMMON)
+settings.register_profile("ci", max_examples=10, derandomize=True, database=None, **_COMMON)
+settings.register_profile("nightly", max_examples=500, **_COMMON)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add --implementation."""
+    parser.addoption(
+        "--implementation",
+        action="append",
+        default=[],
+        metavar="PACKAGE.MODULE:ATTRIBUTE",
+        help="what to judge (repeatable); by default this project's TensorFlow operator and layer",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Load what is judged before anything is collected."""
+    config.addinivalue_line("markers", "clause(*numbers): the clauses that a test decides")
+    profile = config.getoption("hypothesis_profile", None) or "default"
+    settings.load_profile(profile)
+    config.stash[_PROFILE] = profile
+    config.stash[_LEDGER] = Ledger()
+    # TensorFlow's start-up chatter would bury the header.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    names = config.getoption("--implementation") or OURS
+    try:
+        config.stash[_JUDGED] = [load(name) for name in names]
+    except LoadError as error:
+        raise pytest.UsageError(str(error)) from error
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Say what is judged, against which specification, how hard, on what machine."""
+    header = [
+        f"specification {specification.version()}, profile {config.stash[_PROFILE]}, "
+        f"numpy {np.__version__}, python {platform.python_version()}, {platform.machine()}"
+    ]
+    for judged in config.stash[_JUDGED]:
+        formats = ", ".join(judged.capabilities.dtypes)
+        header.append(f"judging {judged.name} ({judged.environment}) on {formats}")
+    return header
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each test once for each implementation."""
+    if "judged" in metafunc.fixturenames:
+        judged = metafunc.config.stash[_JUDGED]
+        metafunc.parametrize("judged", judged, ids=[one.name for one in judged], scope="session")
+
+
+@pytest.fixture
+def judge(request: pytest.FixtureRequest, judged: Judged) -> Judge:
+    """The judge of one implementation, on behalf of the requesting test."""
+    return Judge(judged, _clauses(request.node), request.config.stash[_LEDGER])
+
+
+def _clauses(item: Any) -> tuple[str, ...]:
+    return tuple(number for mark in item.iter_markers("clause") for number in mark.args)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Record each test's outcome under its clauses."""
+    report: Any = yield
+    judged = getattr(item, "callspec", None) and item.callspec.params.get("judged")  # type: ignore[attr-defined]
+    if judged and (report.when == "call" or not report.passed):
+        outcome = "not claimed" if report.skipped else report.outcome
+        item.config.stash[_LEDGER].outcome(judged.name, _clauses(item), outcome)
+    return report  # type: ignore[no-any-return]
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand a pytest-xdist worker's ledger to the controller."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["conformance"] = session.config.stash[_LEDGER].dump()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take over a worker's ledger."""
+    node.config.stash[_LEDGER].merge(getattr(node, "workeroutput", {}).get("conformance", []))
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Print the table of clauses."""
+    names = [judged.name for judged in config.stash[_JUDGED]]
+    terminalreporter.section("conformance")
+    color = terminalreporter.hasmarkup
+    for line in summary_lines(config.stash[_LEDGER], names, color=color):
+        terminalreporter.write_line(line)

@@ -1,0 +1,159 @@
+"""Chapter ERR: what must be rejected, by whoever claims to validate.
+
+Each fault changes one thing about a call that is right; the right call is judged first, so that an
+implementation that rejects everything does not pass.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from conformance.cases import PADDINGS, Case, pairs
+from conformance.claims import claim_flag, first_dtype
+from conformance.judge import Judge
+from conformance.recipes import operands
+
+Call = dict[str, Any]
+
+
+def _set(**changes: Any) -> Callable[[Call], Call]:
+    return lambda call: call | changes
+
+
+def _map(name: str, change: Callable[[Any], Any]) -> Callable[[Call], Call]:
+    return lambda call: call | {name: change(call[name])}
+
+
+def _map_all(change: Callable[[Any], Any]) -> Callable[[Call], Call]:
+    return lambda call: call | {name: change(call[name]) for name in ("x", "kernel", "dy")}
+
+
+def _drop(axis: int) -> Callable[[Any], Any]:
+    return lambda array: np.take(array, 0, axis)
+
+
+def _shorten(axis: int) -> Callable[[Any], Any]:
+    return lambda array: np.delete(array, -1, axis)
+
+
+def _empty(axis: int) -> Callable[[Any], Any]:
+    return lambda array: np.take(array, [], axis)
+
+
+def _odd_channels(call: Call) -> Call:
+    return call | {"x": _shorten(3)(call["x"]), "dy": _shorten(3)(call["dy"])}
+
+
+def _no_channels(call: Call) -> Call:
+    return call | {"x": _empty(3)(call["x"]), "dy": _empty(3)(call["dy"])}
+
+
+def _huge_window(call: Call) -> Call:
+    return call | {"padding": "valid", "dilation": 99}
+
+
+FAULTS: list[tuple[str, str, Callable[[Call], Call]]] = [
+    ("ERR-1", "x of rank 3", _map("x", _drop(0))),
+    ("ERR-1", "kernel of rank 5", _map("kernel", _drop(5))),
+    ("ERR-1", "dy of rank 3", _map("dy", _drop(3))),
+    ("ERR-2", "kernel with another batch", _map("kernel", _shorten(0))),
+    ("ERR-2", "dy with another batch", _map("dy", _shorten(0))),
+    ("ERR-3", "G not dividing C", _odd_channels),
+    ("ERR-3", "no channels", _no_channels),
+    ("ERR-3", "no groups", _map("kernel", _empty(5))),
+    ("ERR-3", "no taps", _map("kernel", _empty(3))),
+    ("ERR-3", "no rows", _map("x", _empty(1))),
+    ("ERR-4", "kernel grid a row short", _map("kernel", _shorten(1))),
+    ("ERR-4", "kernel grid a column short", _map("kernel", _shorten(2))),
+    ("ERR-4", "dy a row short", _map("dy", _shorten(1))),
+    ("ERR-4", "dy with fewer channels", _map("dy", _shorten(3))),
+    ("ERR-5", "stride 0", _set(stride=0)),
+    ("ERR-5", "negative stride", _set(stride=(-1, -1))),
+    ("ERR-5", "stride 1.5", _set(stride=1.5)),
+    ("ERR-5", "three strides", _set(stride=(1, 1, 1))),
+    ("ERR-5", "dilation 0", _set(dilation=0)),
+    ("ERR-5", "dilation as a word", _set(dilation="1")),
+    ("ERR-6", "negative padding", _set(padding=-1)),
+    ("ERR-6", "unknown word for padding", _set(padding="full")),
+    ("ERR-6", "one pair of paddings", _set(padding=(1, 1))),
+    ("ERR-6", "padding 0.5", _set(padding=0.5)),
+    ("ERR-7", "unknown group layout", _set(group_layout="striped")),
+    ("ERR-8", "window larger than the image", _huge_window),
+    ("ERR-9", "complex", _map_all(lambda a: a.astype(np.complex64))),
+    ("ERR-9", "object", _map_all(lambda a: a.astype(object))),
+    ("ERR-9", "boolean", _map_all(lambda a: a.astype(bool))),
+    ("ERR-9", "integer", _map_all(lambda a: a.astype(np.int32))),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(fault, marks=pytest.mark.clause(clause), id=f"{clause} {words}")
+        for clause, words, fault in FAULTS
+    ],
+)
+def test_rejected(judge: Judge, fault: Callable[[Call], Call]) -> None:
+    """Forward, where the fault is in its operands or options, and backward raise an exception."""
+    claim_flag(judge, "validates")
+    case = _right_case(judge)
+    right = {**operands(case), **case.options}
+    judge.check(case)
+    wrong = fault(right)
+    changed = {name for name in right if wrong[name] is not right[name]}
+    if changed - {"dy"}:
+        _demand_exception(judge, case, "forward", wrong, ("x", "kernel"))
+    _demand_exception(judge, case, "backward", wrong, ("dy", "x", "kernel"))
+
+
+@pytest.mark.clause("ERR-9")
+def test_mixed_dtypes(judge: Judge) -> None:
+    """x and kernel of different dtypes are rejected."""
+    claim_flag(judge, "validates")
+    case = _right_case(judge)
+    right = {**operands(case), **case.options}
+    other = np.float64 if right["x"].dtype != np.float64 else np.float32
+    wrong = right | {"kernel": right["kernel"].astype(other)}
+    _demand_exception(judge, case, "forward", wrong, ("x", "kernel"))
+    _demand_exception(judge, case, "backward", wrong, ("dy", "x", "kernel"))
+
+
+def _demand_exception(
+    judge: Judge, case: Case, function: str, call: Call, names: tuple[str, ...]
+) -> None:
+    __tracebackhide__ = True
+    options = {name: call[name] for name in case.options}
+    raised = None
+    try:
+        getattr(judge.judged.implementation, function)(*(call[name] for name in names), **options)
+    except Exception as error:  # any ordinary exception will do
+        raised = error
+    shapes = ", ".join(f"{name} {call[name].shape} {call[name].dtype}" for name in names)
+    judge.expect(
+        case,
+        raised is not None,
+        lambda: (
+            f"{function}({shapes}, {options}) must raise an exception and returned a result "
+            '(declare "validates": False if checking is not its task)'
+        ),
+    )
+
+
+def _right_case(judge: Judge) -> Case:
+    claimed = judge.claimed
+    return Case(
+        dtype=first_dtype(judge),
+        recipe="integers",
+        batch=2,
+        height=5,
+        width=6,
+        groups=2,
+        members=2,
+        kernel_shape=pairs(((3, 3),), claimed.kernel_shapes)[0],
+        stride=pairs(((1, 1),), claimed.strides)[0],
+        dilation=pairs(((1, 1),), claimed.dilations)[0],
+        padding=PADDINGS[claimed.paddings[0]][0],
+        group_layout=claimed.group_layouts[0],
+    )
