@@ -66,8 +66,8 @@ def truths(
     lost = _lost(size, options, format_.smallest_normal)
     specified = {name: np.ones(array.shape, bool) for name, array in value.items()}
     # Whether a padded tap is skipped or multiplied by zero shows where dy is not finite.
-    open_ended = ~np.isfinite(operands["dy"]).all(-1)[..., None, None, None]
-    specified["dkernel"] = (terms["dkernel"] > 0) | ~open_ended
+    finite = np.asarray(np.isfinite(operands["dy"]).all(-1, keepdims=True))
+    specified["dkernel"] = (terms["dkernel"] > 0) | finite[..., None, None]
     return {
         name: Truth(value[name], terms[name], magnitude[name], lost[name], specified[name])
         for name in value

@@ -146,7 +146,10 @@ def _before_after(padding: Padding, axis: int, n: int, k: int, s: int, d: int) -
         return same_padding(n, k, s, d)
     if padding == "valid":
         return 0, 0
-    return (padding, padding) if isinstance(padding, int) else padding[axis]  # type: ignore[return-value]
+    if isinstance(padding, int):
+        return padding, padding
+    assert not isinstance(padding, str), padding
+    return padding[axis]
 
 
 def pairs(pool: tuple[Pair, ...], supported: Supported) -> tuple[Pair, ...]:
@@ -155,7 +158,7 @@ def pairs(pool: tuple[Pair, ...], supported: Supported) -> tuple[Pair, ...]:
         return pool
     if supported == "square":
         return tuple(pair for pair in pool if pair[0] == pair[1])
-    return tuple(pair for pair in pool if pair in supported) or tuple(supported)  # type: ignore[arg-type]
+    return tuple(pair for pair in pool if pair in supported) or tuple(supported)
 
 
 @st.composite

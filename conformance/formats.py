@@ -6,6 +6,7 @@ underflows and where it overflows.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import ml_dtypes
 import numpy as np
@@ -52,7 +53,7 @@ class Format:
         return (2.0 - 2.0 ** (1 - min(self.bits, 53))) * 2.0**self.largest_exponent
 
     @property
-    def dtype(self) -> np.dtype:  # type: ignore[type-arg]
+    def dtype(self) -> np.dtype[Any]:
         """NumPy's dtype; bfloat16 is that of ml_dtypes."""
         return np.dtype(ml_dtypes.bfloat16 if self.name == "bfloat16" else self.name)
 

@@ -4,7 +4,6 @@ The message names the clause and quotes it, gives the call, the first wrong elem
 got, expected and allowed, and the command that replays the case.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -126,11 +125,11 @@ class Judge:
             self.claimed.gradual_underflow,
         )
 
-    def expect(self, case: Case, holds: bool, message: Callable[[], str]) -> None:
+    def expect(self, case: Case, holds: bool, message: str) -> None:
         """Demand something else than a value, and count it as a case."""
         __tracebackhide__ = True
         if not holds:
-            self.fail(case, message())
+            self.fail(case, message)
         self._ledger.count(self.judged.name, self.decides, 0.0)
 
     def fail(self, case: Case, what: str) -> None:

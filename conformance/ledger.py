@@ -25,7 +25,7 @@ class Entry:
 
     @property
     def verdict(self) -> str:
-        """ "fails", "passes", or "not claimed" where no test applied."""
+        """One of "fails", "passes" and, where no test applied, "not claimed"."""
         if self.outcomes.get("failed"):
             return "fails"
         return "passes" if self.outcomes.get("passed") else "not claimed"

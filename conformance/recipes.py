@@ -57,7 +57,7 @@ def _integers(case: Case, rng: np.random.Generator) -> tuple[Floats, Floats, Flo
     """Integers so small that every sum of products is exact in the case's format (NUM-1)."""
     amplitude = int((2**case.exact_bits / terms(case)) ** 0.5)
     assert amplitude >= 1, f"too many terms for exact sums: {case.token}"
-    return tuple(  # type: ignore[return-value]
+    return tuple(
         # No zeros: a dropped term is to show.
         rng.integers(1, amplitude, shape, endpoint=True) * rng.choice([-1.0, 1.0], shape)
         for shape in shapes(case)
@@ -110,7 +110,7 @@ def _large(case: Case, rng: np.random.Generator) -> tuple[Floats, Floats, Floats
     limit = FORMATS[case.dtype].largest / (2 * terms(case))
     # Rounding to the format may add an ulp to each factor; 1 + 2^-6 squared covers bfloat16.
     root = np.sqrt(limit) / (1 + 2.0**-6)
-    return tuple(  # type: ignore[return-value]
+    return tuple(
         rng.choice([-1.0, 1.0, 1.0, 1.0], shape) * rng.uniform(0.5, 1, shape) * root
         for shape in shapes(case)
     )
@@ -148,7 +148,8 @@ def _tags(shape: tuple[int, ...], batch: int, digit: int, base: int) -> Floats:
     """
     count = int(np.prod(shape))
     tags = (np.arange(count) + np.arange(batch)[:, None]) % count + 1
-    return (tags // base**digit % base).reshape(batch, *shape).astype(float)
+    digits: Floats = (tags // base**digit % base).reshape(batch, *shape).astype(float)
+    return digits
 
 
 def _digits(case: Case, count: int) -> tuple[int, int]:
@@ -159,7 +160,7 @@ def _digits(case: Case, count: int) -> tuple[int, int]:
     return base, digits
 
 
-def _impulse_x(case: Case, _: np.random.Generator) -> tuple[Floats, Floats, Floats]:
+def _impulse_x(case: Case, rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:  # noqa: ARG001
     """One-hot images meet tagged kernels: y is the tag of the kernel entry that met the pixel."""
     images, _ = _impulses(case)
     _, (_, *kernel_shape), (_, *dy_shape) = shapes(case)
@@ -169,7 +170,7 @@ def _impulse_x(case: Case, _: np.random.Generator) -> tuple[Floats, Floats, Floa
     return x, np.concatenate(kernels), np.zeros((len(x), *dy_shape))
 
 
-def _impulse_dy(case: Case, _: np.random.Generator) -> tuple[Floats, Floats, Floats]:
+def _impulse_dy(case: Case, rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:  # noqa: ARG001
     """One-hot dy meet tagged kernels and tagged images: dx and dkernel are the tags."""
     _, gradients = _impulses(case)
     (_, *x_shape), (_, *kernel_shape), _ = shapes(case)

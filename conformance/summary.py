@@ -11,6 +11,7 @@ from rich.text import Text
 from conformance.ledger import Entry, Ledger
 from conformance.specification import clauses
 
+_LEGEND = "checks, worst error as a fraction of its bound (=: nothing but equality), verdict"
 _STYLES = {"passes": "green", "fails": "bold red", "not claimed": "dim"}
 
 
@@ -34,10 +35,7 @@ def summary_lines(ledger: Ledger, names: Sequence[str], *, color: bool) -> list[
     for number, name in enumerate(names, 1):
         console.print(Text(f"[{number}] {name}"), soft_wrap=True)
     console.print(_table(ledger, names))
-    console.print(
-        "cases, worst error as a fraction of its bound, verdict; '=' where every case demanded equality",
-        soft_wrap=True,
-    )
+    console.print(_LEGEND, soft_wrap=True)
     for name in names:
         console.print(_sentence(ledger, name), soft_wrap=True)
     return buffer.getvalue().splitlines()

@@ -134,7 +134,7 @@ def _demand_exception(
     judge.expect(
         case,
         raised is not None,
-        lambda: (
+        (
             f"{function}({shapes}, {options}) must raise an exception and returned a result "
             '(declare "validates": False if checking is not its task)'
         ),

@@ -1,4 +1,4 @@
-"""Chapter FWD: the operator's values, and that it is a function of its operands and nothing else."""
+"""Chapter FWD: the operator's values, and that it depends on its operands and nothing else."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -71,11 +71,8 @@ def test_bilinear(judge: Judge, data: st.DataObject) -> None:
         mixed = small | {name: small[name] + 2 * other[name]}
         parts = [judge.run(case, v, ("y",))["y"] for v in (small, small | {name: other[name]})]
         y = judge.run(case, mixed, ("y",))["y"]
-        judge.expect(
-            case,
-            bool((y == parts[0] + 2 * parts[1]).all()),
-            lambda name=name: f"y is not linear in {name}",
-        )
+        linear = bool((y == parts[0] + 2 * parts[1]).all())
+        judge.expect(case, linear, f"y is not linear in {name}")
 
 
 @pytest.mark.clause("FWD-3")
@@ -96,7 +93,7 @@ def test_samples_are_independent(judge: Judge, data: st.DataObject) -> None:
     judge.expect(
         case,
         all(bool((turned[name][::-1] == whole[name]).all()) for name in RESULTS),
-        lambda: "samples depend on their place in the batch",
+        "samples depend on their place in the batch",
     )
 
 
@@ -107,7 +104,7 @@ def test_shapes_and_dtypes(judge: Judge, dtype: str, data: st.DataObject) -> Non
     """Results of the due shape and format; `Judge.run` looks at both."""
     case = data.draw(cases(judge.claimed, dtype=claim(judge, "dtypes", dtype)[0], recipe="normal"))
     results = judge.run(case, operands(case), RESULTS)
-    judge.expect(case, set(results) == set(RESULTS), lambda: "a result is missing")
+    judge.expect(case, set(results) == set(RESULTS), "a result is missing")
 
 
 @pytest.mark.clause("FWD-5")
@@ -119,14 +116,14 @@ def test_operands_are_left_alone(judge: Judge, data: st.DataObject) -> None:
     before = {name: array.tobytes() for name, array in values.items()}
     results = judge.run(case, values, RESULTS)
     changed = [name for name, array in values.items() if array.tobytes() != before[name]]
-    judge.expect(case, not changed, lambda: f"{', '.join(changed)} was modified by the call")
+    judge.expect(case, not changed, f"{', '.join(changed)} was modified by the call")
     shared = [
         f"{result} shares memory with {name}"
         for result, got in results.items()
         for name, array in values.items()
         if np.shares_memory(got, array)
     ]
-    judge.expect(case, not shared, lambda: "; ".join(shared))
+    judge.expect(case, not shared, "; ".join(shared))
 
 
 @pytest.mark.clause("FWD-5")
@@ -144,11 +141,9 @@ def test_calls_leave_no_trace(judge: Judge, data: st.DataObject) -> None:
     judge.run(other, operands(other), RESULTS)
     again = judge.run(case, values, RESULTS)
     differ = [name for name in RESULTS if again[name].tobytes() != kept[name]]
-    judge.expect(case, not differ, lambda: f"{', '.join(differ)} differs when the call is repeated")
+    judge.expect(case, not differ, f"{', '.join(differ)} differs when the call is repeated")
     overwritten = [name for name in RESULTS if first[name].tobytes() != kept[name]]
-    judge.expect(
-        case, not overwritten, lambda: f"{', '.join(overwritten)} was overwritten by a later call"
-    )
+    judge.expect(case, not overwritten, f"{', '.join(overwritten)} was overwritten by a later call")
 
 
 def _transposed(array: Array) -> Array:

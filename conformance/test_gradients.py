@@ -38,7 +38,7 @@ def test_dkernel_of_padded_taps(judge: Judge, data: st.DataObject) -> None:
     judge.expect(
         case,
         not dkernel[~inside(case)].any(),
-        lambda: "dkernel is not zero at every padded tap",
+        "dkernel is not zero at every padded tap",
     )
 
 
@@ -56,9 +56,7 @@ def test_adjoint(judge: Judge, data: st.DataObject) -> None:
     judge.expect(
         case,
         len(set(products.values())) == 1,
-        lambda: (
-            "<y, dy>, <dx, x> and <dkernel, kernel> are " + ", ".join(map(str, products.values()))
-        ),
+        ("<y, dy>, <dx, x> and <dkernel, kernel> are " + ", ".join(map(str, products.values()))),
     )
 
 

@@ -65,8 +65,10 @@ def examine(
     wrong = ~_agrees(values, truth.value, allowed, arithmetic.result.largest)
     if wrong.any():
         index = tuple(int(i) for i in np.unravel_index(np.argmax(wrong), wrong.shape))
-        where = values[index], truth.value[index], allowed[index]
-        return np.inf, Finding(name, index, *(float(number) for number in where), wrong)
+        got_there, expected, limit = (
+            float(array[index]) for array in (values, truth.value, allowed)
+        )
+        return np.inf, Finding(name, index, got_there, expected, limit, wrong)
     return _worst(values, truth.value, allowed), None
 
 
@@ -80,7 +82,9 @@ def _agrees(
         overflow = np.isinf(got) & rounds_up & (np.sign(got) == np.sign(expected))
     both_nan = np.isnan(got) & np.isnan(expected)
     same = (got == expected) | both_nan
-    return same | (np.isfinite(expected) & (close | overflow)) | np.isposinf(allowed)
+    finite = np.isfinite(expected) & (close | overflow)
+    agrees: npt.NDArray[np.bool_] = same | finite | np.isposinf(allowed)
+    return agrees
 
 
 def _worst(got: Floats, expected: Floats, allowed: Floats) -> float:
