@@ -112,10 +112,11 @@ def _sizes(x: npt.NDArray[Any], kernel: npt.NDArray[Any]) -> None:
         )
 
 
-def _integer(name: str, value: Any, rule: str) -> int:
-    if not isinstance(value, bool | np.bool_):
+def _integer(name: str, part: Any, rule: str, value: Any) -> int:
+    """`part` of the argument `value` as an integer; True is none."""
+    if not isinstance(part, bool | np.bool_):
         try:
-            return operator.index(value)
+            return operator.index(part)
         except TypeError:
             pass
     raise TypeError(f"{name} must be {rule}, got {value!r}")
@@ -127,7 +128,7 @@ def _pair(name: str, value: Any) -> tuple[int, int]:
     parts = value if isinstance(value, tuple | list) else (value, value)
     if len(parts) != 2:
         raise TypeError(f"{name} must be {rule}, got {value!r}")
-    vertical, horizontal = (_integer(name, part, rule) for part in parts)
+    vertical, horizontal = (_integer(name, part, rule, value) for part in parts)
     if vertical < 1 or horizontal < 1:
         raise ValueError(f"{name} must be {rule}, got {value!r}")
     return vertical, horizontal
@@ -155,7 +156,8 @@ def _padding(
     if len(sides) != 2 or not all(isinstance(s, tuple | list) and len(s) == 2 for s in sides):
         raise TypeError(f"padding must be {rule}, got {padding!r}")
     (top, bottom), (left, right) = (
-        (_integer("padding", one, rule), _integer("padding", other, rule)) for one, other in sides
+        (_integer("padding", one, rule, padding), _integer("padding", other, rule, padding))
+        for one, other in sides
     )
     if min(top, bottom, left, right) < 0:
         raise ValueError(f"padding must be {rule}, got {padding!r}")

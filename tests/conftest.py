@@ -1,0 +1,17 @@
+"""Hypothesis profiles of the repository's own tests."""
+
+import numba.core.config
+from hypothesis import HealthCheck, settings
+
+# Without the compiler the loops run as Python, some hundred times slower: a smaller sample.
+_EXAMPLES = 8 if numba.core.config.DISABLE_JIT else 60
+
+settings.register_profile(
+    "repository",
+    max_examples=_EXAMPLES,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("repository")
