@@ -86,6 +86,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("judged", judged, ids=[one.name for one in judged], scope="session")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Follow the chapters of the specification: geometry, whose failures explain most, first."""
+    chapters = list(dict.fromkeys(number[:3] for number in specification.clauses()))
+    items.sort(key=lambda item: [chapters.index(number[:3]) for number in _clauses(item)[:1]])
+
+
 @pytest.fixture
 def judge(request: pytest.FixtureRequest, judged: Judged) -> Judge:
     """The judge of one implementation, on behalf of the requesting test."""

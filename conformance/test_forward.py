@@ -110,13 +110,10 @@ def test_shapes_and_dtypes(judge: Judge, dtype: str, data: st.DataObject) -> Non
 @pytest.mark.clause("FWD-5")
 @given(data=st.data())
 def test_operands_are_left_alone(judge: Judge, data: st.DataObject) -> None:
-    """Operands keep their bits; results share no memory with them."""
+    """Operands keep their bits, as `Judge.run` demands; results share no memory with them."""
     case = data.draw(cases(judge.claimed, dtype=first_dtype(judge), recipe="normal"))
     values = operands(case)
-    before = {name: array.tobytes() for name, array in values.items()}
     results = judge.run(case, values, RESULTS)
-    changed = [name for name, array in values.items() if array.tobytes() != before[name]]
-    judge.expect(case, not changed, f"{', '.join(changed)} was modified by the call")
     shared = [
         f"{result} shares memory with {name}"
         for result, got in results.items()
