@@ -48,6 +48,8 @@ class Capabilities:
         A repeated call gives the same bits.
     validates : bool
         What chapter ERR lists is rejected.
+    compiles : bool
+        Each new geometry costs a trace or a compilation, so cases keep to a few geometries.
     """
 
     dtypes: tuple[str, ...] = _CHOICES["dtypes"]
@@ -61,6 +63,7 @@ class Capabilities:
     gradual_underflow: bool = False
     deterministic: bool = True
     validates: bool = True
+    compiles: bool = False
 
     def accumulator_format(self, dtype: str) -> Format:
         """Format that sums over operands of `dtype` are accumulated in."""

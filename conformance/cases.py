@@ -6,9 +6,11 @@ spend the run on that.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from conformance.capabilities import Capabilities, Supported
@@ -29,6 +31,9 @@ PADDINGS: dict[str, tuple[Padding, ...]] = {
     "int": (0, 1, 2, 4),
     "explicit": (((0, 1), (2, 0)), ((1, 0), (0, 2)), ((2, 3), (1, 0)), ((0, 0), (3, 3))),
 }
+
+_COMPILED_GEOMETRIES = 5
+_STEPS = (1, 5, 3, 7, 1, 5)
 
 
 @dataclass(frozen=True)
@@ -190,16 +195,22 @@ def cases(
     spare : int
         Most pixels by which an axis exceeds the smallest size that has an output.
     """
-    shape = draw(st.sampled_from(pairs(KERNEL_SHAPES, claimed.kernel_shapes)))
-    stride = draw(st.sampled_from(pairs(STRIDES, claimed.strides)))
-    dilation = draw(st.sampled_from(pairs(DILATIONS, claimed.dilations)))
     kinds = [kind for kind in paddings or claimed.paddings if kind in claimed.paddings]
-    padding = draw(st.sampled_from([p for kind in kinds for p in PADDINGS[kind]]))
+    layouts = group_layouts or claimed.group_layouts
+    shape, stride, dilation, padding, layout, channels = _geometry(
+        draw,
+        claimed,
+        pairs(KERNEL_SHAPES, claimed.kernel_shapes),
+        pairs(STRIDES, claimed.strides),
+        pairs(DILATIONS, claimed.dilations),
+        [padding for kind in kinds for padding in PADDINGS[kind]],
+        [name for name in layouts if name in claimed.group_layouts],
+        [(g, m) for m in members for g in groups],
+    )
     sizes = [
         draw(st.integers(low, low + spare))
         for low in (_smallest(padding, axis, shape[axis], dilation[axis]) for axis in (0, 1))
     ]
-    layouts = group_layouts or claimed.group_layouts
     accumulated = claimed.accumulator_format(dtype).bits
     return Case(
         dtype=dtype,
@@ -209,14 +220,24 @@ def cases(
         batch=draw(st.sampled_from(batches)),
         height=sizes[0],
         width=sizes[1],
-        groups=draw(st.sampled_from(groups)),
-        members=draw(st.sampled_from(members)),
+        groups=channels[0],
+        members=channels[1],
         kernel_shape=shape,
         stride=stride,
         dilation=dilation,
         padding=padding,
-        group_layout=draw(st.sampled_from([x for x in layouts if x in claimed.group_layouts])),
+        group_layout=layout,
     )
+
+
+def _geometry(draw: st.DrawFn, claimed: Capabilities, *pools: Sequence[Any]) -> list[Any]:
+    """One entry of each pool: any combination, or one of a few where each costs a compilation."""
+    if not claimed.compiles:
+        return [draw(st.sampled_from(pool)) for pool in pools]
+    examples = settings().max_examples
+    variant = draw(st.integers(0, max(_COMPILED_GEOMETRIES, examples // 10)))
+    # Steps without a common factor, so that the pools do not march in line.
+    return [pool[variant * step % len(pool)] for pool, step in zip(pools, _STEPS, strict=True)]
 
 
 def _smallest(padding: Padding, axis: int, taps: int, dilation: int) -> int:
