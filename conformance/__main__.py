@@ -6,10 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from conformance.cases import parse
-from conformance.implementation import LoadError, load
-from conformance.replay import replay
-
 
 def main(arguments: list[str]) -> int:
     """Run the suite, or replay one case.
@@ -39,6 +35,11 @@ def main(arguments: list[str]) -> int:
         return int(pytest.main([str(Path(__file__).parent), *named, *others]))
     if len(options.implementation) != 1 or others:
         parser.error("--case goes with exactly one --implementation and nothing else")
+    # Not at the top: pytest warns of Hypothesis if it was imported before pytest started.
+    from conformance.cases import parse
+    from conformance.implementation import LoadError, load
+    from conformance.replay import replay
+
     try:
         judged, case = load(options.implementation[0]), parse(options.case)
     except (LoadError, ValueError) as error:

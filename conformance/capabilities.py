@@ -124,7 +124,8 @@ def _subset(name: str, value: Any) -> tuple[str, ...]:
 def _supported(name: str, value: Any) -> Supported:
     if isinstance(value, str) and value in {"any", "square"}:
         return value  # type: ignore[return-value]
-    pairs = () if isinstance(value, str) else tuple(tuple(pair) for pair in value)
+    given = value if isinstance(value, tuple | list) else ()
+    pairs = tuple(tuple(pair) if isinstance(pair, tuple | list) else () for pair in given)
     if not pairs or not all(len(p) == 2 and all(isinstance(n, int) for n in p) for p in pairs):
         raise DeclarationError(
             f'capabilities[{name!r}] must be "any", "square" or pairs of integers, got {value!r}'
