@@ -32,7 +32,7 @@ PADDINGS: dict[str, tuple[Padding, ...]] = {
     "explicit": (((0, 1), (2, 0)), ((1, 0), (0, 2)), ((2, 3), (1, 0)), ((0, 0), (3, 3))),
 }
 
-_COMPILED_GEOMETRIES = 5
+_COMPILED_GEOMETRIES = 3
 _STEPS = (1, 5, 3, 7, 1, 5)
 
 

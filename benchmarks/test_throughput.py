@@ -1,0 +1,77 @@
+"""Times the oracle and its rivals on the same operands, forward and forward + backward.
+
+A rival is timed only after the very call that is timed has given exactly what the oracle gives: the
+operands are small integers, on which every order of summation is exact (NUM-1). How fast is fast
+enough is not decided here.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks.rivals import ORACLE, TENSORFLOW, Rival
+from benchmarks.workloads import WORKLOADS, Operands, Workload
+from refimpl import involution as oracle
+
+PASSES = {"forward": False, "forward+backward": True}
+
+pytestmark = pytest.mark.parametrize("passes", PASSES)
+
+
+@pytest.fixture(scope="module", params=WORKLOADS, ids=str)
+def workload(request: pytest.FixtureRequest) -> Workload:
+    """One workload; where nothing is timed its geometry alone matters, and one sample will do."""
+    timed = not request.config.getoption("benchmark_disable")
+    return request.param if timed else replace(request.param, batch=1)
+
+
+@pytest.fixture(scope="module")
+def operands(workload: Workload) -> Operands:
+    """Operands that all rivals of a workload share."""
+    return workload.operands()
+
+
+def test_oracle(benchmark: Any, workload: Workload, operands: Operands, passes: str) -> None:
+    """The oracle, on as many threads as numba is allowed."""
+    measure(benchmark, ORACLE, workload, operands, passes, "CPU:0")
+
+
+@pytest.mark.parametrize("rival", TENSORFLOW, ids=lambda rival: rival.name)
+def test_tensorflow(
+    benchmark: Any, rival: Rival, workload: Workload, operands: Operands, passes: str, device: str
+) -> None:
+    """An operator of TensorFlow's, on each of its devices."""
+    measure(benchmark, rival, workload, operands, passes, device)
+
+
+def measure(
+    benchmark: Any, rival: Rival, workload: Workload, operands: Operands, passes: str, device: str
+) -> None:
+    """Check a rival's call, time it, and note what the time means."""
+    backward = PASSES[passes]
+    call = rival.call(operands, backward=backward, device=device)
+    # The check warms up too: compilation, tracing and first-touched memory stay out of the times.
+    check(rival, operands, call())
+    benchmark.group = f"{workload}, {passes}, {device}"
+    flops, traffic = workload.flops(backward=backward), workload.traffic(backward=backward)
+    benchmark.extra_info.update(rival=rival.name, device=device, dtype="float32")
+    benchmark.extra_info.update(group_layout=rival.group_layout, flops=flops, bytes=traffic)
+    benchmark.pedantic(call, rounds=workload.rounds)
+    if benchmark.enabled:
+        # The least of the times, since other work on the machine can only add to one.
+        least = benchmark.stats.stats.min
+        benchmark.extra_info["GFLOP/s, from the minimum"] = flops / least / 1e9
+        benchmark.extra_info["GB/s, from the minimum"] = traffic / least / 1e9
+
+
+def check(rival: Rival, operands: Operands, results: tuple[Any, ...]) -> None:
+    """Hold results against the oracle's, bit for bit."""
+    x, kernel, dy = operands
+    expected = [oracle.forward(x, kernel, group_layout=rival.group_layout)]
+    if len(results) > 1:
+        expected += oracle.backward(dy, x, kernel, group_layout=rival.group_layout)
+    for name, got, due in zip(("y", "dx", "dkernel"), results, expected, strict=False):
+        wrong = np.count_nonzero(np.asarray(got) != due)
+        assert not wrong, f"{rival.name}: {name} differs from the oracle's in {wrong} of {due.size}"

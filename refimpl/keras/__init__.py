@@ -1,0 +1,17 @@
+"""Involution for Keras 3: the operator as a function, and the published layer.
+
+For training and for use. It is no reference: it shares no code with `refimpl.involution`, which
+judges it. Nothing outside this package imports Keras.
+"""
+
+try:
+    import keras as _keras  # noqa: F401
+except ImportError as error:  # Keras is missing, or the backend that it is set to.
+    raise ImportError(
+        'refimpl.keras needs Keras and a backend for it: pip install "refimpl[tensorflow]"'
+    ) from error
+
+from refimpl.keras.layer import Involution
+from refimpl.keras.operator import involution
+
+__all__ = ["Involution", "involution"]

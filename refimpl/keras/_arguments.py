@@ -1,0 +1,210 @@
+"""Argument checks of the Keras operator and layer (specification chapter ERR).
+
+Whatever is known when a call is made or traced is checked here: in eager mode everything, in a
+graph all but the sizes that are unknown (None). Every message names the argument, the rule with its
+clause, and the value received. No tensor is computed here.
+"""
+
+import operator
+from typing import Any, NamedTuple
+
+from keras import KerasTensor, ops
+
+FORMATS = ("float16", "bfloat16", "float32", "float64")
+
+Pair = tuple[int, int]
+Shape = tuple[int | None, ...]
+
+
+class Options(NamedTuple):
+    """The options of one call, each in its one normal form.
+
+    Attributes
+    ----------
+    strides, dilations : (int, int)
+        Vertical, horizontal.
+    sides : ((int, int), (int, int)) or None
+        ((top, bottom), (left, right)); None for "same", which depends on the sizes.
+    blocked : bool
+        GRP-2 rather than GRP-3.
+    """
+
+    strides: Pair
+    dilations: Pair
+    sides: tuple[Pair, Pair] | None
+    blocked: bool
+
+
+def check_options(stride: Any, dilation: Any, padding: Any, group_layout: Any) -> Options:
+    """Bring the options of a call into their normal form.
+
+    Raises
+    ------
+    TypeError
+        ERR-5 and ERR-6, for what is no integer and no pair of integers.
+    ValueError
+        ERR-5, ERR-6 and ERR-7, for what is out of range or unknown.
+    """
+    if not isinstance(group_layout, str) or group_layout not in {"blocked", "interleaved"}:
+        raise ValueError(
+            f'group_layout must be "blocked" or "interleaved" (ERR-7), got {group_layout!r}'
+        )
+    strides, dilations = _steps("stride", stride), _steps("dilation", dilation)
+    return Options(strides, dilations, _sides(padding), group_layout == "blocked")
+
+
+def check_operand(name: str, value: Any) -> Any:
+    """Return `value` as a tensor of one of the four formats.
+
+    Raises
+    ------
+    TypeError
+        ERR-9.
+    """
+    # A plain list has no dtype before the backend gives it one. All else is asked for its dtype
+    # first, since a backend may convert what it should refuse.
+    tensor = value if hasattr(value, "dtype") else ops.convert_to_tensor(value)
+    if format_name(tensor) not in FORMATS:
+        raise TypeError(
+            f"{name} must be of dtype {', '.join(FORMATS)} (ERR-9), got {format_name(tensor)}"
+        )
+    return tensor if isinstance(tensor, KerasTensor) else ops.convert_to_tensor(tensor)
+
+
+def check_shapes(x: Any, kernel: Any) -> None:
+    """Check what two operands must have in common, as far as their sizes are known.
+
+    Raises
+    ------
+    TypeError
+        ERR-9, for two dtypes.
+    ValueError
+        ERR-1, ERR-2 and ERR-3, and a Kh, Kw or G that is unknown.
+    """
+    if format_name(x) != format_name(kernel):
+        raise TypeError(
+            "x and kernel must have one dtype (ERR-9), "
+            f"got x {format_name(x)} and kernel {format_name(kernel)}"
+        )
+    image, taps = _shape("x", x, "BHWC"), _shape("kernel", kernel, ("B", *_GRID, "Kh", "Kw", "G"))
+    if differ(image[0], taps[0]):
+        raise ValueError(
+            "kernel must have the batch size of x (ERR-2), "
+            f"got x of shape {image} and kernel of shape {taps}"
+        )
+    if 0 in image[1:]:
+        raise ValueError(f"x must have H, W and C of at least 1 (ERR-3), got shape {image}")
+    if 0 in taps[3:]:
+        raise ValueError(f"kernel must have Kh, Kw and G of at least 1 (ERR-3), got shape {taps}")
+    if None in taps[3:]:
+        raise ValueError(
+            f"kernel must have Kh, Kw and G that are known when it is traced, got shape {taps}"
+        )
+    channels, groups = image[3], taps[5]
+    if channels is not None and groups is not None and channels % groups:
+        raise ValueError(
+            "kernel must have a number of groups G that divides the channels C of x (ERR-3), "
+            f"got G = {groups} and C = {channels}"
+        )
+
+
+def check_grid(outputs: Shape, x: Any, kernel: Any) -> None:
+    """Check the output grid (Ho, Wo), unknown sizes being None, and the kernel's grid.
+
+    Raises
+    ------
+    ValueError
+        ERR-4 and ERR-8.
+    """
+    if any(size is not None and size < 1 for size in outputs):
+        raise ValueError(
+            "padding must leave at least one output row and column (ERR-8), got (Ho, Wo) = "
+            f"{outputs} from x of shape {tuple(x.shape)} and kernel of shape {tuple(kernel.shape)}"
+        )
+    if any(differ(due, got) for due, got in zip(outputs, kernel.shape[1:3], strict=True)):
+        raise ValueError(
+            f"kernel must have the output grid (Ho, Wo) = {outputs} (ERR-4), "
+            f"got {tuple(kernel.shape[1:3])} in shape {tuple(kernel.shape)}"
+        )
+
+
+def positive(name: str, value: Any) -> int:
+    """Return `value` as an int of at least 1, or raise ValueError: the layer's one kind of number.
+
+    Raises
+    ------
+    ValueError
+        For anything else, a bool included.
+    """
+    number = _integer(value)
+    if number is None or number < 1:
+        raise ValueError(f"{name} must be a positive integer, got {value!r}")
+    return number
+
+
+def differ(one: int | None, other: int | None) -> bool:
+    """Tell whether two sizes are known and not equal."""
+    return one is not None and other is not None and one != other
+
+
+def format_name(tensor: Any) -> str:
+    """Return the dtype's name, which every backend spells in its own way."""
+    return str(getattr(tensor.dtype, "name", tensor.dtype)).removeprefix("torch.")
+
+
+_GRID = ("Ho", "Wo")
+_RULES = {
+    "stride": "a positive integer or a pair of them, (vertical, horizontal) (ERR-5)",
+    "dilation": "a positive integer or a pair of them, (vertical, horizontal) (ERR-5)",
+    "padding": '"same", "valid", an integer >= 0 or ((top, bottom), (left, right)) (ERR-6)',
+}
+
+
+def _shape(name: str, tensor: Any, sizes: Any) -> Shape:
+    unranked = getattr(tensor.shape, "rank", 0) is None
+    shape = None if unranked else tuple(tensor.shape)
+    if shape is None or len(shape) != len(sizes):
+        raise ValueError(
+            f"{name} must have rank {len(sizes)}, shape ({', '.join(sizes)}) (ERR-1), "
+            f"got {'unknown rank' if shape is None else f'shape {shape}'}"
+        )
+    return shape
+
+
+def _integer(value: Any) -> int | None:
+    # True counts as 1 for Python; here it is a mistake. NumPy's bool names its dtype.
+    if isinstance(value, bool) or getattr(value, "dtype", None) == "bool":
+        return None
+    try:
+        return operator.index(value)
+    except TypeError:
+        return None
+
+
+def _integers(name: str, original: Any, parts: Any, least: int) -> Pair:
+    """Return a pair of integers that are at least `least`."""
+    numbers = [_integer(part) for part in parts] if isinstance(parts, tuple | list) else []
+    if len(numbers) != 2 or None in numbers:
+        raise TypeError(f"{name} must be {_RULES[name]}, got {original!r}")
+    first, second = (number or 0 for number in numbers)
+    if first < least or second < least:
+        raise ValueError(f"{name} must be {_RULES[name]}, got {original!r}")
+    return first, second
+
+
+def _steps(name: str, value: Any) -> Pair:
+    parts = value if isinstance(value, tuple | list) else (value, value)
+    return _integers(name, value, parts, least=1)
+
+
+def _sides(padding: Any) -> tuple[Pair, Pair] | None:
+    """Return ((top, bottom), (left, right)), or None for "same" (GEO-4 to GEO-7)."""
+    if isinstance(padding, str):
+        if padding not in {"same", "valid"}:
+            raise ValueError(f"padding must be {_RULES['padding']}, got {padding!r}")
+        return None if padding == "same" else ((0, 0), (0, 0))
+    parts = padding if isinstance(padding, tuple | list) else ((padding,) * 2,) * 2
+    if len(parts) != 2:
+        raise TypeError(f"padding must be {_RULES['padding']}, got {padding!r}")
+    vertical, horizontal = (_integers("padding", padding, pair, least=0) for pair in parts)
+    return vertical, horizontal

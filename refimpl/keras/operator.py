@@ -1,0 +1,209 @@
+"""The involution operator in `keras.ops`: differentiable, for any backend and any size.
+
+The kernel is given; generating it is the work of `refimpl.keras.layer`. The operator is no oracle
+and shares no code with one: it rounds as its backend rounds and trusts its automatic derivative.
+"""
+
+import functools
+import itertools
+import operator
+from typing import Any, NamedTuple
+
+import keras
+from keras import ops
+
+from refimpl.keras._arguments import (
+    Options,
+    check_grid,
+    check_operand,
+    check_options,
+    check_shapes,
+    format_name,
+)
+
+__all__ = ["involution"]
+
+
+def involution(
+    x: Any,
+    kernel: Any,
+    *,
+    stride: int | tuple[int, int] = 1,
+    dilation: int | tuple[int, int] = 1,
+    padding: str | int | tuple[tuple[int, int], tuple[int, int]] = "same",
+    group_layout: str = "blocked",
+) -> Any:
+    """Apply each pixel's kernel to the pixel's neighbourhood (FWD-1).
+
+    Parameters
+    ----------
+    x : tensor or array, shape (B, H, W, C)
+        Input, channels last whatever Keras's global image data format is; float16, bfloat16,
+        float32 or float64. B, H, W and C may be unknown when traced, and B may be 0.
+    kernel : tensor or array, shape (B, Ho, Wo, Kh, Kw, G)
+        One kernel for each output pixel and group; not flipped. G divides C. Same dtype as `x`.
+        Kh, Kw and G are known when traced.
+    stride : int or (int, int), default 1
+        Pixels from one output to the next, (vertical, horizontal) (GEO-2).
+    dilation : int or (int, int), default 1
+        Pixels from one tap to the next, (vertical, horizontal) (GEO-2).
+    padding : "same", "valid", int or ((top, bottom), (left, right)), default "same"
+        Zero padding in pixels (GEO-4 to GEO-7). ``"same"`` is TensorFlow's rule.
+    group_layout : "blocked" or "interleaved", default "blocked"
+        Channel c uses group ``c // (C // G)`` (GRP-2, the paper) or ``c % G`` (GRP-3, the Keras
+        example).
+
+    Returns
+    -------
+    y : tensor, shape (B, Ho, Wo, C)
+        Of the dtype of the operands. float16 and bfloat16 are summed in float32 and rounded once;
+        so are their gradients.
+
+    Raises
+    ------
+    TypeError
+        ERR-5, ERR-6 and ERR-9.
+    ValueError
+        ERR-1 to ERR-8, as far as the sizes are known. Sizes that are unknown when a graph is traced
+        are held to the same rules when it runs, by an error of the backend's own.
+
+    Notes
+    -----
+    Each tap is one strided view of the padded input, multiplied and added: the forward pass holds a
+    few tensors of the size of `y`, never the Kh * Kw patches. Automatic differentiation keeps one
+    such view for each tap until the backward pass.
+
+    References
+    ----------
+    Li et al., *Involution: Inverting the Inherence of Convolution for Visual Recognition*,
+    CVPR 2021, arXiv 2103.06255, equation 4.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from refimpl.keras import involution
+    >>> y = involution(np.ones((1, 3, 3, 2)), np.ones((1, 2, 2, 3, 3, 1)), stride=2)
+    >>> y.numpy()[0, :, :, 0]
+    array([[4., 4.],
+           [4., 4.]])
+    """
+    options = check_options(stride, dilation, padding, group_layout)
+    x, kernel = check_operand("x", x), check_operand("kernel", kernel)
+    check_shapes(x, kernel)
+    if isinstance(x, keras.KerasTensor) or isinstance(kernel, keras.KerasTensor):
+        return InvolutionOperation(stride, dilation, padding, group_layout)(x, kernel)
+    size, taps = ops.shape(x), kernel.shape[3:5]
+    vertical, horizontal = (_axis(a, size[1 + a], int(taps[a]), options) for a in (0, 1))
+    check_grid((_known(vertical.outputs), _known(horizontal.outputs)), x, kernel)
+    x, kernel = _held(x, kernel, vertical, horizontal)
+    return _sum(x, kernel, vertical, horizontal, options.blocked)
+
+
+@keras.saving.register_keras_serializable(package="refimpl")
+class InvolutionOperation(keras.Operation):  # type: ignore[misc]
+    """`involution` as a node of a functional model, where sizes may be unknown."""
+
+    def __init__(
+        self, stride: Any, dilation: Any, padding: Any, group_layout: str, name: str | None = None
+    ) -> None:
+        super().__init__(name=name)
+        self.stride, self.dilation = stride, dilation
+        self.padding, self.group_layout = padding, group_layout
+
+    def call(self, x: Any, kernel: Any) -> Any:
+        """Return y for tensors, symbolic ones only within a backend's trace."""
+        return involution(
+            x,
+            kernel,
+            stride=self.stride,
+            dilation=self.dilation,
+            padding=self.padding,
+            group_layout=self.group_layout,
+        )
+
+
+class Axis(NamedTuple):
+    """One axis of the geometry. Sizes that are unknown when traced are scalar tensors."""
+
+    outputs: Any
+    before: Any
+    after: Any
+    stride: int
+    dilation: int
+
+    @property
+    def span(self) -> Any:
+        """Padded pixels from the first to the last that one tap reads (GEO-8)."""
+        return (self.outputs - 1) * self.stride + 1
+
+    def firsts(self, taps: int) -> range:
+        """Give the first padded pixel that each tap reads (GEO-8)."""
+        return range(0, taps * self.dilation, self.dilation)
+
+
+def _axis(axis: int, size: Any, taps: int, options: Options) -> Axis:
+    """Lay out one axis by GEO-3, and by GEO-7 for "same"."""
+    stride, dilation = options.strides[axis], options.dilations[axis]
+    extent = (taps - 1) * dilation + 1
+    if options.sides is None:
+        outputs = -(-size // stride)
+        missing = (outputs - 1) * stride + extent - size
+        total = max(missing, 0) if isinstance(size, int) else ops.maximum(missing, 0)
+        return Axis(outputs, total // 2, total - total // 2, stride, dilation)
+    before, after = options.sides[axis]
+    outputs = (size + before + after - extent) // stride + 1
+    return Axis(outputs, before, after, stride, dilation)
+
+
+def _known(size: Any) -> int | None:
+    return size if isinstance(size, int) else None
+
+
+def _held(x: Any, kernel: Any, vertical: Axis, horizontal: Axis) -> tuple[Any, Any]:
+    """Hold sizes that are unknown when traced to ERR-2, ERR-3, ERR-4 and ERR-8 at run time.
+
+    Without this a kernel grid of one row would be broadcast in silence. A whole tensor is sliced
+    from an offset that is zero exactly if the sizes are right, and that a slice must refuse if not.
+    """
+    size, grid = ops.shape(x), ops.shape(kernel)[:3]
+    if all(isinstance(length, int) for length in (*size, *grid)):
+        return x, kernel
+    due = size[0], vertical.outputs, horizontal.outputs
+    rows, columns = (
+        ops.minimum(ops.minimum(length, outputs), 1) - 1
+        for length, outputs in zip(size[1:3], due[1:], strict=True)
+    )
+    offsets = [expected - length for length, expected in zip(grid, due, strict=True)]
+    return (
+        ops.slice(x, [0, rows, columns, 0], size),
+        ops.slice(kernel, [*offsets, 0, 0, 0], [*due, *kernel.shape[3:]]),
+    )
+
+
+def _sum(x: Any, kernel: Any, vertical: Axis, horizontal: Axis, blocked: bool) -> Any:
+    """Sum over the taps in index order (FWD-1), operands and sizes being right."""
+    narrow = format_name(x)
+    wide = "float32" if narrow in {"float16", "bfloat16"} else narrow
+    batch, height, width, channels = ops.shape(x)
+    rows, columns, groups = map(int, kernel.shape[3:])
+    grid = (batch, vertical.outputs, horizontal.outputs)
+    members = channels // groups
+    split, shared = (
+        ((groups, members), (groups, 1)) if blocked else ((members, groups), (1, groups))
+    )
+
+    margins = ((0, 0), (vertical.before, vertical.after), (horizontal.before, horizontal.after))
+    pixels = ops.reshape(ops.cast(x, wide), (batch, height, width, *split))
+    pixels = ops.pad(pixels, (*margins, (0, 0), (0, 0)))
+    # Unstacked, since the derivative of a slice for each tap would hold as many whole kernels.
+    weights = ops.unstack(
+        ops.reshape(ops.cast(kernel, wide), (*grid, rows * columns, *shared)), rows * columns, 3
+    )
+    firsts = itertools.product(vertical.firsts(rows), horizontal.firsts(columns))
+    span = (batch, vertical.span, horizontal.span, *split)
+    views = (ops.slice(pixels, (0, top, left, 0, 0), span) for top, left in firsts)
+    # Slice, then stride: TensorFlow's derivative of a slice with steps takes eight times as long.
+    if (vertical.stride, horizontal.stride) != (1, 1):
+        views = (view[:, :: vertical.stride, :: horizontal.stride] for view in views)
+    total = functools.reduce(operator.add, map(operator.mul, views, weights))
+    return ops.cast(ops.reshape(total, (*grid, channels)), narrow)
