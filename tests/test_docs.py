@@ -57,7 +57,7 @@ def test_the_oracle_has_examples() -> None:
     assert "refimpl.involution" in MODULES
 
 
-@pytest.mark.parametrize("page", filter(blocks, PAGES), ids=lambda page: page.name)
+@pytest.mark.parametrize("page", list(filter(blocks, PAGES)), ids=lambda page: page.name)
 def test_page_examples(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     run_page(page)
