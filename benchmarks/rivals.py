@@ -111,7 +111,7 @@ def _published_operator() -> Callable[..., Any]:
 
 
 ORACLE = Rival("oracle", "blocked", run_oracle)
-# The published formulation runs as Keras trains it, as a graph, and with the one layout that it has.
+# The published formulation runs as Keras trains it, as a graph, with the only layout that it has.
 TENSORFLOW = (
     *(
         Rival(f"operator-{mode}", "blocked", tensorflow_runner(_layer_operator, mode))

@@ -23,8 +23,9 @@ pytestmark = pytest.mark.parametrize("passes", PASSES)
 @pytest.fixture(scope="module", params=WORKLOADS, ids=str)
 def workload(request: pytest.FixtureRequest) -> Workload:
     """One workload; where nothing is timed its geometry alone matters, and one sample will do."""
+    whole: Workload = request.param
     timed = not request.config.getoption("benchmark_disable")
-    return request.param if timed else replace(request.param, batch=1)
+    return whole if timed else replace(whole, batch=1)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ spend the run on that.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -31,9 +31,6 @@ PADDINGS: dict[str, tuple[Padding, ...]] = {
     "int": (0, 1, 2, 4),
     "explicit": (((0, 1), (2, 0)), ((1, 0), (0, 2)), ((2, 3), (1, 0)), ((0, 0), (3, 3))),
 }
-
-_COMPILED_GEOMETRIES = 3
-_STEPS = (1, 5, 3, 7, 1, 5)
 
 
 @dataclass(frozen=True)
@@ -197,16 +194,17 @@ def cases(
     """
     kinds = [kind for kind in paddings or claimed.paddings if kind in claimed.paddings]
     layouts = group_layouts or claimed.group_layouts
-    shape, stride, dilation, padding, layout, channels = _geometry(
-        draw,
-        claimed,
+    allowed = _Pools(
         pairs(KERNEL_SHAPES, claimed.kernel_shapes),
         pairs(STRIDES, claimed.strides),
         pairs(DILATIONS, claimed.dilations),
-        [padding for kind in kinds for padding in PADDINGS[kind]],
-        [name for name in layouts if name in claimed.group_layouts],
-        [(g, m) for m in members for g in groups],
+        tuple(padding for kind in kinds for padding in PADDINGS[kind]),
+        tuple(name for name in layouts if name in claimed.group_layouts),
+        tuple((g, m) for m in members for g in groups),
     )
+    few = _few_geometries(claimed, allowed) if claimed.compiles else []
+    geometry = draw(st.sampled_from(few) if few else st.tuples(*map(st.sampled_from, allowed)))
+    shape, stride, dilation, padding, layout, channels = geometry
     sizes = [
         draw(st.integers(low, low + spare))
         for low in (_smallest(padding, axis, shape[axis], dilation[axis]) for axis in (0, 1))
@@ -230,14 +228,46 @@ def cases(
     )
 
 
-def _geometry(draw: st.DrawFn, claimed: Capabilities, *pools: Sequence[Any]) -> list[Any]:
-    """One entry of each pool: any combination, or one of a few where each costs a compilation."""
-    if not claimed.compiles:
-        return [draw(st.sampled_from(pool)) for pool in pools]
-    examples = settings().max_examples
-    variant = draw(st.integers(0, max(_COMPILED_GEOMETRIES, examples // 10)))
-    # Steps without a common factor, so that the pools do not march in line.
-    return [pool[variant * step % len(pool)] for pool, step in zip(pools, _STEPS, strict=True)]
+class _Pools(NamedTuple):
+    """What each part of a geometry is chosen from."""
+
+    shapes: tuple[Pair, ...]
+    strides: tuple[Pair, ...]
+    dilations: tuple[Pair, ...]
+    paddings: tuple[Padding, ...]
+    layouts: tuple[str, ...]
+    channels: tuple[Pair, ...]
+
+
+def _few_geometries(claimed: Capabilities, allowed: _Pools) -> list[tuple[Any, ...]]:
+    """Of a fixed list of geometries those that are allowed.
+
+    The list is the same for every test, so that an implementation that traces or compiles per
+    geometry does it once for the whole run.
+    """
+    number = max(8, settings().max_examples // 4)
+    # In turn: each padding kind with both layouts, several groups of several channels with both.
+    kinds = [claimed.paddings[i % len(claimed.paddings)] for i in range(number)]
+    listed = [
+        (
+            _turn(pairs(KERNEL_SHAPES[1:], claimed.kernel_shapes), i),
+            _turn(pairs(STRIDES, claimed.strides), 5 * i + 1),
+            _turn(pairs(DILATIONS, claimed.dilations), 3 * i),
+            _turn(PADDINGS[kinds[i]], i // len(claimed.paddings)),
+            _turn(claimed.group_layouts, i // 2),
+            _turn(((2, 2), (1, 2), (2, 2), (2, 1)), i),
+        )
+        for i in range(number)
+    ]
+    return [
+        geometry
+        for geometry in listed
+        if all(part in pool for part, pool in zip(geometry, allowed, strict=True))
+    ]
+
+
+def _turn(pool: Sequence[Any], index: int) -> Any:
+    return pool[index % len(pool)]
 
 
 def _smallest(padding: Padding, axis: int, taps: int, dilation: int) -> int:

@@ -1,5 +1,6 @@
 """Chapter FWD: the operator's values, and that it depends on its operands and nothing else."""
 
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -38,9 +39,11 @@ def test_values(judge: Judge, data: st.DataObject) -> None:
 @pytest.mark.parametrize("sizes", LARGE, ids=lambda s: "x".join(str(n) for n in s.values()))
 def test_large_sizes(judge: Judge, sizes: dict[str, int]) -> None:
     """Rows, columns, channels and samples past block and vector widths."""
-    for shape in pairs(((3, 3), (2, 3)), judge.claimed.kernel_shapes):
-        for stride in pairs(((1, 1), (2, 2)), judge.claimed.strides):
-            judge.check(_large(judge, kernel_shape=shape, stride=stride, **sizes))
+    shapes = pairs(((3, 3), (2, 3)), judge.claimed.kernel_shapes)
+    strides = pairs(((2, 2), (1, 1)), judge.claimed.strides)
+    both = list(itertools.product(shapes, strides))
+    for shape, stride in both[:1] if judge.claimed.compiles else both:
+        judge.check(_large(judge, kernel_shape=shape, stride=stride, **sizes))
 
 
 def _large(judge: Judge, **fields: object) -> Case:

@@ -74,5 +74,5 @@ def test_unread_pixels(judge: Judge, data: st.DataObject) -> None:
     strides = pairs(((3, 3), (2, 3)), judge.claimed.strides)
     shapes = pairs(((1, 1), (2, 2)), judge.claimed.kernel_shapes)
     # A kernel no larger than the drawn one still has outputs on the drawn sizes.
-    for stride in strides:
+    for stride in strides[:1] if judge.claimed.compiles else strides:
         judge.check(replace(data.draw(drawn), stride=stride, kernel_shape=shapes[0]), ("dx",))
