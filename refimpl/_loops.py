@@ -106,6 +106,38 @@ def forward_rows(first, last, x, kernel, sh, sw, dh, dw, top, left, y):
 
 
 @_compiled
+def forward_rows_of_few(first, last, x, kernel, sh, sw, dh, dw, top, left, y):
+    # As forward_rows, the same sums in the same order, for few members a group: vectors would stay
+    # empty there, and four members in registers are two to three times as fast (measured, M = 3).
+    _, H, W, G, M = x.shape
+    _, Ho, Wo, Kh, Kw, _ = kernel.shape
+    for row in range(first, last):
+        b, i = row // Ho, row % Ho
+        for j in range(Wo):
+            for g in range(G):
+                for m in range(0, M, 4):
+                    # Past the last member its sum is computed again.
+                    n, o, p = min(m + 1, M - 1), min(m + 2, M - 1), min(m + 3, M - 1)
+                    t0, t1, t2, t3 = 0.0, 0.0, 0.0, 0.0
+                    c0, c1, c2, c3 = 0.0, 0.0, 0.0, 0.0
+                    for u in range(Kh):
+                        h = i * sh + u * dh - top
+                        if h < 0 or h >= H:
+                            continue
+                        for v in range(Kw):
+                            w = j * sw + v * dw - left
+                            if w < 0 or w >= W:
+                                continue
+                            weight = kernel[b, i, j, u, v, g]
+                            t0, c0 = add_product(t0, c0, x[b, h, w, g, m], weight)
+                            t1, c1 = add_product(t1, c1, x[b, h, w, g, n], weight)
+                            t2, c2 = add_product(t2, c2, x[b, h, w, g, o], weight)
+                            t3, c3 = add_product(t3, c3, x[b, h, w, g, p], weight)
+                    y[b, i, j, g, m], y[b, i, j, g, n] = rounded(t0, c0), rounded(t1, c1)
+                    y[b, i, j, g, o], y[b, i, j, g, p] = rounded(t2, c2), rounded(t3, c3)
+
+
+@_compiled
 def dx_rows(first, last, dy, kernel, sh, sw, dh, dw, top, left, dx):
     # rows (b, h) of dx (B, H, W, G, M); dy (B, Ho, Wo, G, M); kernel (B, Ho, Wo, Kh, Kw, G)
     # Gathered, not scattered: each pixel asks which outputs read it (GRD-1), so that one thread

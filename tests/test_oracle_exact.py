@@ -15,7 +15,7 @@ from tests import exact
 
 ROUNDOFF = Fraction(1, 2**53)
 TINIEST = Fraction(1, 2**1074)
-SMALL = {"batches": (1, 2), "groups": (1, 2), "members": (1, 3), "spare": 2}
+SMALL = {"batches": (1, 2), "groups": (1, 2), "members": (1, 3, 8), "spare": 2}
 
 
 def oracle(case: Case, values: dict) -> dict:

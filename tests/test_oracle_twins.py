@@ -14,7 +14,7 @@ from conformance.recipes import operands
 from refimpl import _loops, involution
 from tests import twin
 
-LOOPS = ("forward_rows", "dx_rows", "dkernel_rows")
+LOOPS = ("forward_rows", "forward_rows_of_few", "dx_rows", "dkernel_rows")
 
 
 def definition(name: str):
@@ -50,6 +50,18 @@ def test_compiled_is_its_definition(dtype: str, recipe: str, data: st.DataObject
     # Which NaN comes out is unspecified; that one does, and where, is not.
     for one, other in zip(compiled, defined, strict=True):
         np.testing.assert_array_equal(np.frombuffer(one), np.frombuffer(other))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@given(data=st.data())
+def test_both_forward_loops_give_the_same_bits(dtype: str, data: st.DataObject) -> None:
+    drawn = cases(Capabilities(), dtype=dtype, recipe="cancelling", members=(1, 3, 4, 5, 9))
+    case = data.draw(drawn)
+    values = operands(case)
+    with mock.patch.object(involution, "FEW", 0):
+        many = bits(case, values)
+    with mock.patch.object(involution, "FEW", 10):
+        assert bits(case, values) == many
 
 
 @given(data=st.data())
