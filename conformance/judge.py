@@ -14,7 +14,7 @@ from conformance.cases import Case
 from conformance.formats import FORMATS
 from conformance.implementation import Array, Judged
 from conformance.ledger import Ledger
-from conformance.recipes import DECIDES, EXACT, operands
+from conformance.recipes import DECIDES, EXACT, operands, read_tag
 from conformance.specification import clauses
 from conformance.verdict import Finding, examine
 
@@ -75,7 +75,7 @@ class Judge:
                 name, got[name], due[name], self.arithmetic(case), exact=case.recipe in EXACT
             )
             if finding is not None:
-                self.fail(case, describe(finding))
+                self.fail(case, describe(case, finding))
             self._ledger.count(self.judged.name, self.decides, worst)
         return got
 
@@ -173,17 +173,24 @@ def call(case: Case) -> str:
     )
 
 
-def describe(finding: Finding) -> str:
-    """What is wrong, in three lines."""
+def describe(case: Case, finding: Finding) -> str:
+    """What is wrong, a line for each side of it."""
     count = int(finding.wrong.sum())
     allowed = "equality demanded" if finding.bound == 0 else f"error bound {finding.bound:.9g}"
     error = abs(finding.got - finding.expected)
+    meaning = ["", ""]
+    if case.recipe in DECIDES:
+        meaning = [
+            f"   ({read_tag(case, finding.result, finding.index[0], tag)})"
+            for tag in (finding.got, finding.expected)
+        ]
     return (
         f"wrong           {finding.result}: {count} of {finding.wrong.size} elements, "
         f"first at index {finding.index}\n"
-        f"  got             {finding.got!r}\n"
-        f"  expected        {finding.expected!r}   (error {error:.9g}, {allowed})\n"
-        f"  where           {_extent(finding)}"
+        f"  got             {finding.got!r}{meaning[0]}\n"
+        f"  expected        {finding.expected!r}{meaning[1]}   (error {error:.9g}, {allowed})\n"
+        f"  where           {_extent(finding)}\n"
+        f"  rule            {_RULES[finding.result]}: {clauses()[_RULES[finding.result]]}"
     )
 
 
@@ -192,6 +199,9 @@ _AXES = {
     "dx": ("batch", "row", "column", "channel"),
     "dkernel": ("batch", "row", "column", "tap u", "tap v", "group"),
 }
+
+
+_RULES = {"y": "FWD-1", "dx": "GRD-1", "dkernel": "GRD-2"}
 
 
 def _extent(finding: Finding) -> str:

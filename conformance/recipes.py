@@ -152,6 +152,18 @@ def _tags(shape: tuple[int, ...], batch: int, digit: int, base: int) -> Floats:
     return digits
 
 
+def read_tag(case: Case, result: str, sample: int, tag: float) -> str:
+    """Say which entry of which operand a result of an impulse recipe shows."""
+    operand, shape = ("x", shapes(case)[0]) if result == "dkernel" else ("kernel", shapes(case)[1])
+    count = int(np.prod(shape[1:]))
+    if tag == 0:
+        return "nothing"
+    if _digits(case, count)[1] > 1 or not (1 <= tag <= count and tag == int(tag)):
+        return f"no single entry of {operand}"
+    entry = np.unravel_index((int(tag) - 1 - sample) % count, shape[1:])
+    return f"{operand}[b, {', '.join(str(i) for i in entry)}]"
+
+
 def _digits(case: Case, count: int) -> tuple[int, int]:
     base = 2**case.exact_bits
     digits = 1

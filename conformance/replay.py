@@ -36,6 +36,8 @@ def replay(judged: Judged, case: Case) -> bool:
             print(f"\n{name}, got =\n{got[name]}\n{name}, expected =\n{due[name].value}")
             if not exact:
                 print(f"{name}, error bound =\n{bound(due[name], judge.arithmetic(case))}")
-            print(f"  {describe(finding)}" if finding else f"  right: {worst:.3f} of the bound")
+            print(
+                f"  {describe(case, finding)}" if finding else f"  right: {worst:.3f} of the bound"
+            )
             passes = passes and finding is None
     return passes
