@@ -7,15 +7,19 @@ import sys
 import pytest
 
 WRONG = [
-    ("FlippedKernel", "GEO-8", r"got .*\(kernel\[b, 0, 0, .*\n.*expected .*\(kernel\[b, 0, 0, "),
+    (
+        "FlippedKernel",
+        "GEO-8",
+        r"got .*\(kernel\[b, \d, \d, .*\n.*expected .*\(kernel\[b, \d, \d, ",
+    ),
     ("TransposedTaps", "GEO-8", "not flipped"),
-    ("OddPixelBefore", "GEO-8", "padding='same'"),
-    ("OtherLayout", "GEO-8", "group_layout="),
-    ("StridePhase", "GEO-8", r"stride=\(2, 1\)|stride=\(2, 2\)|stride=\(3|stride=\(2, 3\)"),
-    ("OneStrideForBoth", "GEO-8", r"dilation=\((1, 2|3, 1)\)"),
+    ("OddPixelBefore", "GEO-", "padding='same'"),
+    ("OtherLayout", "GEO-", "group_layout="),
+    ("StridePhase", "GEO-", r"stride=\(2, 1\)|stride=\(2, 2\)|stride=\(3|stride=\(2, 3\)"),
+    ("OneStrideForBoth", "GEO-", r"dilation=\((1, 2|3, 1)\)"),
     ("NoBorderGradient", "GEO-8", r"wrong +dx: .*\n.*\n.*\n.*row:"),
     ("MeanKernelGradient", "GEO-8", r"wrong +dkernel(.*\n)+.*a sum, not a mean"),
-    ("FirstSampleKernel", "GEO-8", "batch: "),
+    ("FirstSampleKernel", "GEO-", "batch: "),
     ("SumsInHalf", "", "wrong +(y|dx)"),
     ("ChangesItsInput", "GEO-8", "x was modified by the call"),
     ("Remembers", "", "wrong +(y|dx)"),
