@@ -23,55 +23,87 @@ _EVALUATION = 1 + 2.0**-40
 
 @dataclass(frozen=True)
 class Arithmetic:
-    """The arithmetic in which an implementation is held to the bound."""
+    """The arithmetic in which an implementation is held to the bound.
+
+    `multiplier` is the format that operands are rounded to before they are multiplied, if any.
+    """
 
     operand: Format
     accumulator: Format
     result: Format
-    gradual_underflow: bool
+    gradual_underflow: bool = False
+    multiplier: Format | None = None
 
 
 @dataclass(frozen=True)
-class Truth:
-    """What one result should be, and what its bound is made of, element by element.
+class Sums:
+    """What the bound of a result is made of, element by element.
 
     Attributes
     ----------
-    value : ndarray
-        The oracle's result.
     terms : ndarray
         Number n of products that are summed.
     magnitude : ndarray
         Sum of the absolute values of the products.
     lost : ndarray
         The part of the magnitude whose products have a subnormal factor.
-    specified : ndarray of bool
-        False where the specification leaves the result open.
     """
 
-    value: Floats
     terms: Floats
     magnitude: Floats
     lost: Floats
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What one result should be.
+
+    Attributes
+    ----------
+    value : ndarray
+        The oracle's result.
+    specified : ndarray of bool
+        False where the specification leaves the result open.
+    sums : Sums or None
+        None where every sum is exact, so that equality is demanded (NUM-1).
+    """
+
+    value: Floats
     specified: npt.NDArray[np.bool_]
+    sums: Sums | None
 
 
 def truths(
-    operands: dict[str, Array], options: dict[str, Any], format_: Format
+    operands: dict[str, Array], options: dict[str, Any], format_: Format, *, exact: bool
 ) -> dict[str, Truth]:
-    """Compute the truth of y, dx and dkernel for one case."""
-    size = {name: np.abs(array) for name, array in operands.items()}
-    one = {name: np.ones_like(array) for name, array in operands.items()}
-    value, terms, magnitude = (_all(which, options) for which in (operands, one, size))
-    lost = _lost(size, options, format_.smallest_normal)
+    """Compute the truth of y, dx and dkernel for one case.
+
+    Parameters
+    ----------
+    operands : dict
+        x, kernel and dy.
+    options : dict
+        Keyword arguments of the call.
+    format_ : Format
+        Of the operands.
+    exact : bool
+        The operands were made so that every sum is exact (NUM-1).
+    """
+    value = _all(operands, options)
     specified = {name: np.ones(array.shape, bool) for name, array in value.items()}
+    one = {name: np.ones_like(array) for name, array in operands.items()}
     # Whether a padded tap is skipped or multiplied by zero shows where dy is not finite.
     finite = np.asarray(np.isfinite(operands["dy"]).all(-1, keepdims=True))
-    specified["dkernel"] = (terms["dkernel"] > 0) | finite[..., None, None]
-    return {
-        name: Truth(value[name], terms[name], magnitude[name], lost[name], specified[name])
-        for name in value
-    }
+    if not finite.all():
+        read = involution.backward(one["dy"], one["x"], one["kernel"], **options)[1] > 0
+        specified["dkernel"] = read | finite[..., None, None]
+    if exact:
+        return {name: Truth(value[name], specified[name], None) for name in value}
+    size = {name: np.abs(array) for name, array in operands.items()}
+    terms, magnitude = _all(one, options), _all(size, options)
+    lost = _lost(size, options, format_.smallest_normal)
+    sums = {name: Sums(terms[name], magnitude[name], lost[name]) for name in value}
+    return {name: Truth(value[name], specified[name], sums[name]) for name in value}
 
 
 def _all(operands: dict[str, Array], options: dict[str, Any]) -> dict[str, Floats]:
@@ -97,22 +129,47 @@ def _lost(size: dict[str, Array], options: dict[str, Any], tiny: float) -> dict[
 
 
 def bound(truth: Truth, arithmetic: Arithmetic) -> Floats:
-    """Largest error that NUM-2 to NUM-4 allow, element by element; infinite where unspecified."""
-    n, magnitude = truth.terms, truth.magnitude
+    """Largest error allowed, element by element (NUM-1 to NUM-4).
+
+    Zero where equality is demanded, infinite where the result is unspecified.
+    """
+    if truth.sums is None:
+        return np.where(truth.specified, 0.0, np.inf)
+    n, magnitude = truth.sums.terms, truth.sums.magnitude
     accumulator, result = arithmetic.accumulator, arithmetic.result
-    gamma = _gamma(n, accumulator.unit_roundoff)
     with np.errstate(over="ignore", invalid="ignore"):
-        if arithmetic.gradual_underflow:
-            underflow = n * accumulator.smallest_subnormal / 2
-        else:
-            underflow = 2 * n * accumulator.smallest_normal + truth.lost
-        error = gamma * magnitude + (1 + gamma) * underflow
+        error = _sum_error(truth.sums, arithmetic)
         if accumulator != result:
             tiny = _result_underflow(np.abs(truth.value) - error, arithmetic)
             error = error + result.unit_roundoff * (np.abs(truth.value) + error) + (n > 0) * tiny
-        error = (error + _oracle_error(truth, arithmetic.operand)) * _EVALUATION
+        oracle = _oracle_error(truth.value, truth.sums, arithmetic.operand)
+        error = (error + oracle) * _EVALUATION
     overflows = np.isfinite(truth.value) & (magnitude >= accumulator.largest)
     return np.where(overflows | ~truth.specified, np.inf, error)
+
+
+def _sum_error(sums: Sums, arithmetic: Arithmetic) -> Floats:
+    """Error E of the sum before it is rounded to the result's format."""
+    n, magnitude, accumulator = sums.terms, sums.magnitude, arithmetic.accumulator
+    # Behind a multiplier every rounding may be to either neighbour: tensor cores truncate.
+    faithful = 1 if arithmetic.multiplier is None else 2
+    factors = _factors_error(arithmetic)
+    gamma = _gamma(n, faithful * accumulator.unit_roundoff)
+    if arithmetic.gradual_underflow:
+        underflow = faithful * n * accumulator.smallest_subnormal / 2
+    else:
+        underflow = 2 * n * accumulator.smallest_normal
+    if arithmetic.multiplier is not None or not arithmetic.gradual_underflow:
+        underflow = underflow + sums.lost
+    return (gamma * (1 + factors) + factors) * magnitude + (1 + gamma) * underflow
+
+
+def _factors_error(arithmetic: Arithmetic) -> float:
+    """Relative error of a product through the rounding of its two factors."""
+    if arithmetic.multiplier is None:
+        return 0.0
+    each = 2 * arithmetic.multiplier.unit_roundoff
+    return 2 * each + each**2
 
 
 def _gamma(n: Floats, unit_roundoff: float) -> Floats:
@@ -127,10 +184,10 @@ def _result_underflow(smallest: Floats, arithmetic: Arithmetic) -> Floats:
     return np.where(smallest < result.smallest_normal, result.smallest_normal, 0.0)
 
 
-def _oracle_error(truth: Truth, operand: Format) -> Floats:
+def _oracle_error(value: Floats, sums: Sums, operand: Format) -> Floats:
     """Error of the oracle itself (NUM-5)."""
-    gamma = _gamma(truth.terms, _FLOAT64)
+    gamma = _gamma(sums.terms, _FLOAT64)
     if operand.name != "float64":
-        return gamma * truth.magnitude
-    underflow = truth.terms * FORMATS["float64"].smallest_subnormal
-    return _FLOAT64 * np.abs(truth.value) + gamma**2 * truth.magnitude + underflow
+        return gamma * sums.magnitude
+    underflow = sums.terms * FORMATS["float64"].smallest_subnormal
+    return _FLOAT64 * np.abs(value) + gamma**2 * sums.magnitude + underflow

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
-from conformance.formats import ACCUMULATORS, FORMATS, Format
+from conformance.formats import ACCUMULATORS, FORMATS, MULTIPLIERS, Format
 
 Pairs = tuple[tuple[int, int], ...]
 Supported = Literal["any", "square"] | Pairs
@@ -40,6 +40,9 @@ class Capabilities:
         "blocked", "interleaved".
     accumulator : mapping of dtype to format
         Narrowest format that a partial sum is rounded to. Also "double-double".
+    multiplier : mapping of dtype to format
+        Format that operands are rounded to before they are multiplied: "tfloat32" or "bfloat16" for
+        float32. Undeclared, they are multiplied as they are.
     result : mapping of dtype to format
         Format of the results, where it is not that of the operands.
     gradual_underflow : bool
@@ -59,6 +62,7 @@ class Capabilities:
     paddings: tuple[str, ...] = _CHOICES["paddings"]
     group_layouts: tuple[str, ...] = _CHOICES["group_layouts"]
     accumulator: Mapping[str, str] | None = None
+    multiplier: Mapping[str, str] | None = None
     result: Mapping[str, str] | None = None
     gradual_underflow: bool = False
     deterministic: bool = True
@@ -68,6 +72,11 @@ class Capabilities:
     def accumulator_format(self, dtype: str) -> Format:
         """Format that sums over operands of `dtype` are accumulated in."""
         return ACCUMULATORS[(self.accumulator or {}).get(dtype, _CAREFUL[dtype])]
+
+    def multiplier_format(self, dtype: str) -> Format | None:
+        """Format that operands of `dtype` are rounded to before they are multiplied, if any."""
+        name = (self.multiplier or {}).get(dtype)
+        return None if name is None else MULTIPLIERS[dtype][name]
 
     def result_format(self, dtype: str) -> Format:
         """Format of the results for operands of `dtype`."""
@@ -107,6 +116,8 @@ def _entry(name: str, value: Any) -> Any:
         return _supported(name, value)
     if name in {"accumulator", "result"}:
         return _formats(name, value)
+    if name == "multiplier":
+        return _multipliers(value)
     if not isinstance(value, bool):
         raise DeclarationError(f"capabilities[{name!r}] must be True or False, got {value!r}")
     return value
@@ -140,5 +151,15 @@ def _formats(name: str, value: Any) -> Mapping[str, str]:
         raise DeclarationError(
             f"capabilities[{name!r}] must map some of {', '.join(FORMATS)} to some of "
             f"{', '.join(formats)}, got {value!r}"
+        )
+    return mapping
+
+
+def _multipliers(value: Any) -> Mapping[str, str]:
+    mapping = dict(value) if isinstance(value, Mapping) else {"": value}
+    if any(name not in MULTIPLIERS.get(dtype, ()) for dtype, name in mapping.items()):
+        known = "; ".join(f"{dtype}: {', '.join(names)}" for dtype, names in MULTIPLIERS.items())
+        raise DeclarationError(
+            f"capabilities['multiplier'] must map dtypes to formats ({known}), got {value!r}"
         )
     return mapping

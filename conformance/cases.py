@@ -209,10 +209,9 @@ def cases(
         draw(st.integers(low, low + spare))
         for low in (_smallest(padding, axis, shape[axis], dilation[axis]) for axis in (0, 1))
     ]
-    accumulated = claimed.accumulator_format(dtype).bits
     return Case(
         dtype=dtype,
-        bits=accumulated if accumulated < FORMATS[dtype].bits else 0,
+        bits=narrower_bits(claimed, dtype),
         recipe=recipe,
         seed=draw(st.integers(0, 999)),
         batch=draw(st.sampled_from(batches)),
@@ -226,6 +225,13 @@ def cases(
         padding=padding,
         group_layout=layout,
     )
+
+
+def narrower_bits(claimed: Capabilities, dtype: str) -> int:
+    """Significand bits of the declared arithmetic, where they are fewer than those of `dtype`."""
+    formats = claimed.accumulator_format(dtype), claimed.multiplier_format(dtype)
+    bits = min(format_.bits for format_ in formats if format_ is not None)
+    return bits if bits < FORMATS[dtype].bits else 0
 
 
 class _Pools(NamedTuple):

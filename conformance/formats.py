@@ -71,3 +71,12 @@ ACCUMULATORS: Mapping[str, Format] = {
     **FORMATS,
     "double-double": Format("double-double", 104, -1022, 1023),
 }
+
+# What operands of a dtype may be declared to be rounded to before they are multiplied: tensor cores
+# and matrix units do so. As wide in range as the operands, so that nothing overflows.
+MULTIPLIERS: Mapping[str, Mapping[str, Format]] = {
+    "float32": {
+        "tfloat32": Format("tfloat32", 11, -126, 127),
+        "bfloat16": FORMATS["bfloat16"],
+    },
+}

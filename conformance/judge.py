@@ -69,11 +69,10 @@ class Judge:
         __tracebackhide__ = True
         wanted = [name for name in results if name in DECIDES.get(case.recipe, RESULTS)]
         got = self.run(case, values, tuple(wanted))
-        due = truths(values, case.options, FORMATS[case.dtype])
+        exact = case.recipe in EXACT
+        due = truths(values, case.options, FORMATS[case.dtype], exact=exact)
         for name in wanted:
-            worst, finding = examine(
-                name, got[name], due[name], self.arithmetic(case), exact=case.recipe in EXACT
-            )
+            worst, finding = examine(name, got[name], due[name], self.arithmetic(case))
             if finding is not None:
                 self.fail(case, describe(case, finding))
             self._ledger.count(self.judged.name, self.decides, worst)
@@ -135,6 +134,7 @@ class Judge:
             self.claimed.accumulator_format(case.dtype),
             self.claimed.result_format(case.dtype),
             self.claimed.gradual_underflow,
+            self.claimed.multiplier_format(case.dtype),
         )
 
     def expect(self, case: Case, holds: bool, message: str) -> None:

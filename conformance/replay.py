@@ -23,16 +23,14 @@ def replay(judged: Judged, case: Case) -> bool:
     except ConformanceError as error:
         print(error)
         return False
-    due = truths(values, case.options, FORMATS[case.dtype])
+    exact = case.recipe in EXACT
+    due = truths(values, case.options, FORMATS[case.dtype], exact=exact)
     passes = True
     with np.printoptions(threshold=200, linewidth=120):
         for name, array in values.items():
             print(f"\n{name} =\n{array}")
         for name in results:
-            exact = case.recipe in EXACT
-            worst, finding = examine(
-                name, got[name], due[name], judge.arithmetic(case), exact=exact
-            )
+            worst, finding = examine(name, got[name], due[name], judge.arithmetic(case))
             print(f"\n{name}, got =\n{got[name]}\n{name}, expected =\n{due[name].value}")
             if not exact:
                 print(f"{name}, error bound =\n{bound(due[name], judge.arithmetic(case))}")

@@ -36,7 +36,7 @@ class Finding:
 
 
 def examine(
-    name: str, got: Array, truth: Truth, arithmetic: Arithmetic, *, exact: bool
+    name: str, got: Array, truth: Truth, arithmetic: Arithmetic
 ) -> tuple[float, Finding | None]:
     """Compare a result of the due shape and dtype with the truth.
 
@@ -47,11 +47,9 @@ def examine(
     got : ndarray
         The implementation's result.
     truth : Truth
-        The oracle's result and what its bound is made of.
+        The oracle's result and what its bound is made of, if equality is not demanded.
     arithmetic : Arithmetic
         Decides the bound.
-    exact : bool
-        Demand equality (NUM-1).
 
     Returns
     -------
@@ -61,7 +59,7 @@ def examine(
         None if nothing is wrong.
     """
     values = got.astype(np.float64)
-    allowed = np.where(truth.specified, 0.0, np.inf) if exact else bound(truth, arithmetic)
+    allowed = bound(truth, arithmetic)
     wrong = ~_agrees(values, truth.value, allowed, arithmetic.result.largest)
     if wrong.any():
         index = tuple(int(i) for i in np.unravel_index(np.argmax(wrong), wrong.shape))

@@ -42,6 +42,8 @@ def test_bad_tokens(token: str) -> None:
         ({"strides": "round"}, "pairs of integers"),
         ({"accumulator": {"float32": "float12"}}, "float12"),
         ({"result": "double-double"}, "double-double"),
+        ({"multiplier": {"float32": "float16"}}, "float32: tfloat32, bfloat16"),
+        ({"multiplier": "tfloat32"}, "must map dtypes"),
         ({"validates": "yes"}, "True or False"),
         ("everything", "must be a mapping"),
     ],
@@ -125,7 +127,7 @@ def test_bound_holds_and_is_tight(operand: str, accumulator: str, data: st.DataO
     case = Case(operand, "normal", seed=data.draw(st.integers(0, 99)), width=n,
                 kernel_shape=(1, n), padding="valid")  # fmt: skip
     values = {name: np.abs(array) for name, array in operands(case).items()}
-    truth = truths(values, case.options, FORMATS[operand])["y"]
+    truth = truths(values, case.options, FORMATS[operand], exact=False)["y"]
     limit = bound(truth, arithmetic(operand, accumulator)).item()
     u, u_out = ACCUMULATORS[accumulator].unit_roundoff, FORMATS[operand].unit_roundoff
     total = 0.0
@@ -145,13 +147,13 @@ def test_bound_holds_and_is_tight(operand: str, accumulator: str, data: st.DataO
 def test_one_ulp_fails_the_exact_tier(recipe: str) -> None:
     case = Case("float32", recipe, height=4, width=4, kernel_shape=(3, 3))
     values = operands(case)
-    truth = truths(values, case.options, FORMATS["float32"])["y"]
+    truth = truths(values, case.options, FORMATS["float32"], exact=True)["y"]
     right = truth.value.astype(np.float32)
-    _, finding = examine("y", right, truth, arithmetic("float32", "float32"), exact=True)
+    _, finding = examine("y", right, truth, arithmetic("float32", "float32"))
     assert finding is None
     place = np.unravel_index(np.argmax(np.isfinite(right)), right.shape)
     right[place] = np.nextafter(right[place], np.float32(np.inf))
-    _, finding = examine("y", right, truth, arithmetic("float32", "float32"), exact=True)
+    _, finding = examine("y", right, truth, arithmetic("float32", "float32"))
     assert finding is not None
     assert finding.index == place
 
@@ -159,10 +161,10 @@ def test_one_ulp_fails_the_exact_tier(recipe: str) -> None:
 @pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
 def test_specials_do_not_pass_for_numbers(wrong: float) -> None:
     case = Case("float32", "normal", height=2, width=2, kernel_shape=(1, 1))
-    truth = truths(operands(case), case.options, FORMATS["float32"])["y"]
+    truth = truths(operands(case), case.options, FORMATS["float32"], exact=False)["y"]
     got = truth.value.astype(np.float32)
     got[0, 1, 1, 0] = wrong
-    _, finding = examine("y", got, truth, arithmetic("float32", "float32"), exact=False)
+    _, finding = examine("y", got, truth, arithmetic("float32", "float32"))
     assert finding is not None
     assert finding.index == (0, 1, 1, 0)
 
