@@ -1,123 +1,221 @@
-"""Involution in plain NumPy: unfold the padded input into patches, contract them with the kernels.
+"""Involution in plain NumPy: look up the factors of every product, multiply, add up.
 
-Written independently of the oracle, in as few operations as NumPy allows. It trusts its arguments.
+Written independently of the oracle. It is taken apart into the steps that real code gets wrong, so
+that `conformance.mutants` can plant a fault in each. It trusts its arguments.
 """
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
-Axis = tuple[npt.NDArray[np.intp], tuple[int, int]]
-
-capabilities: dict[str, Any] = {"gradual_underflow": True, "validates": False}
+Pair = tuple[int, int]
 
 
-def forward(
-    x: Array,
-    kernel: Array,
-    *,
-    stride: Any = 1,
-    dilation: Any = 1,
-    padding: Any = "same",
-    group_layout: str = "blocked",
-) -> Array:
-    """Return y (FWD-1)."""
-    rows, columns = _axes(x, kernel, stride, dilation, padding)
-    with np.errstate(all="ignore"):
-        patches = _unfold(_wide(x), rows, columns)
-        grouped = _split(patches, kernel.shape[5], group_layout)
-        y = np.einsum("bijuvgm,bijuvg->bijgm", grouped, _wide(kernel))
-        return _join(y, group_layout).astype(x.dtype)
+@dataclass(frozen=True)
+class Call:
+    """Sizes and options of one call; pairs are (vertical, horizontal)."""
+
+    batch: int
+    size: Pair
+    channels: int
+    grid: Pair
+    taps: Pair
+    groups: int
+    stride: Pair
+    dilation: Pair
+    padding: Any
+    group_layout: str
+
+    @property
+    def image(self) -> tuple[int, ...]:
+        """Shape of x."""
+        return self.batch, *self.size, self.channels
+
+    @property
+    def kernel(self) -> tuple[int, ...]:
+        """Shape of kernel."""
+        return self.batch, *self.grid, *self.taps, self.groups
 
 
-def backward(
-    dy: Array,
-    x: Array,
-    kernel: Array,
-    *,
-    stride: Any = 1,
-    dilation: Any = 1,
-    padding: Any = "same",
-    group_layout: str = "blocked",
-) -> tuple[Array, Array]:
-    """Return dx (GRD-1) and dkernel (GRD-2)."""
-    rows, columns = _axes(x, kernel, stride, dilation, padding)
-    groups = kernel.shape[5]
-    with np.errstate(all="ignore"):
-        grouped = _split(_unfold(_wide(x), rows, columns), groups, group_layout)
-        gradient = _split(_wide(dy), groups, group_layout)
-        dkernel = np.einsum("bijuvgm,bijgm->bijuvg", grouped, gradient)
-        dpatches = np.einsum("bijuvg,bijgm->bijuvgm", _wide(kernel), gradient)
-        dx = _fold(_join(dpatches, group_layout), x.shape, rows, columns)
-        return dx.astype(x.dtype), dkernel.astype(x.dtype)
+class Place(NamedTuple):
+    """Indices of a product: sample, output, tap and channel, as an open grid over all products."""
+
+    b: Array
+    i: Array
+    j: Array
+    u: Array
+    v: Array
+    c: Array
 
 
-def _wide(array: Array) -> Array:
-    """Half precision is summed in single precision."""
-    return array.astype(np.float64 if array.dtype == np.float64 else np.float32)
+class Pixel(NamedTuple):
+    """Indices into x, for each product."""
+
+    b: Array
+    h: Array
+    w: Array
+    c: Array
 
 
-def _axes(x: Array, kernel: Array, stride: Any, dilation: Any, padding: Any) -> tuple[Axis, Axis]:
-    """Give the padded pixel under each output and tap of an axis, and the axis's margins."""
-    vertical, horizontal = (
-        _axis(x.shape[1 + a], kernel.shape[3 + a], _of(stride, a), _of(dilation, a), padding, a)
-        for a in (0, 1)
-    )
-    return vertical, horizontal
+class Entry(NamedTuple):
+    """Indices into kernel, for each product."""
+
+    b: Array
+    i: Array
+    j: Array
+    u: Array
+    v: Array
+    g: Array
 
 
-def _axis(size: int, taps: int, stride: int, dilation: int, padding: Any, axis: int) -> Axis:
-    reach = dilation * (taps - 1)
-    if padding == "same":
-        last = (size - 1) // stride * stride
-        total = max(last + reach + 1 - size, 0)
-        margins = total // 2, total - total // 2
-    elif padding == "valid":
-        margins = 0, 0
-    else:
-        before, after = _of(padding, axis) if isinstance(padding, tuple) else (padding, padding)
-        margins = before, after
-    first = np.arange(0, size + sum(margins) - reach, stride)
-    return first[:, None] + dilation * np.arange(taps), margins
+class Plan(NamedTuple):
+    """What is multiplied: x at `pixel` by kernel at `entry`, where `inside`."""
+
+    pixel: Pixel
+    entry: Entry
+    inside: Array
 
 
-def _of(pair: Any, axis: int) -> Any:
-    return pair[axis] if isinstance(pair, tuple) else pair
+class Unfold:
+    """The operator. Products have the shape (B, Ho, Wo, Kh, Kw, C)."""
+
+    capabilities: dict[str, Any] = {"gradual_underflow": True, "validates": False}  # noqa: RUF012
+
+    def forward(self, x: Array, kernel: Array, **options: Any) -> Array:
+        """Return y (FWD-1)."""
+        call = self.call(x.shape, kernel.shape, **options)
+        with np.errstate(all="ignore"):
+            return self.rounded(self.y(call, self.wide(x), self.wide(kernel)), x.dtype)
+
+    def backward(self, dy: Array, x: Array, kernel: Array, **options: Any) -> tuple[Array, Array]:
+        """Return dx (GRD-1) and dkernel (GRD-2)."""
+        call = self.call(x.shape, kernel.shape, **options)
+        with np.errstate(all="ignore"):
+            dx = self.dx(call, self.wide(dy), self.wide(kernel))
+            dkernel = self.dkernel(call, self.wide(dy), self.wide(x))
+            return self.rounded(dx, x.dtype), self.rounded(dkernel, x.dtype)
+
+    def call(
+        self,
+        image: tuple[int, ...],
+        kernel: tuple[int, ...],
+        stride: Any = 1,
+        dilation: Any = 1,
+        padding: Any = "same",
+        group_layout: str = "blocked",
+    ) -> Call:
+        """Read shapes and options."""
+        batch, height, width, channels = image
+        _, rows, columns, *taps, groups = kernel
+        size, grid = (height, width), (rows, columns)
+        stride, dilation = (n if isinstance(n, tuple) else (n, n) for n in (stride, dilation))
+        return Call(
+            batch, size, channels, grid, (taps[0], taps[1]), groups,
+            stride, dilation, padding, group_layout,
+        )  # fmt: skip
+
+    def y(self, call: Call, x: Array, kernel: Array) -> Array:
+        """Sum over the taps."""
+        plan = self.plan(call)
+        return self.total(self.read(x, plan) * kernel[plan.entry])
+
+    def dx(self, call: Call, dy: Array, kernel: Array) -> Array:
+        """Add the product to the pixel that it came from."""
+        plan = self.plan(call)
+        return self.scatter(kernel[plan.entry] * self.spread(dy), plan, plan.pixel, call.image)
+
+    def dkernel(self, call: Call, dy: Array, x: Array) -> Array:
+        """Add the product to the kernel entry that it came from."""
+        plan = self.plan(call)
+        return self.scatter(self.read(x, plan) * self.spread(dy), plan, plan.entry, call.kernel)
+
+    def plan(self, call: Call) -> Plan:
+        """Look up the factors of every product."""
+        at = Place(*np.ogrid[tuple(slice(n) for n in (*call.kernel[:5], call.channels))])
+        h, above = self.border(self.position(call, 0, at.i, at.u), call.size[0])
+        w, beside = self.border(self.position(call, 1, at.j, at.v), call.size[1])
+        inside = self.inside(call, at, above & beside)
+        return Plan(self.pixel(call, at, h, w), self.entry(call, at), inside)
+
+    def inside(self, call: Call, at: Place, found: Array) -> Array:  # noqa: ARG002
+        """Tell which products are summed: those whose pixel was found."""
+        return found
+
+    def pixel(self, call: Call, at: Place, h: Array, w: Array) -> Pixel:  # noqa: ARG002
+        """Give the pixel that a product reads."""
+        return Pixel(at.b, h, w, at.c)
+
+    def entry(self, call: Call, at: Place) -> Entry:
+        """Give the kernel entry that a product reads."""
+        return Entry(*at[:5], self.group(call, at))
+
+    def group(self, call: Call, at: Place) -> Array:
+        """Group of a channel (GRP-2, GRP-3)."""
+        if call.group_layout == "blocked":
+            return at.c // (call.channels // call.groups)
+        return at.c % call.groups
+
+    def position(self, call: Call, axis: int, output: Array, tap: Array) -> Array:
+        """Row or column under a tap of an output; outside the image it is not that of a pixel."""
+        before = self.before(call, axis)
+        position: Array = output * call.stride[axis] + tap * call.dilation[axis] - before
+        return position
+
+    def before(self, call: Call, axis: int) -> int:
+        """Padding before the first pixel of an axis (GEO-4 to GEO-7)."""
+        if call.padding == "same":
+            return self.same(call, axis)
+        if call.padding == "valid":
+            return 0
+        return call.padding[axis][0] if isinstance(call.padding, tuple) else int(call.padding)
+
+    def same(self, call: Call, axis: int) -> int:
+        """Half of what the last window lacks, rounded down (GEO-7)."""
+        size, stride = call.size[axis], call.stride[axis]
+        return max(self.reach(call, axis) + (size - 1) // stride * stride + 1 - size, 0) // 2
+
+    def reach(self, call: Call, axis: int) -> int:
+        """Pixels from the first tap to the last one."""
+        return (call.taps[axis] - 1) * call.dilation[axis]
+
+    def border(self, position: Array, size: int) -> tuple[Array, Array]:
+        """Give an index that can be read, and whether it is that of the position (GEO-9)."""
+        return np.clip(position, 0, size - 1), (position >= 0) & (position < size)
+
+    def read(self, x: Array, plan: Plan) -> Array:
+        """Pixel of each product, 0 outside the image."""
+        return np.where(plan.inside, x[plan.pixel], x.dtype.type(0))
+
+    def spread(self, dy: Array) -> Array:
+        """Give dy of each product."""
+        return dy[:, :, :, None, None]
+
+    def total(self, products: Array) -> Array:
+        """Sum over the taps."""
+        total: Array = products.sum((3, 4))
+        return total
+
+    def scatter(
+        self, products: Array, plan: Plan, target: tuple[Array, ...], shape: tuple[int, ...]
+    ) -> Array:
+        """Add each product inside to its target."""
+        flat = np.ravel_multi_index(np.broadcast_arrays(*target), shape)
+        index, inside, products = np.broadcast_arrays(flat, plan.inside, products)
+        result = np.zeros(int(np.prod(shape)), products.dtype)
+        np.add.at(result, index[inside], products[inside])
+        return result.reshape(shape)
+
+    def wide(self, array: Array) -> Array:
+        """Half precision is summed in single precision."""
+        return array.astype(np.float64 if array.dtype == np.float64 else np.float32)
+
+    def rounded(self, result: Array, dtype: np.dtype[Any]) -> Array:
+        """Round to the format of the operands."""
+        return result.astype(dtype)
 
 
-def _window(rows: Axis, columns: Axis) -> tuple[Any, ...]:
-    """Index the padded pixels as (B, Ho, Wo, Kh, Kw, C)."""
-    return slice(None), rows[0][:, None, :, None], columns[0][None, :, None, :]
-
-
-def _unfold(x: Array, rows: Axis, columns: Axis) -> Array:
-    padded = np.pad(x, ((0, 0), rows[1], columns[1], (0, 0)))
-    patches: Array = padded[_window(rows, columns)]
-    return patches
-
-
-def _fold(dpatches: Array, shape: tuple[int, ...], rows: Axis, columns: Axis) -> Array:
-    """Add up what every patch says about a pixel; the derivative of `_unfold`."""
-    batch, height, width, channels = shape
-    top, left = rows[1][0], columns[1][0]
-    padded = np.zeros(
-        (batch, height + sum(rows[1]), width + sum(columns[1]), channels), dpatches.dtype
-    )
-    np.add.at(padded, _window(rows, columns), dpatches)
-    return padded[:, top : top + height, left : left + width]
-
-
-def _split(array: Array, groups: int, group_layout: str) -> Array:
-    """Split the channels, which come last, into (G, M)."""
-    members = array.shape[-1] // groups
-    if group_layout == "blocked":
-        return array.reshape(*array.shape[:-1], groups, members)
-    return array.reshape(*array.shape[:-1], members, groups).swapaxes(-1, -2)
-
-
-def _join(array: Array, group_layout: str) -> Array:
-    """Undo `_split`."""
-    ordered = array if group_layout == "blocked" else array.swapaxes(-1, -2)
-    return ordered.reshape(*array.shape[:-2], array.shape[-2] * array.shape[-1])
+_unfold = Unfold()
+forward, backward, capabilities = _unfold.forward, _unfold.backward, _unfold.capabilities
