@@ -6,31 +6,15 @@ spend the run on that.
 """
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from typing import Any, NamedTuple
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
-from hypothesis import settings
 from hypothesis import strategies as st
 
-from conformance.capabilities import Capabilities, Supported
+from conformance.capabilities import Capabilities
 from conformance.formats import FORMATS
+from conformance.geometries import Geometry, Padding, Pair, Pools, every_pair, every_value, pools
 from refimpl._geometry import Axis, extent, same_padding
-
-Pair = tuple[int, int]
-Padding = str | int | tuple[Pair, Pair]
-
-KERNEL_SHAPES: tuple[Pair, ...] = (
-    (1, 1), (3, 3), (2, 2), (2, 3), (3, 1), (1, 4), (5, 5), (4, 2), (7, 7),
-)  # fmt: skip
-STRIDES: tuple[Pair, ...] = ((1, 1), (2, 2), (1, 2), (3, 1), (3, 3), (2, 3))
-DILATIONS: tuple[Pair, ...] = ((1, 1), (2, 2), (1, 2), (3, 1))
-PADDINGS: dict[str, tuple[Padding, ...]] = {
-    "same": ("same",),
-    "valid": ("valid",),
-    "int": (0, 1, 2, 4),
-    "explicit": (((0, 1), (2, 0)), ((1, 0), (0, 2)), ((2, 3), (1, 0)), ((0, 0), (3, 3))),
-}
 
 
 @dataclass(frozen=True)
@@ -154,15 +138,6 @@ def _before_after(padding: Padding, axis: int, n: int, k: int, s: int, d: int) -
     return padding[axis]
 
 
-def pairs(pool: tuple[Pair, ...], supported: Supported) -> tuple[Pair, ...]:
-    """Of the pool what is claimed; what is claimed where the pool has none of it."""
-    if supported == "any":
-        return pool
-    if supported == "square":
-        return tuple(pair for pair in pool if pair[0] == pair[1])
-    return tuple(pair for pair in pool if pair in supported) or tuple(supported)
-
-
 @st.composite
 def cases(
     draw: st.DrawFn,
@@ -192,39 +167,63 @@ def cases(
     spare : int
         Most pixels by which an axis exceeds the smallest size that has an output.
     """
-    kinds = [kind for kind in paddings or claimed.paddings if kind in claimed.paddings]
-    layouts = group_layouts or claimed.group_layouts
-    allowed = _Pools(
-        pairs(KERNEL_SHAPES, claimed.kernel_shapes),
-        pairs(STRIDES, claimed.strides),
-        pairs(DILATIONS, claimed.dilations),
-        tuple(padding for kind in kinds for padding in PADDINGS[kind]),
-        tuple(name for name in layouts if name in claimed.group_layouts),
-        tuple((g, m) for m in members for g in groups),
-    )
-    few = _few_geometries(claimed, allowed) if claimed.compiles else []
-    geometry = draw(st.sampled_from(few) if few else st.tuples(*map(st.sampled_from, allowed)))
-    shape, stride, dilation, padding, layout, channels = geometry
-    sizes = [
-        draw(st.integers(low, low + spare))
-        for low in (_smallest(padding, axis, shape[axis], dilation[axis]) for axis in (0, 1))
-    ]
-    return Case(
+    channels = tuple((g, m) for m in members for g in groups)
+    allowed = pools(claimed, paddings=paddings, group_layouts=group_layouts, channels=channels)
+    few = _few(claimed, allowed) if claimed.compiles else []
+    drawn = st.sampled_from(few) if few else st.tuples(*map(st.sampled_from, allowed))
+    return at(
+        Geometry(*draw(drawn)),
+        claimed,
         dtype=dtype,
-        bits=narrower_bits(claimed, dtype),
         recipe=recipe,
         seed=draw(st.integers(0, 999)),
         batch=draw(st.sampled_from(batches)),
-        height=sizes[0],
-        width=sizes[1],
-        groups=channels[0],
-        members=channels[1],
-        kernel_shape=shape,
-        stride=stride,
-        dilation=dilation,
-        padding=padding,
-        group_layout=layout,
+        spare=(draw(st.integers(0, spare)), draw(st.integers(0, spare))),
     )
+
+
+def at(
+    geometry: Geometry,
+    claimed: Capabilities,
+    *,
+    dtype: str,
+    recipe: str,
+    spare: Pair = (0, 0),
+    **others: Any,
+) -> Case:
+    """Make the case of a geometry, on an image with `spare` pixels more than one output needs."""
+    groups, members = geometry.channels
+    options = geometry._asdict()
+    del options["channels"]
+    smallest = with_outputs(
+        Case(
+            dtype=dtype,
+            recipe=recipe,
+            bits=narrower_bits(claimed, dtype),
+            groups=groups,
+            members=members,
+            **options,
+            **others,
+        )
+    )
+    height, width = smallest.height + spare[0], smallest.width + spare[1]
+    return replace(smallest, height=height, width=width)
+
+
+def certificate(
+    claimed: Capabilities, dtype: str, recipe: str, *, brief: bool = False
+) -> list[Case]:
+    """List the cases that decide every claimed geometry, small ones first.
+
+    Each value of each part of a geometry, ragged sizes included, meets each value of every other
+    part; in brief, and where every geometry is compiled, each value occurs.
+    """
+    factors = [*pools(claimed), range(4), range(4)]
+    rows = every_value(factors) if brief or claimed.compiles else every_pair(factors)
+    listed = [
+        at(Geometry(*row[:-2]), claimed, dtype=dtype, recipe=recipe, spare=row[-2:]) for row in rows
+    ]
+    return sorted(listed, key=lambda case: case.height * case.width * case.channels)
 
 
 def narrower_bits(claimed: Capabilities, dtype: str) -> int:
@@ -234,50 +233,26 @@ def narrower_bits(claimed: Capabilities, dtype: str) -> int:
     return bits if bits < FORMATS[dtype].bits else 0
 
 
-class _Pools(NamedTuple):
-    """What each part of a geometry is chosen from."""
+def _few(claimed: Capabilities, allowed: Pools) -> list[tuple[Any, ...]]:
+    """Of a list that is the same for every test those geometries that are allowed.
 
-    shapes: tuple[Pair, ...]
-    strides: tuple[Pair, ...]
-    dilations: tuple[Pair, ...]
-    paddings: tuple[Padding, ...]
-    layouts: tuple[str, ...]
-    channels: tuple[Pair, ...]
-
-
-def _few_geometries(claimed: Capabilities, allowed: _Pools) -> list[tuple[Any, ...]]:
-    """Of a fixed list of geometries those that are allowed.
-
-    The list is the same for every test, so that an implementation that traces or compiles per
-    geometry does it once for the whole run.
+    An implementation that traces or compiles per geometry does it once for the whole run.
     """
-    number = max(8, settings().max_examples // 4)
-    # In turn: each padding kind with both layouts, several groups of several channels with both.
-    kinds = [claimed.paddings[i % len(claimed.paddings)] for i in range(number)]
-    listed = [
-        (
-            _turn(pairs(KERNEL_SHAPES[1:], claimed.kernel_shapes), i),
-            _turn(pairs(STRIDES, claimed.strides), 5 * i + 1),
-            _turn(pairs(DILATIONS, claimed.dilations), 3 * i),
-            _turn(PADDINGS[kinds[i]], i // len(claimed.paddings)),
-            _turn(claimed.group_layouts, i // 2),
-            _turn(((2, 2), (1, 2), (2, 2), (2, 1)), i),
-        )
-        for i in range(number)
-    ]
     return [
         geometry
-        for geometry in listed
+        for geometry in every_value(pools(claimed))
         if all(part in pool for part, pool in zip(geometry, allowed, strict=True))
     ]
 
 
-def _turn(pool: Sequence[Any], index: int) -> Any:
-    return pool[index % len(pool)]
+def with_outputs(case: Case) -> Case:
+    """Give the case on an image that is just large enough for one output, if its own is not."""
+    height, width = (
+        size if axis.outputs >= 1 else size + extent(axis.taps, axis.dilation) - _room(axis)
+        for size, axis in zip((case.height, case.width), case.axes, strict=True)
+    )
+    return replace(case, height=height, width=width)
 
 
-def _smallest(padding: Padding, axis: int, taps: int, dilation: int) -> int:
-    """Fewest pixels of an axis that give an output."""
-    if padding == "same":
-        return 1
-    return max(1, extent(taps, dilation) - sum(_before_after(padding, axis, 0, 0, 0, 0)))
+def _room(axis: Axis) -> int:
+    return axis.size + axis.before + axis.after

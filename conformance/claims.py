@@ -1,9 +1,12 @@
 """Whether an implementation claims what a test is about; what it does not is reported, not run."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 
+from conformance.cases import Case, narrower_bits, with_outputs
+from conformance.geometries import PADDINGS, pairs
 from conformance.judge import Judge
 
 
@@ -28,6 +31,28 @@ def first_dtype(judge: Judge) -> str:
     """float32, or else the first claimed format: for clauses that no format changes."""
     claimed = judge.claimed.dtypes
     return "float32" if "float32" in claimed else claimed[0]
+
+
+def plain_case(judge: Judge, **changes: object) -> Case:
+    """Give a case of moderate sizes in the plainest geometry that is claimed, with changes."""
+    claimed, dtype = judge.claimed, first_dtype(judge)
+    kind = "same" if "same" in claimed.paddings else claimed.paddings[0]
+    plain = Case(
+        dtype=dtype,
+        recipe="integers",
+        bits=narrower_bits(claimed, dtype),
+        batch=2,
+        height=9,
+        width=8,
+        groups=2,
+        members=2,
+        kernel_shape=pairs(((3, 3),), claimed.kernel_shapes)[0],
+        stride=pairs(((1, 1),), claimed.strides)[0],
+        dilation=pairs(((1, 1),), claimed.dilations)[0],
+        padding=PADDINGS[kind][0],
+        group_layout=claimed.group_layouts[0],
+    )
+    return with_outputs(replace(plain, **changes))  # type: ignore[arg-type]
 
 
 def _words(values: Iterable[str]) -> str:

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, Phase, settings
 
 from conformance import specification
 from conformance.implementation import Judged, LoadError, load
-from conformance.judge import Judge
+from conformance.judge import ConformanceError, Judge
 from conformance.ledger import Ledger
 from conformance.summary import summary_lines
 
@@ -103,13 +103,16 @@ def _clauses(item: Any) -> tuple[str, ...]:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    """Record each test's outcome under its clauses."""
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Record each test's outcome under its clauses, and the case that it fails."""
     report: Any = yield
+    ledger = item.config.stash[_LEDGER]
     judged = getattr(item, "callspec", None) and item.callspec.params.get("judged")  # type: ignore[attr-defined]
     if judged and (report.when == "call" or not report.passed):
         outcome = "not claimed" if report.skipped else report.outcome
-        item.config.stash[_LEDGER].outcome(judged.name, _clauses(item), outcome)
+        ledger.outcome(judged.name, _clauses(item), outcome)
+    if call.excinfo is not None and isinstance(call.excinfo.value, ConformanceError):
+        ledger.failures.append(call.excinfo.value.failure)
     return report  # type: ignore[no-any-return]
 
 
@@ -123,7 +126,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
     """Take over a worker's ledger."""
-    node.config.stash[_LEDGER].merge(getattr(node, "workeroutput", {}).get("conformance", []))
+    dumped = getattr(node, "workeroutput", {}).get("conformance")
+    if dumped is not None:
+        node.config.stash[_LEDGER].merge(dumped)
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

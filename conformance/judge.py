@@ -13,7 +13,8 @@ from conformance.bounds import Arithmetic, truths
 from conformance.cases import Case
 from conformance.formats import FORMATS
 from conformance.implementation import Array, Judged
-from conformance.ledger import Ledger
+from conformance.ledger import Failure, Ledger
+from conformance.memory import Guarded, poison
 from conformance.recipes import DECIDES, EXACT, operands, read_tag
 from conformance.specification import clauses
 from conformance.verdict import Finding, examine
@@ -22,7 +23,19 @@ RESULTS = ("y", "dx", "dkernel")
 
 
 class ConformanceError(AssertionError):
-    """An implementation breaks a clause."""
+    """An implementation breaks a clause.
+
+    Parameters
+    ----------
+    message : str
+        Says everything.
+    failure : Failure
+        For the ledger.
+    """
+
+    def __init__(self, message: str, failure: Failure) -> None:
+        super().__init__(message)
+        self.failure = failure
 
 
 class Judge:
@@ -74,7 +87,7 @@ class Judge:
         for name in wanted:
             worst, finding = examine(name, got[name], due[name], self.arithmetic(case))
             if finding is not None:
-                self.fail(case, describe(case, finding))
+                self.fail(case, describe(case, finding), tier(case))
             self._ledger.count(self.judged.name, self.decides, worst)
         return got
 
@@ -83,36 +96,44 @@ class Judge:
     ) -> dict[str, Array]:
         """Call the implementation.
 
-        Demand results of the due shapes and dtypes (GEO-1, FWD-4), and that the operands keep their
-        bits (FWD-5): a truth computed from changed operands would be none.
+        Demand results of the due shapes and dtypes (GEO-1, FWD-4), in memory of their own, and that
+        nothing was written outside of it (FWD-5): a truth computed from changed operands would be
+        none.
         """
         __tracebackhide__ = True
-        x, kernel, dy = values["x"], values["kernel"], values["dy"]
-        before = {name: array.tobytes() for name, array in values.items()}
+        guarded = Guarded(values)
+        x, kernel, dy = (guarded.arrays[name] for name in ("x", "kernel", "dy"))
+        due = {"y": dy.shape, "dx": x.shape, "dkernel": kernel.shape}
         got: dict[str, Any] = {}
+        poison(due, x.dtype)
         if "y" in results:
             got["y"] = self.call(case, "forward", x, kernel)
         if "dx" in results or "dkernel" in results:
+            poison(due, x.dtype)
             pair = self.call(case, "backward", dy, x, kernel)
             if not isinstance(pair, tuple | list) or len(pair) != 2:
                 self.fail(case, f"backward must return (dx, dkernel), got {type(pair).__name__}")
             got["dx"], got["dkernel"] = pair
-        for name, array in values.items():
-            if array.tobytes() != before[name]:
-                self.fail(case, f"{name} was modified by the call (FWD-5)")
-        due = {"y": dy.shape, "dx": x.shape, "dkernel": kernel.shape}
+        if changed := guarded.changed():
+            self.fail(case, f"{', '.join(changed)} was modified by the call (FWD-5)")
         for name, array in got.items():
             self._check_form(case, name, array, due[name])
+        if shared := guarded.shared(got):
+            self.fail(case, f"results share memory: {'; '.join(shared)} (FWD-5)")
         return got
 
-    def call(self, case: Case, function: str, *values: Array) -> Any:
+    def call(
+        self, case: Case, function: str, *values: Array, options: dict[str, Any] | None = None
+    ) -> Any:
         """Call `forward` or `backward`; whatever it raises is a failure of this case."""
         __tracebackhide__ = True
         try:
             with warnings.catch_warnings():
                 # That NumPy warns of NaN or overflow breaks no clause.
                 warnings.simplefilter("ignore")
-                return getattr(self.judged.implementation, function)(*values, **case.options)
+                return getattr(self.judged.implementation, function)(
+                    *values, **(case.options if options is None else options)
+                )
         except Exception as error:
             message = f"{function} raised {type(error).__name__}: {error}"
             raise self._error(case, message) from error
@@ -144,21 +165,30 @@ class Judge:
             self.fail(case, message)
         self._ledger.count(self.judged.name, self.decides, 0.0)
 
-    def fail(self, case: Case, what: str) -> None:
+    def fail(self, case: Case, what: str, tier: str = "behaviour") -> None:
         """Raise a `ConformanceError`: what is wrong, against which clause, how to see it."""
         __tracebackhide__ = True
-        raise self._error(case, what)
+        raise self._error(case, what, tier)
 
-    def _error(self, case: Case, what: str) -> ConformanceError:
-        number = self.decides[0]
+    def _error(self, case: Case, what: str, tier: str = "behaviour") -> ConformanceError:
+        name, clause = self.judged.name, self.decides[0]
+        after = self._ledger.judged(name)
         return ConformanceError(
-            f"{number}: {clauses()[number]}\n\n"
-            f"  implementation  {self.judged.name}\n"
+            f"{clause}: {clauses()[clause]}\n\n"
+            f"  implementation  {name}\n"
             f"  call            {call(case)}\n"
             f"  {what}\n\n"
-            f"  replay          python -m conformance --implementation={self.judged.name} "
-            f"--case={case.token}"
+            f"  replay          python -m conformance --implementation={name} "
+            f"--case={case.token}",
+            Failure(name, clause, case.token, tier, after),
         )
+
+
+def tier(case: Case) -> str:
+    """Name what decides a case."""
+    if case.recipe in DECIDES:
+        return "certificate"
+    return "equality" if case.recipe in EXACT else "bound"
 
 
 def call(case: Case) -> str:

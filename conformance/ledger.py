@@ -1,7 +1,7 @@
 """Counts what was judged, clause by clause, so that nothing is passed over in silence."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from typing import Any
 
 
@@ -31,11 +31,34 @@ class Entry:
         return "passes" if self.outcomes.get("passed") else "not claimed"
 
 
+@dataclass(frozen=True)
+class Failure:
+    """A case that an implementation fails.
+
+    Attributes
+    ----------
+    implementation, clause, token : str
+        Whose case it is, under which clause, and how to replay it.
+    tier : str
+        What noticed: "certificate", "equality", "bound" or "behaviour".
+    after : int
+        How many results of the implementation had been judged before.
+    """
+
+    implementation: str
+    clause: str
+    token: str
+    tier: str
+    after: int
+
+
 class Ledger:
-    """Entries by implementation and clause."""
+    """Entries by implementation and clause, and the failures in the order in which they came."""
 
     def __init__(self) -> None:
         self.entries: dict[tuple[str, str], Entry] = {}
+        self.failures: list[Failure] = []
+        self._judged: dict[str, int] = {}
 
     def entry(self, implementation: str, clause: str) -> Entry:
         """Entry of a clause, made when it is first asked for."""
@@ -43,10 +66,15 @@ class Ledger:
 
     def count(self, implementation: str, clauses: Iterable[str], worst: float) -> None:
         """Count one judged result under every clause that it decides."""
+        self._judged[implementation] = self.judged(implementation) + 1
         for clause in clauses:
             entry = self.entry(implementation, clause)
             entry.cases += 1
             entry.worst = max(entry.worst, worst)
+
+    def judged(self, implementation: str) -> int:
+        """How many results of an implementation have been judged."""
+        return self._judged.get(implementation, 0)
 
     def outcome(self, implementation: str, clauses: Iterable[str], outcome: str) -> None:
         """Record the outcome of one test under every clause that it decides."""
@@ -56,13 +84,18 @@ class Ledger:
 
     def dump(self) -> list[Any]:
         """Plain data, to travel from a pytest-xdist worker."""
-        return [
+        entries = [
             [*key, entry.cases, entry.worst, entry.outcomes] for key, entry in self.entries.items()
         ]
+        return [entries, [list(astuple(failure)) for failure in self.failures], self._judged]
 
     def merge(self, dumped: list[Any]) -> None:
         """Add what another process counted."""
-        for implementation, clause, cases, worst, outcomes in dumped:
+        entries, failures, judged = dumped
+        self.failures += [Failure(*fields) for fields in failures]
+        for implementation, number in judged.items():
+            self._judged[implementation] = self.judged(implementation) + number
+        for implementation, clause, cases, worst, outcomes in entries:
             entry = self.entry(implementation, clause)
             entry.cases += cases
             entry.worst = max(entry.worst, worst)

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance.cases import cases, pairs
+from conformance.cases import cases
 from conformance.claims import first_dtype
+from conformance.geometries import pairs
 from conformance.judge import RESULTS, Judge
 from conformance.recipes import inside, operands
 
