@@ -69,6 +69,11 @@ class Capabilities:
     validates: bool = True
     compiles: bool = False
 
+    @property
+    def first_dtype(self) -> str:
+        """float32, or else the first claimed format: for clauses that no format changes."""
+        return "float32" if "float32" in self.dtypes else self.dtypes[0]
+
     def accumulator_format(self, dtype: str) -> Format:
         """Format that sums over operands of `dtype` are accumulated in."""
         return ACCUMULATORS[(self.accumulator or {}).get(dtype, _CAREFUL[dtype])]

@@ -27,15 +27,9 @@ def claim_flag(judge: Judge, entry: str) -> None:
         pytest.skip(f"not claimed: {entry}")
 
 
-def first_dtype(judge: Judge) -> str:
-    """float32, or else the first claimed format: for clauses that no format changes."""
-    claimed = judge.claimed.dtypes
-    return "float32" if "float32" in claimed else claimed[0]
-
-
 def plain_case(judge: Judge, **changes: object) -> Case:
     """Give a case of moderate sizes in the plainest geometry that is claimed, with changes."""
-    claimed, dtype = judge.claimed, first_dtype(judge)
+    claimed, dtype = judge.claimed, judge.claimed.first_dtype
     kind = "same" if "same" in claimed.paddings else claimed.paddings[0]
     plain = Case(
         dtype=dtype,

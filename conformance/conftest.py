@@ -35,7 +35,7 @@ _COMMON: dict[str, Any] = {
     "phases": (Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink),
     "report_multiple_bugs": False,
 }
-settings.register_profile("default", max_examples=12, **_COMMON)
+settings.register_profile("default", max_examples=10, **_COMMON)
 settings.register_profile("ci", max_examples=5, derandomize=True, database=None, **_COMMON)
 settings.register_profile("nightly", max_examples=500, **_COMMON)
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conformance.cases import cases
-from conformance.claims import claim, claim_flag, first_dtype, plain_case
+from conformance.claims import claim, claim_flag, plain_case
 from conformance.geometries import DILATIONS, pairs
 from conformance.implementation import Array
 from conformance.judge import RESULTS, Judge
@@ -22,7 +22,7 @@ DTYPES = pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "fl
 @given(data=st.data())
 def test_values(judge: Judge, data: st.DataObject) -> None:
     """The sum over the taps, exactly."""
-    case = data.draw(cases(judge.claimed, dtype=first_dtype(judge), recipe="integers"))
+    case = data.draw(cases(judge.claimed, dtype=judge.claimed.first_dtype, recipe="integers"))
     judge.check(case, ("y",))
 
 
@@ -30,7 +30,7 @@ def test_values(judge: Judge, data: st.DataObject) -> None:
 @given(data=st.data())
 def test_bilinear(judge: Judge, data: st.DataObject) -> None:
     """Sums and doubles of x or kernel give sums and doubles of y, exactly."""
-    case = data.draw(cases(judge.claimed, dtype=first_dtype(judge), recipe="integers"))
+    case = data.draw(cases(judge.claimed, dtype=judge.claimed.first_dtype, recipe="integers"))
     # A quarter of the amplitude leaves room for x + 2 x' and still sums exactly.
     small = {
         name: np.trunc(array / 4).astype(array.dtype) for name, array in operands(case).items()
@@ -49,7 +49,7 @@ def test_bilinear(judge: Judge, data: st.DataObject) -> None:
 def test_samples_are_independent(judge: Judge, data: st.DataObject) -> None:
     """A batch taken apart, and put together in another order, gives the same samples."""
     case = data.draw(
-        cases(judge.claimed, dtype=first_dtype(judge), recipe="integers", batches=(2, 3, 5))
+        cases(judge.claimed, dtype=judge.claimed.first_dtype, recipe="integers", batches=(2, 3, 5))
     )
     values = operands(case)
     whole = judge.check_operands(case, values)
@@ -115,7 +115,7 @@ def test_calls_leave_no_trace(judge: Judge, data: st.DataObject) -> None:
 @given(data=st.data())
 def test_backward_needs_no_forward(judge: Judge, data: st.DataObject) -> None:
     """The gradients are those of the operands given, whatever forward saw last."""
-    case = data.draw(cases(judge.claimed, dtype=first_dtype(judge), recipe="integers"))
+    case = data.draw(cases(judge.claimed, dtype=judge.claimed.first_dtype, recipe="integers"))
     values, other = operands(case), operands(replace(case, seed=case.seed + 1))
     judge.check_operands(case, other, ("y",))
     judge.check_operands(case, values, ("dx", "dkernel"))
@@ -173,7 +173,7 @@ VIEWS = [_transposed, _strided, _reversed, _broadcast, _offset, _read_only]
 @given(data=st.data())
 def test_memory_order(judge: Judge, view: Callable[[Array], Array], data: st.DataObject) -> None:
     """Views give what their C-contiguous copies give: one operand at a time, and all."""
-    case = data.draw(cases(judge.claimed, dtype=first_dtype(judge), recipe="integers"))
+    case = data.draw(cases(judge.claimed, dtype=judge.claimed.first_dtype, recipe="integers"))
     values = operands(case)
     chosen = data.draw(st.sampled_from([("x", "kernel", "dy"), ("x",), ("kernel",), ("dy",)]))
     judge.check_operands(case, values | {name: view(values[name]) for name in chosen})

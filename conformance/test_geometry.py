@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conformance.cases import Case, cases, certificate
-from conformance.claims import claim, first_dtype, plain_case
+from conformance.claims import claim, plain_case
 from conformance.geometries import DILATIONS, STRIDES, pairs
 from conformance.judge import Judge
 from conformance.recipes import inside, operands
@@ -22,7 +22,7 @@ def test_certificate(judge: Judge, recipe: str) -> None:
     Each kernel shape, stride, dilation, padding, layout, number of channels and ragged size that is
     claimed, with each value of each of the others.
     """
-    for case in certificate(judge.claimed, first_dtype(judge), recipe):
+    for case in certificate(judge.claimed, judge.claimed.first_dtype, recipe):
         judge.check(case)
 
 
@@ -53,7 +53,7 @@ def test_defaults(judge: Judge) -> None:
 @given(data=st.data())
 def test_axes(judge: Judge, data: st.DataObject) -> None:
     """Every stride, dilation, padding and kernel shape, each axis by its own."""
-    judge.check(data.draw(cases(judge.claimed, dtype=first_dtype(judge), recipe="integers")))
+    judge.check(data.draw(cases(judge.claimed, dtype=judge.claimed.first_dtype, recipe="integers")))
 
 
 @pytest.mark.clause("GEO-3", "GEO-6")
@@ -87,7 +87,7 @@ def test_same_padding(judge: Judge, data: st.DataObject) -> None:
 def _check_padding(judge: Judge, data: st.DataObject, kind: str) -> None:
     __tracebackhide__ = True
     kinds = claim(judge, "paddings", kind)
-    drawn = cases(judge.claimed, dtype=first_dtype(judge), recipe="integers", paddings=kinds)
+    drawn = cases(judge.claimed, dtype=judge.claimed.first_dtype, recipe="integers", paddings=kinds)
     judge.check(data.draw(drawn))
 
 
@@ -116,7 +116,7 @@ def test_an_integer_is_a_pair(judge: Judge, option: str) -> None:
 @given(data=st.data())
 def test_padded_taps_add_nothing(judge: Judge, data: st.DataObject) -> None:
     """Other kernel entries at padded taps change neither y nor dx."""
-    case = data.draw(cases(judge.claimed, dtype=first_dtype(judge), recipe="integers"))
+    case = data.draw(cases(judge.claimed, dtype=judge.claimed.first_dtype, recipe="integers"))
     values = operands(case)
     due = judge.check_operands(case, values)
     kernel = values["kernel"]

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conformance.cases import cases
-from conformance.claims import first_dtype
 from conformance.geometries import pairs
 from conformance.judge import RESULTS, Judge
 from conformance.recipes import inside, operands
@@ -18,7 +17,7 @@ from conformance.recipes import inside, operands
 @given(data=st.data())
 def test_dx(judge: Judge, data: st.DataObject) -> None:
     """What flows back to a pixel is the sum over the outputs that read it."""
-    case = data.draw(cases(judge.claimed, dtype=first_dtype(judge), recipe="integers"))
+    case = data.draw(cases(judge.claimed, dtype=judge.claimed.first_dtype, recipe="integers"))
     judge.check(case, ("dx",))
 
 
@@ -26,7 +25,9 @@ def test_dx(judge: Judge, data: st.DataObject) -> None:
 @given(data=st.data())
 def test_dkernel(judge: Judge, data: st.DataObject) -> None:
     """What flows back to a kernel entry is the sum over the channels of its group."""
-    drawn = cases(judge.claimed, dtype=first_dtype(judge), recipe="integers", members=(2, 3, 5))
+    drawn = cases(
+        judge.claimed, dtype=judge.claimed.first_dtype, recipe="integers", members=(2, 3, 5)
+    )
     judge.check(data.draw(drawn), ("dkernel",))
 
 
@@ -34,7 +35,7 @@ def test_dkernel(judge: Judge, data: st.DataObject) -> None:
 @given(data=st.data())
 def test_dkernel_of_padded_taps(judge: Judge, data: st.DataObject) -> None:
     """Zero wherever the tap lies outside the image."""
-    case = data.draw(cases(judge.claimed, dtype=first_dtype(judge), recipe="normal"))
+    case = data.draw(cases(judge.claimed, dtype=judge.claimed.first_dtype, recipe="normal"))
     dkernel = judge.run(case, operands(case), ("dkernel",))["dkernel"]
     judge.expect(
         case,
@@ -47,7 +48,7 @@ def test_dkernel_of_padded_taps(judge: Judge, data: st.DataObject) -> None:
 @given(data=st.data())
 def test_adjoint(judge: Judge, data: st.DataObject) -> None:
     """The implementation's own y, dx and dkernel satisfy the adjoint identity, exactly."""
-    case = data.draw(cases(judge.claimed, dtype=first_dtype(judge), recipe="integers"))
+    case = data.draw(cases(judge.claimed, dtype=judge.claimed.first_dtype, recipe="integers"))
     values = operands(case)
     got = judge.run(case, values, RESULTS)
     products = {
@@ -71,7 +72,7 @@ def _inner(one: object, other: object) -> int:
 @given(data=st.data())
 def test_unread_pixels(judge: Judge, data: st.DataObject) -> None:
     """dx is zero where no tap reads: strides beyond the kernel's extent leave such pixels."""
-    drawn = cases(judge.claimed, dtype=first_dtype(judge), recipe="integers", spare=8)
+    drawn = cases(judge.claimed, dtype=judge.claimed.first_dtype, recipe="integers", spare=8)
     strides = pairs(((3, 3), (2, 3)), judge.claimed.strides)
     shapes = pairs(((1, 1), (2, 2)), judge.claimed.kernel_shapes)
     # A kernel no larger than the drawn one still has outputs on the drawn sizes.

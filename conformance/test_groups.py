@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conformance.cases import cases
-from conformance.claims import claim, first_dtype
+from conformance.claims import claim
 from conformance.judge import Judge
 from conformance.recipes import operands
 
@@ -18,7 +18,7 @@ from conformance.recipes import operands
 def test_channels_of_a_group_share_the_kernel(judge: Judge, data: st.DataObject) -> None:
     """Equal input channels of one group give equal output channels."""
     case = data.draw(
-        cases(judge.claimed, dtype=first_dtype(judge), recipe="integers", members=(2, 3))
+        cases(judge.claimed, dtype=judge.claimed.first_dtype, recipe="integers", members=(2, 3))
     )
     values = operands(case)
     first = values["x"][..., :1]
@@ -52,7 +52,7 @@ def _check_layout(judge: Judge, data: st.DataObject, layout: str) -> None:
     __tracebackhide__ = True
     drawn = cases(
         judge.claimed,
-        dtype=first_dtype(judge),
+        dtype=judge.claimed.first_dtype,
         recipe="integers",
         groups=(2, 3, 4),
         members=(2, 3, 4),
@@ -69,7 +69,7 @@ def test_layouts_meet(
 ) -> None:
     """With one group, or one channel a group, the layouts are the same."""
     layouts = claim(judge, "group_layouts", "blocked", "interleaved")
-    dtype = first_dtype(judge)
+    dtype = judge.claimed.first_dtype
     drawn = cases(judge.claimed, dtype=dtype, recipe="integers", groups=groups, members=members)
     case = data.draw(drawn)
     # Each layout against the oracle with the other one.

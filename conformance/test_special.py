@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conformance.cases import cases
-from conformance.claims import claim, first_dtype
+from conformance.claims import claim
 from conformance.judge import Judge
 from conformance.recipes import operands
 
@@ -35,7 +35,7 @@ def test_specials_backward(judge: Judge, dtype: str, data: st.DataObject) -> Non
 @given(data=st.data())
 def test_negative_zero(judge: Judge, data: st.DataObject) -> None:
     """A negative zero counts as zero."""
-    case = data.draw(cases(judge.claimed, dtype=first_dtype(judge), recipe="integers"))
+    case = data.draw(cases(judge.claimed, dtype=judge.claimed.first_dtype, recipe="integers"))
     values = operands(case)
     for name, array in values.items():
         # Every third entry, so that sums of zeros alone and mixed ones occur.

@@ -34,7 +34,7 @@ class GivenKernel(Involution):
 def _layer(channels: int, groups: int, size: int, stride: int, dtype: str) -> GivenKernel:
     """Build a layer once: one object then meets images of many sizes."""
     with tf.init_scope():
-        layer = GivenKernel(groups, groups, size, stride, dtype=dtype)
+        layer = GivenKernel(groups, groups, size, stride, groups, dtype=dtype)
         layer.build((None, None, None, channels))
     return layer
 
