@@ -1,8 +1,10 @@
 """The command line of the suite: what is judged, how hard, and the summary by clause."""
 
+import json
 import os
 import platform
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,9 +12,12 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 from conformance import specification
+from conformance.cases import parse
+from conformance.diagnosis import diagnose
 from conformance.implementation import Judged, LoadError, load
 from conformance.judge import ConformanceError, Judge
 from conformance.ledger import Ledger
+from conformance.report import report
 from conformance.summary import summary_lines
 
 # What `pytest conformance` judges without --implementation.
@@ -48,6 +53,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=[],
         metavar="PACKAGE.MODULE:ATTRIBUTE",
         help="what to judge (repeatable); by default this project's TensorFlow operator and layer",
+    )
+    parser.addoption(
+        "--until-failure",
+        action="store_true",
+        help="judge an implementation no further once it has failed",
+    )
+    parser.addoption(
+        "--report", metavar="FILE", type=Path, help="write the result as JSON, diagnosis included"
     )
 
 
@@ -95,6 +108,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture
 def judge(request: pytest.FixtureRequest, judged: Judged) -> Judge:
     """The judge of one implementation, on behalf of the requesting test."""
+    ledger = request.config.stash[_LEDGER]
+    if request.config.getoption("--until-failure") and ledger.first_failure(judged.name):
+        pytest.skip("it has failed before")
     return Judge(judged, _clauses(request.node), request.config.stash[_LEDGER])
 
 
@@ -132,9 +148,20 @@ def pytest_testnodedown(node: Any) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Print the table of clauses."""
-    names = [judged.name for judged in config.stash[_JUDGED]]
+    """Print the table of clauses and the diagnosis of what fails; write the report."""
+    ledger, judged = config.stash[_LEDGER], config.stash[_JUDGED]
+    names = [one.name for one in judged]
     terminalreporter.section("conformance")
-    color = terminalreporter.hasmarkup
-    for line in summary_lines(config.stash[_LEDGER], names, color=color):
+    for line in summary_lines(ledger, names, color=terminalreporter.hasmarkup):
         terminalreporter.write_line(line)
+    diagnoses = {}
+    for one in judged:
+        failure = ledger.first_failure(one.name)
+        if failure is not None:
+            diagnoses[one.name] = diagnose(one, parse(failure.token))
+            terminalreporter.section(f"diagnosis of {one.name}")
+            for line in diagnoses[one.name].lines:
+                terminalreporter.write_line(line)
+    path = config.getoption("--report")
+    if path is not None:
+        path.write_text(json.dumps(report(ledger, judged, diagnoses), indent=2) + "\n")

@@ -9,13 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from conformance.bounds import Arithmetic, truths
+from conformance.bounds import Arithmetic, Truth, truths
 from conformance.cases import Case
 from conformance.formats import FORMATS
 from conformance.implementation import Array, Judged
+from conformance.impulses import meetings
 from conformance.ledger import Failure, Ledger
 from conformance.memory import Guarded, poison
-from conformance.recipes import DECIDES, EXACT, operands, read_tag
+from conformance.picture import localise
+from conformance.recipes import DECIDES, EXACT, operands
 from conformance.specification import clauses
 from conformance.verdict import Finding, examine
 
@@ -87,7 +89,8 @@ class Judge:
         for name in wanted:
             worst, finding = examine(name, got[name], due[name], self.arithmetic(case))
             if finding is not None:
-                self.fail(case, describe(case, finding), tier(case))
+                picture = _picture(case, name, got[name], due[name])
+                self.fail(case, describe(finding) + picture, tier(case))
             self._ledger.count(self.judged.name, self.decides, worst)
         return got
 
@@ -203,22 +206,24 @@ def call(case: Case) -> str:
     )
 
 
-def describe(case: Case, finding: Finding) -> str:
+def _picture(case: Case, result: str, got: Array, due: Truth) -> str:
+    """Draw what the impulse certificate shows, if the case is one."""
+    if case.recipe not in DECIDES:
+        return ""
+    shown, expected = (meetings(case, result, array) for array in (got, due.value))
+    return "".join(f"\n  {line}" for line in ["", *localise(case, result, shown, expected)])
+
+
+def describe(finding: Finding) -> str:
     """What is wrong, a line for each side of it."""
     count = int(finding.wrong.sum())
     allowed = "equality demanded" if finding.bound == 0 else f"error bound {finding.bound:.9g}"
     error = abs(finding.got - finding.expected)
-    meaning = ["", ""]
-    if case.recipe in DECIDES:
-        meaning = [
-            f"   ({read_tag(case, finding.result, finding.index[0], tag)})"
-            for tag in (finding.got, finding.expected)
-        ]
     return (
         f"wrong           {finding.result}: {count} of {finding.wrong.size} elements, "
         f"first at index {finding.index}\n"
-        f"  got             {finding.got!r}{meaning[0]}\n"
-        f"  expected        {finding.expected!r}{meaning[1]}   (error {error:.9g}, {allowed})\n"
+        f"  got             {finding.got!r}\n"
+        f"  expected        {finding.expected!r}   (error {error:.9g}, {allowed})\n"
         f"  where           {_extent(finding)}\n"
         f"  rule            {_RULES[finding.result]}: {clauses()[_RULES[finding.result]]}"
     )

@@ -76,6 +76,11 @@ class Ledger:
         """How many results of an implementation have been judged."""
         return self._judged.get(implementation, 0)
 
+    def first_failure(self, implementation: str) -> Failure | None:
+        """The failure that came first, if any."""
+        own = [failure for failure in self.failures if failure.implementation == implementation]
+        return own[0] if own else None
+
     def outcome(self, implementation: str, clauses: Iterable[str], outcome: str) -> None:
         """Record the outcome of one test under every clause that it decides."""
         for clause in clauses:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from conformance.cases import Case
 from conformance.formats import FORMATS
 from conformance.implementation import Array
+from conformance.impulses import impulse_dy, impulse_x
 from refimpl import involution
 
 Floats = npt.NDArray[np.float64]
@@ -131,72 +132,10 @@ def _specials(case: Case, rng: np.random.Generator) -> tuple[Floats, Floats, Flo
     return result[0], result[1], result[2]
 
 
-def _impulses(case: Case) -> tuple[Floats, Floats]:
-    """Stack one-hot images of x for forward, and of dy for backward, one for each entry."""
-    (_, *x_shape), _, (_, *dy_shape) = shapes(case)
-    return (
-        np.eye(int(np.prod(x_shape))).reshape(-1, *x_shape),
-        np.eye(int(np.prod(dy_shape))).reshape(-1, *dy_shape),
-    )
-
-
-def _tags(shape: tuple[int, ...], batch: int, digit: int, base: int) -> Floats:
-    """Give the entries of each sample different integers, as one digit each in `base`.
-
-    The integers 1, 2, ... are turned by one entry from sample to sample, so that another sample's
-    entry shows as well.
-    """
-    count = int(np.prod(shape))
-    tags = (np.arange(count) + np.arange(batch)[:, None]) % count + 1
-    digits: Floats = (tags // base**digit % base).reshape(batch, *shape).astype(float)
-    return digits
-
-
-def read_tag(case: Case, result: str, sample: int, tag: float) -> str:
-    """Say which entry of which operand a result of an impulse recipe shows."""
-    operand, shape = ("x", shapes(case)[0]) if result == "dkernel" else ("kernel", shapes(case)[1])
-    count = int(np.prod(shape[1:]))
-    if tag == 0:
-        return "nothing"
-    if _digits(case, count)[1] > 1 or not (1 <= tag <= count and tag == int(tag)):
-        return f"no single entry of {operand}"
-    entry = np.unravel_index((int(tag) - 1 - sample) % count, shape[1:])
-    return f"{operand}[b, {', '.join(str(i) for i in entry)}]"
-
-
-def _digits(case: Case, count: int) -> tuple[int, int]:
-    base = 2**case.exact_bits
-    digits = 1
-    while base**digits <= count:
-        digits += 1
-    return base, digits
-
-
-def _impulse_x(case: Case, rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:  # noqa: ARG001
-    """One-hot images meet tagged kernels: y is the tag of the kernel entry that met the pixel."""
-    images, _ = _impulses(case)
-    _, (_, *kernel_shape), (_, *dy_shape) = shapes(case)
-    base, digits = _digits(case, int(np.prod(kernel_shape)))
-    kernels = [_tags(tuple(kernel_shape), len(images), d, base) for d in range(digits)]
-    x = np.concatenate([images] * digits)
-    return x, np.concatenate(kernels), np.zeros((len(x), *dy_shape))
-
-
-def _impulse_dy(case: Case, rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:  # noqa: ARG001
-    """One-hot dy meet tagged kernels and tagged images: dx and dkernel are the tags."""
-    _, gradients = _impulses(case)
-    (_, *x_shape), (_, *kernel_shape), _ = shapes(case)
-    base, digits = _digits(case, max(int(np.prod(x_shape)), int(np.prod(kernel_shape))))
-    batch = len(gradients)
-    x = [_tags(tuple(x_shape), batch, d, base) for d in range(digits)]
-    kernel = [_tags(tuple(kernel_shape), batch, d, base) for d in range(digits)]
-    return np.concatenate(x), np.concatenate(kernel), np.concatenate([gradients] * digits)
-
-
 RECIPES: Mapping[str, Recipe] = {
     "integers": _integers,
-    "impulse-x": _impulse_x,
-    "impulse-dy": _impulse_dy,
+    "impulse-x": impulse_x,
+    "impulse-dy": impulse_dy,
     "normal": _normal,
     "wide": _wide,
     "cancelling": _cancelling,

@@ -1,9 +1,10 @@
-"""Replays one case from its token and prints the whole comparison."""
+"""Replays one case from its token and prints the whole comparison and the diagnosis."""
 
 import numpy as np
 
 from conformance.bounds import bound, truths
 from conformance.cases import Case
+from conformance.diagnosis import diagnose
 from conformance.formats import FORMATS
 from conformance.implementation import Judged
 from conformance.judge import RESULTS, ConformanceError, Judge, call, describe
@@ -21,7 +22,7 @@ def replay(judged: Judged, case: Case) -> bool:
     try:
         got = judge.run(case, values, results)
     except ConformanceError as error:
-        print(error)
+        print(error, "\ndiagnosis:", *diagnose(judged, case).lines, sep="\n  ")
         return False
     exact = case.recipe in EXACT
     due = truths(values, case.options, FORMATS[case.dtype], exact=exact)
@@ -34,8 +35,8 @@ def replay(judged: Judged, case: Case) -> bool:
             print(f"\n{name}, got =\n{got[name]}\n{name}, expected =\n{due[name].value}")
             if not exact:
                 print(f"{name}, error bound =\n{bound(due[name], judge.arithmetic(case))}")
-            print(
-                f"  {describe(case, finding)}" if finding else f"  right: {worst:.3f} of the bound"
-            )
+            print(f"  {describe(finding)}" if finding else f"  right: {worst:.3f} of the bound")
             passes = passes and finding is None
+    if not passes:
+        print("\ndiagnosis:", *diagnose(judged, case).lines, sep="\n  ")
     return passes

@@ -1,0 +1,143 @@
+"""Names the fault of a failing implementation, or says where it is.
+
+Its outcomes on the probes are compared with those of every mutant, and of every two conventions at
+once. A fault that matches nothing known is localised from the impulse certificate.
+"""
+
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+
+from conformance.capabilities import Capabilities
+from conformance.cases import Case, certificate
+from conformance.implementation import Implementation, Judged
+from conformance.implementations.numpy_unfold import Unfold
+from conformance.impulses import Meetings, meetings
+from conformance.mutants import CONVENTIONS, MUTANTS, words
+from conformance.picture import localise
+from conformance.probes import Outcome, Probe, answer, probes, same
+from conformance.recipes import DECIDES, operands
+
+Factory = Callable[[], Implementation]
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What is known about a failing implementation.
+
+    Attributes
+    ----------
+    matches : tuple of str
+        Names of the mutants that give its outcomes, the first guess first; "A+B" is a combination.
+    words : str
+        The first guess in words, or that nothing known matches.
+    details : tuple of str
+        Where the fault is: lines, a drawing of a window among them.
+    """
+
+    matches: tuple[str, ...]
+    words: str
+    details: tuple[str, ...] = field(default=())
+
+    @property
+    def lines(self) -> list[str]:
+        """The diagnosis as it is printed."""
+        others = f" (or: {', '.join(self.matches[1:4])})" if self.matches[1:] else ""
+        return [self.words + others, *(f"  {line}" for line in self.details)]
+
+
+def diagnose(judged: Judged, failing: Case | None = None) -> Diagnosis:
+    """Compare an implementation with every known fault.
+
+    Parameters
+    ----------
+    judged : Judged
+        The implementation and what it claims.
+    failing : Case, optional
+        A case that it fails; it becomes one of the probes.
+    """
+    asked = _reproducible(judged.implementation, probes(judged.capabilities, failing))
+    wrong = {probe.name for probe, outcome in asked if not same(outcome, probe.ask(Unfold()))}
+    details = tuple(localised(judged, failing))
+    if not wrong:
+        return Diagnosis((), "no probe shows the fault: see the failing case", details)
+    # What shows the fault first: most candidates end there.
+    asked.sort(key=lambda one: one[0].name not in wrong)
+    matches = [name for name, factory in _candidates() if _matches(factory, asked)]
+    if not matches:
+        matches = [name for name, factory in _combinations() if _matches(factory, asked)]
+    if not matches:
+        return Diagnosis((), "matches no known fault; what is known of it:", details)
+    return Diagnosis(tuple(matches), f"matches: {_in_words(matches[0])}", details)
+
+
+def _reproducible(
+    implementation: Implementation, asked: list[Probe]
+) -> list[tuple[Probe, Outcome]]:
+    """Ask twice, and drop what varies: the probes of behaviour say so on their own."""
+    answered = [(probe, probe.ask(implementation)) for probe in asked]
+    return [
+        (probe, outcome)
+        for probe, outcome in answered
+        if probe.behavioural or same(outcome, probe.ask(implementation))
+    ]
+
+
+def _matches(factory: Factory, asked: list[tuple[Probe, Outcome]]) -> bool:
+    return all(same(probe.ask(factory()), outcome) for probe, outcome in asked)
+
+
+def _candidates() -> Iterator[tuple[str, Factory]]:
+    yield from MUTANTS.items()
+
+
+def _combinations() -> Iterator[tuple[str, Factory]]:
+    for one, other in itertools.combinations(CONVENTIONS, 2):
+        yield f"{one}+{other}", type("Both", (CONVENTIONS[one], CONVENTIONS[other]), {})
+
+
+def _in_words(match: str) -> str:
+    parts = match.split("+")
+    return " and ".join(f"{words(MUTANTS[name])} [{name}]" for name in parts)
+
+
+def localised(judged: Judged, failing: Case | None) -> Iterator[str]:
+    """Read off the impulse certificate where an implementation is wrong; smallest case first."""
+    for case in _certificates(judged.capabilities, failing):
+        values = operands(case)
+        got = answer(judged.implementation, values, case.options)
+        due = answer(Unfold(), values, case.options)
+        for result in DECIDES[case.recipe]:
+            if isinstance(got[result], str) or got[result].shape != due[result].shape:
+                yield f"{result}: {_form(got[result])}, due is the shape {due[result].shape}"
+                yield f"case {case.token}"
+                return
+            lines = localise(
+                case, result, _meetings(case, result, got), _meetings(case, result, due)
+            )
+            if lines:
+                yield from lines
+                yield f"case {case.token}"
+                return
+    yield "every product of the impulse certificate is right:"
+    yield "look at sums, formats, sizes, special values and what is remembered from call to call"
+
+
+def _certificates(claimed: Capabilities, failing: Case | None) -> Iterator[Case]:
+    for recipe in DECIDES:
+        if failing is not None and _few_entries(failing):
+            yield replace(failing, recipe=recipe, batch=1)
+        yield from certificate(claimed, claimed.first_dtype, recipe, brief=True)
+
+
+def _few_entries(case: Case) -> bool:
+    """Tell whether one sample for each entry is affordable."""
+    return case.height * case.width * case.channels <= 512 and case.grid[0] * case.grid[1] <= 256
+
+
+def _meetings(case: Case, result: str, outcome: Outcome) -> Meetings:
+    return meetings(case, result, outcome[result])
+
+
+def _form(result: object) -> str:
+    return result if isinstance(result, str) else f"has the shape {getattr(result, 'shape', None)}"
