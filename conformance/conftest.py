@@ -43,6 +43,10 @@ _COMMON: dict[str, Any] = {
 settings.register_profile("default", max_examples=10, **_COMMON)
 settings.register_profile("ci", max_examples=5, derandomize=True, database=None, **_COMMON)
 settings.register_profile("nightly", max_examples=500, **_COMMON)
+# For surveys of many that fail: as hard as the default, but a failing case stays as it was drawn.
+settings.register_profile(
+    "survey", max_examples=10, **_COMMON | {"phases": (Phase.explicit, Phase.generate)}
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -124,8 +128,12 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     report: Any = yield
     ledger = item.config.stash[_LEDGER]
     judged = getattr(item, "callspec", None) and item.callspec.params.get("judged")  # type: ignore[attr-defined]
+    if judged:
+        ledger.spend(judged.name, report.duration)
     if judged and (report.when == "call" or not report.passed):
-        outcome = "not claimed" if report.skipped else report.outcome
+        # A test skips itself if something is not claimed; the judge, if it is not to go on.
+        skipped = "not claimed" if report.when == "call" else "not run"
+        outcome = skipped if report.skipped else report.outcome
         ledger.outcome(judged.name, _clauses(item), outcome)
     if call.excinfo is not None and isinstance(call.excinfo.value, ConformanceError):
         ledger.failures.append(call.excinfo.value.failure)

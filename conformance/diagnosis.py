@@ -4,6 +4,7 @@ Its outcomes on the probes are compared with those of every mutant, and of every
 once. A fault that matches nothing known is localised from the impulse certificate.
 """
 
+import functools
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -57,7 +58,7 @@ def diagnose(judged: Judged, failing: Case | None = None) -> Diagnosis:
         A case that it fails; it becomes one of the probes.
     """
     asked = _reproducible(judged.implementation, probes(judged.capabilities, failing))
-    wrong = {probe.name for probe, outcome in asked if not same(outcome, probe.ask(Unfold()))}
+    wrong = {probe.name for probe, outcome in asked if not same(outcome, _right(probe))}
     details = tuple(localised(judged, failing))
     if not wrong:
         return Diagnosis((), "no probe shows the fault: see the failing case", details)
@@ -69,6 +70,11 @@ def diagnose(judged: Judged, failing: Case | None = None) -> Diagnosis:
     if not matches:
         return Diagnosis((), "matches no known fault; what is known of it:", details)
     return Diagnosis(tuple(matches), f"matches: {_in_words(matches[0])}", details)
+
+
+@functools.cache
+def _right(probe: Probe) -> Outcome:
+    return probe.ask(Unfold())
 
 
 def _reproducible(

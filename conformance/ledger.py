@@ -16,7 +16,7 @@ class Entry:
     worst : float
         Largest error, as a fraction of its bound.
     outcomes : dict of str to int
-        How many tests passed, failed, or were not claimed.
+        How many tests passed, failed, were not claimed, or were not run.
     """
 
     cases: int = 0
@@ -25,9 +25,11 @@ class Entry:
 
     @property
     def verdict(self) -> str:
-        """One of "fails", "passes" and, where no test applied, "not claimed"."""
+        """One of "fails", "passes" and, where no test applied, "not claimed" or "not run"."""
         if self.outcomes.get("failed"):
             return "fails"
+        if self.outcomes.get("not run"):
+            return "not run"
         return "passes" if self.outcomes.get("passed") else "not claimed"
 
 
@@ -58,6 +60,7 @@ class Ledger:
     def __init__(self) -> None:
         self.entries: dict[tuple[str, str], Entry] = {}
         self.failures: list[Failure] = []
+        self.seconds: dict[str, float] = {}
         self._judged: dict[str, int] = {}
 
     def entry(self, implementation: str, clause: str) -> Entry:
@@ -71,6 +74,10 @@ class Ledger:
             entry = self.entry(implementation, clause)
             entry.cases += 1
             entry.worst = max(entry.worst, worst)
+
+    def spend(self, implementation: str, seconds: float) -> None:
+        """Add time that judging an implementation took."""
+        self.seconds[implementation] = self.seconds.get(implementation, 0.0) + seconds
 
     def judged(self, implementation: str) -> int:
         """How many results of an implementation have been judged."""
@@ -92,14 +99,17 @@ class Ledger:
         entries = [
             [*key, entry.cases, entry.worst, entry.outcomes] for key, entry in self.entries.items()
         ]
-        return [entries, [list(astuple(failure)) for failure in self.failures], self._judged]
+        failures = [list(astuple(failure)) for failure in self.failures]
+        return [entries, failures, self._judged, self.seconds]
 
     def merge(self, dumped: list[Any]) -> None:
         """Add what another process counted."""
-        entries, failures, judged = dumped
+        entries, failures, judged, seconds = dumped
         self.failures += [Failure(*fields) for fields in failures]
         for implementation, number in judged.items():
             self._judged[implementation] = self.judged(implementation) + number
+        for implementation, spent in seconds.items():
+            self.spend(implementation, spent)
         for implementation, clause, cases, worst, outcomes in entries:
             entry = self.entry(implementation, clause)
             entry.cases += cases

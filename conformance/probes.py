@@ -9,7 +9,7 @@ import contextlib
 import itertools
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -37,7 +37,7 @@ class Probe:
     """
 
     name: str
-    ask: Callable[[Implementation], Outcome]
+    ask: Callable[[Implementation], Outcome] = field(compare=False)
     behavioural: bool = False
 
 
@@ -244,7 +244,11 @@ def _behaviour(base: Case, claimed: Capabilities) -> list[Probe]:
 def _behaves(
     name: str, case: Case, ask: Callable[[Implementation, Case, Values], Outcome]
 ) -> Probe:
-    return Probe(name, lambda implementation: ask(implementation, case, operands(case)), True)
+    return Probe(
+        f"{name} {case.token}",
+        lambda implementation: ask(implementation, case, operands(case)),
+        behavioural=True,
+    )
 
 
 def _plain(implementation: Implementation, case: Case, values: Values) -> Outcome:

@@ -42,9 +42,8 @@ def _one(ledger: Ledger, judged: Judged, diagnosis: Diagnosis | None) -> dict[st
         "environment": judged.environment,
         "capabilities": asdict(judged.capabilities),
         "conforms": not any(entry["verdict"] == "fails" for entry in entries.values()),
-        "clauses": {
-            clause: entries[clause] for clause in specification.clauses() if clause in entries
-        },
+        "seconds": ledger.seconds.get(judged.name, 0.0),
+        "clauses": {name: entries[name] for name in specification.clauses() if name in entries},
         "failures": failures,
         "diagnosis": None if diagnosis is None else asdict(diagnosis),
     }

@@ -12,7 +12,7 @@ from conformance.ledger import Entry, Ledger
 from conformance.specification import clauses
 
 _LEGEND = "checks, worst error as a fraction of its bound (=: nothing but equality), verdict"
-_STYLES = {"passes": "green", "fails": "bold red", "not claimed": "dim"}
+_STYLES = {"passes": "green", "fails": "bold red", "not claimed": "dim", "not run": "dim"}
 
 
 def summary_lines(ledger: Ledger, names: Sequence[str], *, color: bool) -> list[str]:
@@ -70,7 +70,9 @@ def _sentence(ledger: Ledger, name: str) -> Text:
     passing = sum(entry.verdict == "passes" for entry in entries.values())
     open_ = sum(entry.verdict == "not claimed" for entry in entries.values())
     cases = sum(entry.cases for entry in entries.values())
-    counts = f"{passing} clauses pass, {len(failing)} fail, {open_} not claimed; {cases} checks"
+    not_run = sum(entry.verdict == "not run" for entry in entries.values())
+    counts = f"{passing} clauses pass, {len(failing)} fail, {open_} not claimed"
+    counts += f", {not_run} not run; {cases} checks" if not_run else f"; {cases} checks"
     if failing:
         return Text(f"FAILS {', '.join(failing)}: {name} ({counts})", style="bold red")
     return Text(f"conforms: {name} ({counts})", style="green")

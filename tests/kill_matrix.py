@@ -1,0 +1,115 @@
+"""``python -m tests.kill_matrix``: judge every mutant and write what rejects it, and how soon.
+
+Two runs: one in the default profile until each mutant's first failure, as a user would meet it, and
+one to the end, without shrinking, for the clauses that notice. It judges nothing itself.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from conformance.mutants import MUTANTS, words
+
+PREFIX = "conformance.mutants:"
+CHUNK = 8
+UNTIL_FAILURE = ("--until-failure",)
+TO_THE_END = ("--hypothesis-profile=survey",)
+
+
+def judge(names: list[str], *options: str) -> list[dict[str, Any]]:
+    """Run the suite on a few mutants in a process of their own; give their reports."""
+    with tempfile.NamedTemporaryFile(suffix=".json") as file:
+        command = [sys.executable, "-m", "pytest", "conformance", "-q", "--tb=no"]
+        command += ["-p", "no:cacheprovider", f"--report={file.name}", *options]
+        command += [f"--implementation={PREFIX}{name}" for name in names]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        text = Path(file.name).read_text()
+        if not text:
+            raise RuntimeError(done.stdout + done.stderr)
+        reports: list[dict[str, Any]] = json.loads(text)["implementations"]
+        return reports
+
+
+def survey(names: list[str], workers: int, *options: str) -> dict[str, dict[str, Any]]:
+    """Judge all mutants, a chunk to a process; reports by name."""
+    chunks = [names[start : start + CHUNK] for start in range(0, len(names), CHUNK)]
+    with ThreadPoolExecutor(workers) as pool:
+        reports = [one for some in pool.map(lambda c: judge(c, *options), chunks) for one in some]
+    return {report["name"].removeprefix(PREFIX): report for report in reports}
+
+
+def named(name: str, report: dict[str, Any]) -> bool:
+    """Tell whether the first guess of the diagnosis is the planted fault."""
+    return bool(report["diagnosis"]) and report["diagnosis"]["matches"][:1] == [name]
+
+
+def row(name: str, soon: dict[str, Any], whole: dict[str, Any]) -> str:
+    """One line of the table."""
+    first = soon["failures"][0] if soon["failures"] else None
+    cells = [
+        f"`{name}`: {words(MUTANTS[name])}",
+        first["clause"] if first else "**survives**",
+        first["tier"] if first else "",
+        str(first["after"] + 1) if first else "",
+        f"{soon['seconds']:.1f}",
+        str(sum(one["verdict"] == "fails" for one in whole["clauses"].values())),
+        ", ".join(sorted({failure["tier"] for failure in whole["failures"]})),
+        "yes" if named(name, soon) else "no",
+    ]
+    return "| " + " | ".join(cells) + " |"
+
+
+def summary(soon: dict[str, dict[str, Any]]) -> str:
+    """The figures above the table."""
+    seconds = [report["seconds"] for report in soon.values()]
+    killed = sum(not report["conforms"] for report in soon.values())
+    right = sum(named(name, report) for name, report in soon.items())
+    return (
+        f"{killed} of {len(soon)} mutants are rejected, after {statistics.median(seconds):.1f} s "
+        f"in the median and {max(seconds):.1f} s at most; the diagnosis names {right} of them at the "
+        "first guess."
+    )
+
+
+def by_clause(whole: dict[str, dict[str, Any]]) -> list[str]:
+    """How many mutants each clause rejects."""
+    failing: dict[str, int] = {}
+    for report in whole.values():
+        for clause, entry in report["clauses"].items():
+            failing[clause] = failing.get(clause, 0) + (entry["verdict"] == "fails")
+    return [f"| {clause} | {number} |" for clause, number in failing.items()]
+
+
+def main() -> None:
+    """Run both surveys and write the tables."""
+    parser = argparse.ArgumentParser(prog="python -m tests.kill_matrix", description=__doc__)
+    parser.add_argument("--output", type=Path, default=Path("docs/kill-matrix-table.md"))
+    parser.add_argument("--workers", type=int, default=2, help="processes at a time")
+    parser.add_argument("names", nargs="*", help="mutants; all by default")
+    options = parser.parse_args()
+    names = options.names or list(MUTANTS)
+    soon = survey(names, options.workers, *UNTIL_FAILURE)
+    print(summary(soon), flush=True)
+    whole = survey(names, options.workers, *TO_THE_END)
+    lines = [
+        summary(soon),
+        "",
+        "| mutant | first rejected by | tier | after checks | seconds | clauses | tiers | named |",
+        "|---|---|---|---|---|---|---|---|",
+        *(row(name, soon[name], whole[name]) for name in names),
+        "",
+        "| clause | mutants that it rejects |",
+        "|---|---|",
+        *by_clause(whole),
+    ]
+    options.output.write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()
