@@ -140,28 +140,43 @@ def bound(truth: Truth, arithmetic: Arithmetic) -> Floats:
     with np.errstate(over="ignore", invalid="ignore"):
         error = _sum_error(truth.sums, arithmetic)
         if accumulator != result:
-            tiny = _result_underflow(np.abs(truth.value) - error, arithmetic)
-            error = error + result.unit_roundoff * (np.abs(truth.value) + error) + (n > 0) * tiny
+            least = np.abs(truth.value) - error
+            error = error + _last_rounding(np.abs(truth.value) + error, arithmetic)
+            error = error + (n > 0) * _result_underflow(least, arithmetic)
         oracle = _oracle_error(truth.value, truth.sums, arithmetic.operand)
         error = (error + oracle) * _EVALUATION
-    overflows = np.isfinite(truth.value) & (magnitude >= accumulator.largest)
-    return np.where(overflows | ~truth.specified, np.inf, error)
+    # Of too many terms, or where partial sums may overflow, nothing is known.
+    unknown = np.isnan(error) | (magnitude >= accumulator.largest)
+    return np.where((unknown & np.isfinite(truth.value)) | ~truth.specified, np.inf, error)
 
 
 def _sum_error(sums: Sums, arithmetic: Arithmetic) -> Floats:
     """Error E of the sum before it is rounded to the result's format."""
-    n, magnitude, accumulator = sums.terms, sums.magnitude, arithmetic.accumulator
-    # Behind a multiplier every rounding may be to either neighbour: tensor cores truncate.
-    faithful = 1 if arithmetic.multiplier is None else 2
     factors = _factors_error(arithmetic)
-    gamma = _gamma(n, faithful * accumulator.unit_roundoff)
+    # One rounding more than a plain sum has: a compensated one rounds its correction too.
+    roundings = sums.terms + (sums.terms > 1)
+    gamma = _gamma(roundings, _faithful(arithmetic) * arithmetic.accumulator.unit_roundoff)
+    absolute = _underflow(sums.terms, arithmetic) + _lost_operands(sums, arithmetic)
+    return (gamma * (1 + factors) + factors) * sums.magnitude + (1 + gamma) * absolute
+
+
+def _faithful(arithmetic: Arithmetic) -> int:
+    """Behind a multiplier every rounding may be to either neighbour: tensor cores truncate."""
+    return 1 if arithmetic.multiplier is None else 2
+
+
+def _underflow(n: Floats, arithmetic: Arithmetic) -> Floats:
+    """What products and additions lose below the smallest normal number."""
     if arithmetic.gradual_underflow:
-        underflow = faithful * n * accumulator.smallest_subnormal / 2
-    else:
-        underflow = 2 * n * accumulator.smallest_normal
-    if arithmetic.multiplier is not None or not arithmetic.gradual_underflow:
-        underflow = underflow + sums.lost
-    return (gamma * (1 + factors) + factors) * magnitude + (1 + gamma) * underflow
+        return _faithful(arithmetic) * n * arithmetic.accumulator.smallest_subnormal / 2
+    return 2 * n * arithmetic.accumulator.smallest_normal
+
+
+def _lost_operands(sums: Sums, arithmetic: Arithmetic) -> Floats:
+    """What is lost with subnormal operands, m0."""
+    if arithmetic.gradual_underflow and arithmetic.multiplier is None:
+        return np.zeros_like(sums.lost)
+    return sums.lost
 
 
 def _factors_error(arithmetic: Arithmetic) -> float:
@@ -173,7 +188,14 @@ def _factors_error(arithmetic: Arithmetic) -> float:
 
 
 def _gamma(n: Floats, unit_roundoff: float) -> Floats:
-    return n * unit_roundoff / (1 - n * unit_roundoff)
+    """gamma_n; infinite from n = 1 / u on, where nothing is known of a sum."""
+    known = n * unit_roundoff < 1
+    return np.where(known, n * unit_roundoff / np.where(known, 1 - n * unit_roundoff, 1), np.inf)
+
+
+def _last_rounding(size: Floats, arithmetic: Arithmetic) -> Floats:
+    """Error of rounding a sum of at most that size to the result's format."""
+    return arithmetic.result.unit_roundoff * size
 
 
 def _result_underflow(smallest: Floats, arithmetic: Arithmetic) -> Floats:

@@ -64,6 +64,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="judge an implementation no further once it has failed",
     )
     parser.addoption(
+        "--no-diagnosis", action="store_true", help="do not compare what fails with known faults"
+    )
+    parser.addoption(
         "--report", metavar="FILE", type=Path, help="write the result as JSON, diagnosis included"
     )
 
@@ -165,7 +168,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     diagnoses = {}
     for one in judged:
         failure = ledger.first_failure(one.name)
-        if failure is not None:
+        if failure is not None and not config.getoption("--no-diagnosis"):
             diagnoses[one.name] = diagnose(one, parse(failure.token))
             terminalreporter.section(f"diagnosis of {one.name}")
             for line in diagnoses[one.name].lines:

@@ -72,8 +72,8 @@ def summary(soon: dict[str, dict[str, Any]]) -> str:
     right = sum(named(name, report) for name, report in soon.items())
     return (
         f"{killed} of {len(soon)} mutants are rejected, after {statistics.median(seconds):.1f} s "
-        f"in the median and {max(seconds):.1f} s at most; the diagnosis names {right} of them at the "
-        "first guess."
+        f"in the median and {max(seconds):.1f} s at most; the diagnosis names {right} of them at "
+        "the first guess."
     )
 
 

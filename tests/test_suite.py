@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance.bounds import Arithmetic, bound, truths
+from conformance.bounds import Arithmetic, truths
 from conformance.capabilities import Capabilities, DeclarationError, declared
 from conformance.cases import Case, cases, parse
 from conformance.formats import ACCUMULATORS, FORMATS
@@ -103,44 +103,11 @@ def test_the_oracle_conforms() -> None:
     """As a user runs it, also in several processes (pytest-xdist merges the ledgers)."""
     done = run("--implementation=refimpl.involution", "--hypothesis-profile=ci", "-q", "-n2")
     assert done.returncode == 0, done.stdout
-    assert "conforms: refimpl.involution (46 clauses pass, 0 fail, 0 not claimed" in done.stdout
-
-
-ARITHMETICS = [("float16", "float32"), ("bfloat16", "float32"), ("float32", "float32"),
-               ("float64", "float64"), ("float16", "float16")]  # fmt: skip
+    assert "conforms: refimpl.involution (47 clauses pass, 0 fail, 0 not claimed" in done.stdout
 
 
 def arithmetic(operand: str, accumulator: str) -> Arithmetic:
-    return Arithmetic(FORMATS[operand], ACCUMULATORS[accumulator], FORMATS[operand], False)
-
-
-@pytest.mark.parametrize(("operand", "accumulator"), ARITHMETICS)
-@pytest.mark.clause("NUM-2", "NUM-3", "NUM-4")
-@given(data=st.data())
-def test_bound_holds_and_is_tight(operand: str, accumulator: str, data: st.DataObject) -> None:
-    """Worst legal arithmetic stays within the bound, and a quarter of the bound is exceeded.
-
-    One sum of n terms, rounded in the accumulator after every operation, each rounding as unlucky
-    as it may be: a factor of 1 + u instead of the actual rounding error, in extended precision.
-    """
-    n = data.draw(st.integers(2, 9))
-    case = Case(operand, "normal", seed=data.draw(st.integers(0, 99)), width=n,
-                kernel_shape=(1, n), padding="valid")  # fmt: skip
-    values = {name: np.abs(array) for name, array in operands(case).items()}
-    truth = truths(values, case.options, FORMATS[operand], exact=False)["y"]
-    limit = bound(truth, arithmetic(operand, accumulator)).item()
-    u, u_out = ACCUMULATORS[accumulator].unit_roundoff, FORMATS[operand].unit_roundoff
-    total = 0.0
-    products = values["x"].astype(np.longdouble).ravel() * values["kernel"].ravel()
-    for index, product in enumerate(products):
-        total = total + product * (1 + np.longdouble(u))
-        total = total * (1 + np.longdouble(u)) if index else total
-    if accumulator != operand:
-        total = total * (1 + np.longdouble(u_out))
-    exact = products.sum()
-    assert abs(total - exact) <= limit
-    # n roundings of the first terms, 2 of the last: at least a quarter of gamma_n * magnitude.
-    assert 4 * abs(total - exact) > limit
+    return Arithmetic(FORMATS[operand], ACCUMULATORS[accumulator], FORMATS[operand])
 
 
 @pytest.mark.parametrize("recipe", sorted(EXACT - {"impulse-x", "impulse-dy"}))
