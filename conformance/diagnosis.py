@@ -9,6 +9,7 @@ import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
+from conformance.answers import Outcome, Probe, answer, differing
 from conformance.capabilities import Capabilities
 from conformance.cases import Case, certificate
 from conformance.implementation import Implementation, Judged
@@ -16,10 +17,12 @@ from conformance.implementations.numpy_unfold import Unfold
 from conformance.impulses import Meetings, meetings
 from conformance.mutants import CONVENTIONS, MUTANTS, words
 from conformance.picture import localise
-from conformance.probes import Outcome, Probe, answer, probes, same
+from conformance.probes import probes
 from conformance.recipes import DECIDES, operands
 
 Factory = Callable[[], Implementation]
+# The same exact number rounded twice by each side, where a fault divides.
+_ROUNDINGS = 4
 
 
 @dataclass(frozen=True)
@@ -57,19 +60,62 @@ def diagnose(judged: Judged, failing: Case | None = None) -> Diagnosis:
     failing : Case, optional
         A case that it fails; it becomes one of the probes.
     """
-    asked = _reproducible(judged.implementation, probes(judged.capabilities, failing))
-    wrong = {probe.name for probe, outcome in asked if not same(outcome, _right(probe))}
+    asked = [
+        _Asked(*one)
+        for one in _reproducible(judged.implementation, probes(judged.capabilities, failing))
+    ]
+    wrong = set().union(*(one.wrong for one in asked))
     details = tuple(localised(judged, failing))
     if not wrong:
         return Diagnosis((), "no probe shows the fault: see the failing case", details)
     # What shows the fault first: most candidates end there.
-    asked.sort(key=lambda one: one[0].name not in wrong)
-    matches = [name for name, factory in _candidates() if _matches(factory, asked)]
-    if not matches:
-        matches = [name for name, factory in _combinations() if _matches(factory, asked)]
-    if not matches:
-        return Diagnosis((), "matches no known fault; what is known of it:", details)
-    return Diagnosis(tuple(matches), f"matches: {_in_words(matches[0])}", details)
+    asked.sort(key=lambda one: not one.wrong)
+    for candidates, roundings in (
+        (MUTANTS.items, 0),
+        (MUTANTS.items, _ROUNDINGS),
+        (_combinations, _ROUNDINGS),
+    ):
+        fits = {
+            name: fit
+            for name, factory in candidates()
+            if (fit := _fit(factory, asked, wrong, roundings)) is not None
+        }
+        if fits:
+            # Who errs nowhere else before who errs where the implementation is right.
+            matches = sorted(fits, key=lambda name: len(fits[name]))
+            return Diagnosis(tuple(matches), _sentence(matches[0], fits[matches[0]]), details)
+    return Diagnosis((), "matches no known fault; what is known of it:", details)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A probe, what the implementation answered, and the aspects in which that is wrong."""
+
+    probe: Probe
+    outcome: Outcome
+
+    @functools.cached_property
+    def wrong(self) -> set[str]:
+        return differing(self.outcome, _right(self.probe))
+
+
+def _fit(factory: Factory, asked: list[_Asked], wrong: set[str], roundings: int) -> set[str] | None:
+    """Name the aspects in which a candidate errs and the implementation does not.
+
+    None if they differ in an aspect in which the implementation is wrong.
+    """
+    beyond: set[str] = set()
+    for one in asked:
+        apart = differing(one.probe.ask(factory()), one.outcome, roundings=roundings)
+        if apart & wrong:
+            return None
+        beyond |= apart
+    return beyond
+
+
+def _sentence(match: str, beyond: set[str]) -> str:
+    right = f", but {', '.join(sorted(beyond))} right" if beyond else ""
+    return f"matches: {_in_words(match)}{right}"
 
 
 @functools.cache
@@ -85,16 +131,8 @@ def _reproducible(
     return [
         (probe, outcome)
         for probe, outcome in answered
-        if probe.behavioural or same(outcome, probe.ask(implementation))
+        if probe.behavioural or not differing(outcome, probe.ask(implementation))
     ]
-
-
-def _matches(factory: Factory, asked: list[tuple[Probe, Outcome]]) -> bool:
-    return all(same(probe.ask(factory()), outcome) for probe, outcome in asked)
-
-
-def _candidates() -> Iterator[tuple[str, Factory]]:
-    yield from MUTANTS.items()
 
 
 def _combinations() -> Iterator[tuple[str, Factory]]:

@@ -13,7 +13,7 @@ author = copyright = "The refimpl developers"  # noqa: A001 (Sphinx's own name)
 version = release = refimpl.__version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "numpydoc"]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "tables"]
 nitpicky = True
 
 # The specification links to its own headings.

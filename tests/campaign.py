@@ -123,7 +123,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.campaign", description=__doc__)
     parser.add_argument("--cases", type=int, default=200_000, help="judged cases to reach")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--output", type=Path, default=Path("docs/campaign-table.md"))
+    parser.add_argument("--output", type=Path, default=Path("docs/tables/campaign.md"))
     options = parser.parse_args()
     start = time.monotonic()
     count = run(options.cases, options.seed)

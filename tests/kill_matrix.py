@@ -89,7 +89,7 @@ def by_clause(whole: dict[str, dict[str, Any]]) -> list[str]:
 def main() -> None:
     """Run both surveys and write the tables."""
     parser = argparse.ArgumentParser(prog="python -m tests.kill_matrix", description=__doc__)
-    parser.add_argument("--output", type=Path, default=Path("docs/kill-matrix-table.md"))
+    parser.add_argument("--output", type=Path, default=Path("docs/tables/kill-matrix.md"))
     parser.add_argument("--workers", type=int, default=2, help="processes at a time")
     parser.add_argument("names", nargs="*", help="mutants; all by default")
     options = parser.parse_args()

@@ -161,12 +161,13 @@ class FirstSampleKernel(Taps):
         return super().weights(np.broadcast_to(kernel[:1], kernel.shape), channels, blocked)
 
 
-class SumsInHalf(Taps):
-    """float32 operands pass through float16."""
+class KernelInHalf(Taps):
+    """A float32 kernel passes through float16."""
 
     def weights(self, kernel: Array, channels: int, blocked: bool) -> Array:
         with np.errstate(over="ignore"):
-            return super().weights(kernel.astype(np.float16), channels, blocked)
+            narrow = kernel.astype(np.float16) if kernel.dtype == np.float32 else kernel
+            return super().weights(narrow, channels, blocked)
 
 
 class ChangesItsInput(Taps):

@@ -9,7 +9,15 @@ from collections.abc import Mapping
 from types import ModuleType
 
 from conformance.implementations.numpy_unfold import Unfold
-from conformance.mutants import arithmetic, blocks, conventions, gradients, state, taps
+from conformance.mutants import (
+    arithmetic,
+    blocks,
+    conventions,
+    gradients,
+    padding,
+    state,
+    taps,
+)
 
 
 def _planted(module: ModuleType) -> dict[str, type[Unfold]]:
@@ -21,11 +29,11 @@ def _planted(module: ModuleType) -> dict[str, type[Unfold]]:
 
 
 # What implementations disagree on: usual enough that two are met at once.
-CONVENTIONS: Mapping[str, type[Unfold]] = _planted(conventions)
+CONVENTIONS: Mapping[str, type[Unfold]] = {**_planted(padding), **_planted(conventions)}
 
 MUTANTS: Mapping[str, type[Unfold]] = {
     name: mutant
-    for module in (conventions, taps, gradients, blocks, arithmetic, state)
+    for module in (padding, conventions, taps, gradients, blocks, arithmetic, state)
     for name, mutant in _planted(module).items()
 }
 

@@ -45,6 +45,14 @@ class OperandsThroughHalf(Unfold):
         return super().wide(narrow)
 
 
+class KernelThroughHalf(Unfold):
+    """A float32 kernel rounded to float16."""
+
+    def wide(self, array: Array) -> Array:
+        narrow = array.dtype == np.float32 and array.ndim == 6
+        return super().wide(array.astype(np.float16) if narrow else array)
+
+
 class OperandsThroughBfloat16(Unfold):
     """float32 operands rounded to bfloat16."""
 
@@ -101,7 +109,10 @@ class ResultTruncated(Unfold):
 
 
 class AnswersInDouble(Unfold):
-    """Results in float64 whatever the operands are."""
+    """Computed and answered in float64 whatever the operands are."""
+
+    def wide(self, array: Array) -> Array:
+        return array.astype(np.float64)
 
     def rounded(self, result: Array, dtype: np.dtype[Any]) -> Array:  # noqa: ARG002
         return result.astype(np.float64)

@@ -7,14 +7,13 @@ import numpy as np
 from conformance.implementations.numpy_unfold import Array, Call, Unfold
 from conformance.mutants.conventions import (
     DilationIgnored,
-    EdgeClamped,
     KernelAtItsPixel,
     KernelFlipped,
     LayoutsExchanged,
-    OddPixelBefore,
     TapsColumnMajor,
     VerticalStrideForBoth,
 )
+from conformance.mutants.padding import EdgeClamped, OddPixelBefore
 from conformance.mutants.taps import FirstGroupForAll, LastRowUnread, LastTapDropped
 
 
