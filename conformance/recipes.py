@@ -118,17 +118,18 @@ def _large(case: Case, rng: np.random.Generator) -> tuple[Floats, Floats, Floats
 
 
 def _specials(case: Case, rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:
-    """Small integers with some zeros, NaN and infinities among them (SPC-1 to SPC-3).
+    """Small integers, many zeros and a few NaN and infinities among them (SPC-1 to SPC-3).
 
-    None in the kernel at a padded tap: what it does there is unspecified.
+    Zeros so many that they meet the others. No NaN or infinity in the kernel at a padded tap: what
+    it does there is unspecified.
     """
-    x, kernel, dy = _integers(case, rng)
-    values = np.array([0.0, -0.0, np.nan, np.inf, -np.inf])
     result = []
-    for array in (x, kernel, dy):
+    for name, array in zip(("x", "kernel", "dy"), _integers(case, rng), strict=True):
+        zeros = rng.choice([0.0, -0.0], array.shape)
+        array = np.where(rng.random(array.shape) < 0.3, zeros, array)  # noqa: PLW2901
         chosen = rng.random(array.shape) < min(0.2, 2 / max(1, array.size))
-        chosen &= inside(case) if array is kernel else True
-        result.append(np.where(chosen, rng.choice(values, array.shape), array))
+        chosen &= inside(case) if name == "kernel" else True
+        result.append(np.where(chosen, rng.choice([np.nan, np.inf, -np.inf], array.shape), array))
     return result[0], result[1], result[2]
 
 
