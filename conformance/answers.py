@@ -52,8 +52,10 @@ def equal(one: Any, other: Any, roundings: int = 0) -> bool:
         return type(one) is type(other) and bool(one == other)
     if one.shape != other.shape or one.dtype != other.dtype:
         return False
+    if one.dtype.name not in FORMATS:
+        return np.array_equal(one, other)
     numbers = one.astype(np.float64), other.astype(np.float64)
-    if np.array_equal(*numbers, equal_nan=True) or not roundings or one.dtype.name not in FORMATS:
+    if np.array_equal(*numbers, equal_nan=True) or not roundings:
         return np.array_equal(*numbers, equal_nan=True)
     unit = FORMATS[one.dtype.name].unit_roundoff
     with np.errstate(invalid="ignore"):

@@ -1,5 +1,6 @@
 """Probes of what a call changes, shares, remembers, assumes and accepts."""
 
+import copy
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -71,13 +72,13 @@ def _sequence(implementation: Implementation, case: Case, values: Values) -> Out
     """Which results are those of their own call: first one, then another, then the first again."""
     other = operands(replace(case, seed=case.seed + 7))
     first = raw(implementation, {name: a.copy() for name, a in values.items()}, case.options)
-    kept = {name: np.array(array) for name, array in first.items()}
+    kept = copy.deepcopy(first)
     second = answer(implementation, other, case.options)
     outcome: Outcome = {f"first {name}": array for name, array in kept.items()}
     outcome |= {f"second {name}": array for name, array in second.items()}
-    outcome |= {f"{name} stays": equal(kept[name], np.array(first[name])) for name in kept}
+    outcome |= {f"{name} stays": equal(kept[name], first[name]) for name in kept}
     third = answer(implementation, values, case.options)
-    outcome |= {f"{name} repeats": equal(kept[name], np.array(third[name])) for name in kept}
+    outcome |= {f"{name} repeats": equal(kept[name], third[name]) for name in kept}
     return outcome
 
 

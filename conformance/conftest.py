@@ -24,7 +24,6 @@ from conformance.summary import summary_lines
 OURS = (
     "conformance.implementations.keras_operator:eager",
     "conformance.implementations.keras_operator:graph",
-    "conformance.implementations.keras_layer:eager",
     "conformance.implementations.keras_layer:graph",
 )
 

@@ -8,6 +8,7 @@ import functools
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from conformance.answers import Outcome, Probe, answer, differing
 from conformance.capabilities import Capabilities
@@ -152,8 +153,8 @@ def localised(judged: Judged, failing: Case | None) -> Iterator[str]:
         got = answer(judged.implementation, values, case.options)
         due = answer(Unfold(), values, case.options)
         for result in DECIDES[case.recipe]:
-            if isinstance(got[result], str) or got[result].shape != due[result].shape:
-                yield f"{result}: {_form(got[result])}, due is the shape {due[result].shape}"
+            if _form(got[result]) != _form(due[result]):
+                yield f"{result} {_form(got[result])}; due was: {_form(due[result])}"
                 yield f"case {case.token}"
                 return
             lines = localise(
@@ -183,5 +184,5 @@ def _meetings(case: Case, result: str, outcome: Outcome) -> Meetings:
     return meetings(case, result, outcome[result])
 
 
-def _form(result: object) -> str:
-    return result if isinstance(result, str) else f"has the shape {getattr(result, 'shape', None)}"
+def _form(result: Any) -> str:
+    return result if isinstance(result, str) else f"has shape {result.shape} and is {result.dtype}"

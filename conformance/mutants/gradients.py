@@ -171,7 +171,7 @@ class DkernelColumnMajor(Unfold):
 
 
 class DkernelFlipped(Unfold):
-    """dkernel flipped."""
+    """dkernel with its taps flipped."""
 
     def dkernel(self, call: Call, dy: Array, x: Array) -> Array:
         return KernelFlipped().dkernel(call, dy, x)
