@@ -56,6 +56,13 @@ def test_names_faults_of_other_code(name: str) -> None:
     assert found.matches[0] == INDEPENDENT[name]
 
 
+@pytest.mark.parametrize("name", ["StridePhase", "OneStrideForBoth", "NoBorderGradient"])
+def test_localises_unknown_faults_of_other_code(name: str) -> None:
+    found = diagnose(load(f"tests.wrong_operators:{name}"))
+    assert found.matches == ()
+    assert any(line.startswith("window of the output") for line in found.details)
+
+
 def test_says_which_result_is_right() -> None:
     assert of(load("tests.wrong_operators:FirstSampleKernel").implementation).words.endswith(
         "[KernelOfFirstSample], but dkernel right"

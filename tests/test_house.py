@@ -57,7 +57,11 @@ def test_the_oracle_needs_numpy_and_numba_only() -> None:
 
 
 def test_what_is_judged_shares_no_code_with_the_oracle() -> None:
-    judged = modules("refimpl/keras") + modules("conformance/implementations")
+    judged = [
+        *modules("refimpl/keras"),
+        *modules("conformance/implementations"),
+        *modules("conformance/mutants"),
+    ]
     shared = re.compile(r"refimpl\.(_|involution\b|layer\b)|^refimpl$")
     wrong = [
         (path, name)
@@ -69,7 +73,7 @@ def test_what_is_judged_shares_no_code_with_the_oracle() -> None:
 
 
 def test_exact_and_twin_share_no_code_with_the_oracle() -> None:
-    for name in ("exact.py", "twin.py", "wrong_operators.py"):
+    for name in ("exact.py", "twin.py", "wrong_operators.py", "right_operators.py"):
         assert "refimpl" not in roots(ROOT / "tests" / name)
 
 

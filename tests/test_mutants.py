@@ -1,0 +1,27 @@
+"""The suite rejects every mutant in its default profile; what they are made of conforms."""
+
+import statistics
+
+import pytest
+
+from conformance.mutants import MUTANTS
+from tests.kill_matrix import PREFIX, UNTIL_FAILURE, judge
+
+SIZE = 20
+CHUNKS = [list(MUTANTS)[start : start + SIZE] for start in range(0, len(MUTANTS), SIZE)]
+
+
+@pytest.mark.parametrize("names", CHUNKS, ids=lambda names: f"{names[0]} to {names[-1]}")
+def test_every_mutant_is_rejected(names: list[str]) -> None:
+    reports = judge(names, *UNTIL_FAILURE, "--no-diagnosis")
+    assert [report["name"] for report in reports] == [PREFIX + name for name in names]
+    assert [report["name"] for report in reports if report["conforms"]] == []
+    assert all(report["failures"] for report in reports)
+    # Checks, not seconds: how soon it is does not depend on the machine.
+    assert statistics.median(report["failures"][0]["after"] for report in reports) < 2_000
+
+
+def test_what_they_are_made_of_conforms() -> None:
+    (report,) = judge(["Unfold"], "--no-diagnosis", "--hypothesis-profile=ci")
+    assert report["conforms"]
+    assert report["failures"] == []
