@@ -51,6 +51,18 @@ class Diagnosis:
         return [self.words + others, *(f"  {line}" for line in self.details)]
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """A probe, what the implementation answered, and the aspects in which that is wrong."""
+
+    probe: Probe
+    outcome: Outcome
+
+    @functools.cached_property
+    def wrong(self) -> set[str]:
+        return differing(self.outcome, _right(self.probe))
+
+
 def diagnose(judged: Judged, failing: Case | None = None) -> Diagnosis:
     """Compare an implementation with every known fault.
 
@@ -66,11 +78,23 @@ def diagnose(judged: Judged, failing: Case | None = None) -> Diagnosis:
         for one in _reproducible(judged.implementation, probes(judged.capabilities, failing))
     ]
     wrong = set().union(*(one.wrong for one in asked))
-    details = tuple(localised(judged, failing))
     if not wrong:
+        details = localised(judged, failing, brief=False)
         return Diagnosis((), "no probe shows the fault: see the failing case", details)
     # What shows the fault first: most candidates end there.
     asked.sort(key=lambda one: not one.wrong)
+    fits = _fitting(asked, wrong)
+    if not fits:
+        details = localised(judged, failing, brief=False)
+        return Diagnosis((), "matches no known fault; what is known of it:", details)
+    # Who errs nowhere else before who errs where the implementation is right.
+    matches = sorted(fits, key=lambda name: len(fits[name]))
+    details = localised(judged, failing, brief=True)
+    return Diagnosis(tuple(matches), _sentence(matches[0], fits[matches[0]]), details)
+
+
+def _fitting(asked: list[_Asked], wrong: set[str]) -> dict[str, set[str]]:
+    """Find the candidates that fit, single ones first, and what each gets wrong beyond."""
     for candidates, roundings in (
         (MUTANTS.items, 0),
         (MUTANTS.items, _ROUNDINGS),
@@ -82,22 +106,8 @@ def diagnose(judged: Judged, failing: Case | None = None) -> Diagnosis:
             if (fit := _fit(factory, asked, wrong, roundings)) is not None
         }
         if fits:
-            # Who errs nowhere else before who errs where the implementation is right.
-            matches = sorted(fits, key=lambda name: len(fits[name]))
-            return Diagnosis(tuple(matches), _sentence(matches[0], fits[matches[0]]), details)
-    return Diagnosis((), "matches no known fault; what is known of it:", details)
-
-
-@dataclass(frozen=True)
-class _Asked:
-    """A probe, what the implementation answered, and the aspects in which that is wrong."""
-
-    probe: Probe
-    outcome: Outcome
-
-    @functools.cached_property
-    def wrong(self) -> set[str]:
-        return differing(self.outcome, _right(self.probe))
+            return fits
+    return {}
 
 
 def _fit(factory: Factory, asked: list[_Asked], wrong: set[str], roundings: int) -> set[str] | None:
@@ -146,9 +156,13 @@ def _in_words(match: str) -> str:
     return " and ".join(f"{words(MUTANTS[name])} [{name}]" for name in parts)
 
 
-def localised(judged: Judged, failing: Case | None) -> Iterator[str]:
+def localised(judged: Judged, failing: Case | None, *, brief: bool) -> tuple[str, ...]:
     """Read off the impulse certificate where an implementation is wrong; smallest case first."""
-    for case in _certificates(judged.capabilities, failing):
+    return tuple(_localised(judged, _certificates(judged.capabilities, failing, brief=brief)))
+
+
+def _localised(judged: Judged, cases: Iterator[Case]) -> Iterator[str]:
+    for case in cases:
         values = operands(case)
         got = answer(judged.implementation, values, case.options)
         due = answer(Unfold(), values, case.options)
@@ -168,11 +182,14 @@ def localised(judged: Judged, failing: Case | None) -> Iterator[str]:
     yield "look at sums, formats, sizes, special values and what is remembered from call to call"
 
 
-def _certificates(claimed: Capabilities, failing: Case | None) -> Iterator[Case]:
+def _certificates(claimed: Capabilities, failing: Case | None, *, brief: bool) -> Iterator[Case]:
     for recipe in DECIDES:
         if failing is not None and _few_entries(failing):
             yield replace(failing, recipe=recipe, batch=1)
         yield from certificate(claimed, claimed.first_dtype, recipe, brief=True)
+    if not brief:
+        for recipe in DECIDES:
+            yield from certificate(claimed, claimed.first_dtype, recipe)
 
 
 def _few_entries(case: Case) -> bool:
