@@ -34,9 +34,10 @@ def behaviours(base: Case, claimed: Capabilities) -> list[Probe]:
         asked.append(_behaves("options of equal shapes", fresh(), _equal_shapes))
     if claimed.strides in ("any", "square") or (2, 2) in claimed.strides:
         asked.append(_behaves("integer stride", fresh(), _integer_stride))
-    if "same" in claimed.paddings and "blocked" in claimed.group_layouts:
-        plain = Case(case.dtype, case.recipe, batch=2, height=13, width=31, kernel_shape=(3, 3))
-        asked.append(_behaves("defaults", plain, _defaults))
+    by_default = replace(fresh(), padding="same", group_layout="blocked")
+    claims = "same" in claimed.paddings and "blocked" in claimed.group_layouts
+    if claims and by_default.options == Case(case.dtype, case.recipe).options:
+        asked.append(_behaves("defaults", by_default, _defaults))
     if claimed.validates:
         asked.append(_behaves("bad input", fresh(), _bad_input))
     return asked

@@ -1,8 +1,8 @@
 """What a failing implementation is asked so that its fault can be told from others.
 
 A probe is a call, or a few, on an implementation, and gives an outcome: arrays and words. Every
-correct implementation gives the same outcome, bit for bit: sums are exact, or rounded once. No
-probe repeats the shapes of another one, so that what an operator remembers does not blur it.
+correct implementation gives the same outcome, bit for bit: sums are exact, or rounded once to a
+half format. No probe repeats the shapes of another one, so that what is remembered blurs nothing.
 """
 
 import itertools
@@ -105,7 +105,7 @@ def _sizes(base: Case) -> list[Question]:
 def _formats(base: Case, claimed: Capabilities) -> list[Question]:
     """Ask about precision, range and special values of every format.
 
-    One product for each result, so that it is rounded once; or sums that the accumulator holds.
+    One product for each result, which is exact; or sums that the accumulator holds.
     """
     tap = pairs(((1, 1),), claimed.kernel_shapes)[0]
     one = replace(base, kernel_shape=tap, batch=4, height=5, width=9, members=1, groups=2)
@@ -121,10 +121,10 @@ def _formats(base: Case, claimed: Capabilities) -> list[Question]:
         if each["bits"]:
             continue
         if tap == (1, 1):
-            recipes = ("integers", "wide", "large")
-            asked += [(replace(products, recipe=recipe), operands) for recipe in recipes]
+            asked.append((products, operands))
+            asked += [(replace(products, recipe=recipe), _short) for recipe in ("wide", "large")]
             asked.append((products, _special_products))
-        if dtype in {"float16", "bfloat16"}:
+        if dtype in {"float16", "bfloat16"} and claimed.accumulator_format(dtype).bits >= 24:
             asked.append((sums, _rounded))
     return asked
 
@@ -140,6 +140,17 @@ def _rounded(case: Case) -> Values:
         )
         for name, shape in zip(("x", "kernel", "dy"), shapes(case), strict=True)
     }
+
+
+def _short(case: Case) -> Values:
+    """Of the recipe's numbers half of the bits: products are exact."""
+    format_ = FORMATS[case.dtype]
+    short = {}
+    for name, array in operands(case).items():
+        fraction, exponent = np.frexp(array.astype(np.float64))
+        scale = 2.0 ** (format_.bits // 2)
+        short[name] = np.ldexp(np.trunc(fraction * scale) / scale, exponent).astype(format_.dtype)
+    return short
 
 
 def _special_factors(case: Case) -> Values:

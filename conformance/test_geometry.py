@@ -33,6 +33,8 @@ def test_defaults(judge: Judge) -> None:
     defaults = Case(case.dtype, case.recipe).options
     claim(judge, "paddings", "same")
     claim(judge, "group_layouts", "blocked")
+    if (case.stride, case.dilation) != ((1, 1), (1, 1)):
+        pytest.skip("not claimed: stride and dilation 1")
     for option, default in defaults.items():
         # A case whose options are all default but one, and that one left out of the call.
         right = replace(case, **defaults)

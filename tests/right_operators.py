@@ -69,7 +69,8 @@ class Terms:
     def taps_summed(self, a: Array, b: Array, live: Array, dtype: Any) -> Array:
         """Sum over the axes of the taps, before the channels."""
         last = [np.moveaxis(np.broadcast_to(one, a.shape), 5, 3) for one in (a, b, live)]
-        flat = [one.reshape(*one.shape[:4], -1) for one in last]
+        taps = a.shape[3] * a.shape[4]
+        flat = [one.reshape(*one.shape[:4], taps) for one in last]
         return self.summed(*flat, dtype)
 
     def summed(self, a: Array, b: Array, live: Array, dtype: Any) -> Array:

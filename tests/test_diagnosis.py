@@ -6,12 +6,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from conformance.answers import differing
 from conformance.capabilities import declared
 from conformance.cases import parse
 from conformance.diagnosis import Diagnosis, diagnose
 from conformance.implementation import Judged, load
 from conformance.implementations.numpy_unfold import Array, Call, Place, Unfold
 from conformance.mutants import CONVENTIONS, MUTANTS, words
+from conformance.probes import probes
+from tests.right_operators import RIGHT
 
 # The others are surveyed by tests.kill_matrix: a diagnosis takes seconds.
 SAMPLE = list(MUTANTS)[::12]
@@ -106,6 +109,15 @@ def test_localises_what_it_does_not_know() -> None:
 def test_says_that_the_certificate_is_right() -> None:
     found = diagnose(load("conformance.mutants:Saturates"))
     assert found.details[0] == "every product of the impulse certificate is right:"
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_no_probe_blames_what_is_right(name: str) -> None:
+    """However it is written and rounded, as far as it declares that."""
+    operator = RIGHT[name]()
+    claimed = declared(operator.capabilities)
+    for probe in probes(claimed):
+        assert not differing(probe.ask(operator), probe.ask(Unfold())), probe.name
 
 
 def test_finds_nothing_wrong_with_what_is_right() -> None:
