@@ -1,6 +1,7 @@
 """Chapter GEO: which pixel a tap reads. Equality on exact sums, on any geometry that is claimed."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,19 +37,9 @@ def test_defaults(judge: Judge) -> None:
     if (case.stride, case.dilation) != ((1, 1), (1, 1)):
         pytest.skip("not claimed: stride and dilation 1")
     for option, default in defaults.items():
-        # A case whose options are all default but one, and that one left out of the call.
         right = replace(case, **defaults)
-        values = operands(right)
-        due = judge.check_operands(right, values)
         options = {name: value for name, value in defaults.items() if name != option}
-        x, kernel, dy = values["x"], values["kernel"], values["dy"]
-        y = judge.call(right, "forward", x, kernel, options=options)
-        dx, dkernel = judge.call(right, "backward", dy, x, kernel, options=options)
-        same = all(
-            np.array_equal(got, due[name])
-            for name, got in (("y", y), ("dx", dx), ("dkernel", dkernel))
-        )
-        judge.expect(right, same, f"{option} left out is not {option}={default!r}")
+        _expect_same(judge, right, options, f"{option} left out is not {option}={default!r}")
 
 
 @pytest.mark.clause("GEO-2", "GEO-10")
@@ -101,17 +92,20 @@ def test_an_integer_is_a_pair(judge: Judge, option: str) -> None:
     pool = pairs(STRIDES if option == "stride" else DILATIONS, supported)
     for pair in (pair for pair in pool if pair[0] == pair[1]):
         case = plain_case(judge, **{option: pair})
-        values = operands(case)
-        due = judge.check_operands(case, values)
         options = case.options | {option: pair[0]}
-        x, kernel, dy = values["x"], values["kernel"], values["dy"]
-        y = judge.call(case, "forward", x, kernel, options=options)
-        dx, dkernel = judge.call(case, "backward", dy, x, kernel, options=options)
-        same = all(
-            np.array_equal(got, due[name])
-            for name, got in (("y", y), ("dx", dx), ("dkernel", dkernel))
-        )
-        judge.expect(case, same, f"{option}={pair[0]} and {option}={pair} differ")
+        _expect_same(judge, case, options, f"{option}={pair[0]} and {option}={pair} differ")
+
+
+def _expect_same(judge: Judge, case: Case, options: dict[str, Any], message: str) -> None:
+    """Demand that a call with other options gives what the case's call gives."""
+    __tracebackhide__ = True
+    values = operands(case)
+    due = judge.check_operands(case, values)
+    x, kernel, dy = values["x"], values["kernel"], values["dy"]
+    y = judge.call(case, "forward", x, kernel, options=options)
+    dx, dkernel = judge.call(case, "backward", dy, x, kernel, options=options)
+    got = {"y": y, "dx": dx, "dkernel": dkernel}
+    judge.expect(case, all(np.array_equal(got[name], due[name]) for name in due), message)
 
 
 @pytest.mark.clause("GEO-9")

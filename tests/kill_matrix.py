@@ -1,7 +1,7 @@
 """``python -m tests.kill_matrix``: judge every mutant and write what rejects it, and how soon.
 
-Two runs: one in the default profile until each mutant's first failure, as a user would meet it, and
-one to the end, without shrinking, for the clauses that notice. It judges nothing itself.
+Two surveys: one in the default profile until each mutant's first failure, as a user would meet it,
+and one to the end, without shrinking, for all clauses that notice. It judges nothing itself.
 """
 
 import argparse
@@ -10,16 +10,18 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from conformance import specification
 from conformance.mutants import MUTANTS, words
 
 PREFIX = "conformance.mutants:"
 CHUNK = 8
 UNTIL_FAILURE = ("--until-failure",)
-TO_THE_END = ("--hypothesis-profile=survey",)
+TO_THE_END = ("--hypothesis-profile=survey", "--no-diagnosis")
 
 
 def judge(names: list[str], *options: str) -> list[dict[str, Any]]:
@@ -49,8 +51,8 @@ def named(name: str, report: dict[str, Any]) -> bool:
     return bool(report["diagnosis"]) and report["diagnosis"]["matches"][:1] == [name]
 
 
-def row(name: str, soon: dict[str, Any], whole: dict[str, Any]) -> str:
-    """One line of the table."""
+def row(name: str, soon: dict[str, Any]) -> str:
+    """One line of the table of first failures."""
     first = soon["failures"][0] if soon["failures"] else None
     cells = [
         f"`{name}`: {words(MUTANTS[name])}",
@@ -58,11 +60,20 @@ def row(name: str, soon: dict[str, Any], whole: dict[str, Any]) -> str:
         first["tier"] if first else "",
         str(first["after"] + 1) if first else "",
         f"{soon['seconds']:.1f}",
-        str(sum(one["verdict"] == "fails" for one in whole["clauses"].values())),
-        ", ".join(sorted({failure["tier"] for failure in whole["failures"]})),
         "yes" if named(name, soon) else "no",
     ]
     return "| " + " | ".join(cells) + " |"
+
+
+def first_failures(soon: dict[str, dict[str, Any]]) -> list[str]:
+    """Who rejects each mutant first, and how soon."""
+    return [
+        summary(soon),
+        "",
+        "| mutant | first rejected by | tier | after checks | seconds | named |",
+        "|---|---|---|---|---|---|",
+        *(row(name, report) for name, report in soon.items()),
+    ]
 
 
 def summary(soon: dict[str, dict[str, Any]]) -> str:
@@ -77,38 +88,42 @@ def summary(soon: dict[str, dict[str, Any]]) -> str:
     )
 
 
-def by_clause(whole: dict[str, dict[str, Any]]) -> list[str]:
-    """How many mutants each clause rejects."""
-    failing: dict[str, int] = {}
-    for report in whole.values():
-        for clause, entry in report["clauses"].items():
-            failing[clause] = failing.get(clause, 0) + (entry["verdict"] == "fails")
-    return [f"| {clause} | {number} |" for clause, number in failing.items()]
+def matrix(whole: dict[str, dict[str, Any]]) -> list[str]:
+    """Every clause and tier that rejects a mutant, and how many mutants each clause rejects."""
+    failing = {
+        name: [clause for clause, one in report["clauses"].items() if one["verdict"] == "fails"]
+        for name, report in whole.items()
+    }
+    counts = Counter(clause for clauses in failing.values() for clause in clauses)
+    return [
+        "| mutant | rejected by | tiers |",
+        "|---|---|---|",
+        *(
+            f"| `{name}` | {', '.join(clauses)} | "
+            f"{', '.join(sorted({one['tier'] for one in whole[name]['failures']}))} |"
+            for name, clauses in failing.items()
+        ),
+        "",
+        "| clause | mutants that it rejects |",
+        "|---|---|",
+        *(f"| {clause} | {counts[clause]} |" for clause in specification.clauses()),
+    ]
 
 
 def main() -> None:
-    """Run both surveys and write the tables."""
+    """Run the surveys and write their tables."""
     parser = argparse.ArgumentParser(prog="python -m tests.kill_matrix", description=__doc__)
-    parser.add_argument("--output", type=Path, default=Path("docs/tables/kill-matrix.md"))
+    parser.add_argument("--output", type=Path, default=Path("docs/tables"), help="a folder")
     parser.add_argument("--workers", type=int, default=2, help="processes at a time")
     parser.add_argument("names", nargs="*", help="mutants; all by default")
     options = parser.parse_args()
     names = options.names or list(MUTANTS)
-    soon = survey(names, options.workers, *UNTIL_FAILURE)
-    print(summary(soon), flush=True)
-    whole = survey(names, options.workers, *TO_THE_END)
-    lines = [
-        summary(soon),
-        "",
-        "| mutant | first rejected by | tier | after checks | seconds | clauses | tiers | named |",
-        "|---|---|---|---|---|---|---|---|",
-        *(row(name, soon[name], whole[name]) for name in names),
-        "",
-        "| clause | mutants that it rejects |",
-        "|---|---|",
-        *by_clause(whole),
-    ]
-    options.output.write_text("\n".join(lines) + "\n")
+    surveys = {
+        "first-failures.md": lambda: first_failures(survey(names, options.workers, *UNTIL_FAILURE)),
+        "kill-matrix.md": lambda: matrix(survey(names, options.workers, *TO_THE_END)),
+    }
+    for name, lines in surveys.items():
+        (options.output / name).write_text("\n".join(lines()) + "\n")
 
 
 if __name__ == "__main__":
