@@ -53,6 +53,11 @@ class Format:
         return (2.0 - 2.0 ** (1 - min(self.bits, 53))) * 2.0**self.largest_exponent
 
     @property
+    def overflow(self) -> float:
+        """Smallest number that rounds to infinity; infinity itself for float64, as sums are."""
+        return self.largest + 2.0 ** (self.largest_exponent - self.bits)
+
+    @property
     def dtype(self) -> np.dtype[Any]:
         """NumPy's dtype; bfloat16 is that of ml_dtypes."""
         return np.dtype(ml_dtypes.bfloat16 if self.name == "bfloat16" else self.name)

@@ -60,7 +60,7 @@ def examine(
     """
     values = got.astype(np.float64)
     allowed = bound(truth, arithmetic)
-    wrong = ~_agrees(values, truth.value, allowed, arithmetic.result.largest)
+    wrong = ~_agrees(values, truth.value, allowed, arithmetic.result.overflow)
     if wrong.any():
         index = tuple(int(i) for i in np.unravel_index(np.argmax(wrong), wrong.shape))
         got_there, expected, limit = (
@@ -71,16 +71,16 @@ def examine(
 
 
 def _agrees(
-    got: Floats, expected: Floats, allowed: Floats, largest: float
+    got: Floats, expected: Floats, allowed: Floats, overflow: float
 ) -> npt.NDArray[np.bool_]:
     with np.errstate(invalid="ignore", over="ignore"):
         close = np.abs(got - expected) <= allowed
-        # Beyond the largest number by less than the bound: infinity is a correct rounding.
-        rounds_up = np.abs(expected) + allowed > largest
-        overflow = np.isinf(got) & rounds_up & (np.sign(got) == np.sign(expected))
+        # Short of what rounds to infinity by no more than the bound: infinity is right.
+        rounds_up = np.abs(expected) + allowed >= overflow
+        infinite = np.isinf(got) & rounds_up & (np.sign(got) == np.sign(expected))
     both_nan = np.isnan(got) & np.isnan(expected)
     same = (got == expected) | both_nan
-    finite = np.isfinite(expected) & (close | overflow)
+    finite = np.isfinite(expected) & (close | infinite)
     agrees: npt.NDArray[np.bool_] = same | finite | np.isposinf(allowed)
     return agrees
 

@@ -22,7 +22,7 @@ TESTS = {
     "refimpl/_loops.py": "tests/test_oracle_exact.py tests/test_oracle_twins.py",
     "refimpl/_validation.py": "tests/test_oracle_arguments.py",
     "conformance/bounds.py": BOUNDS,
-    "conformance/verdict.py": BOUNDS,
+    "conformance/verdict.py": f"tests/test_verdict.py {BOUNDS}",
 }
 # One replacement of each arithmetic operator, the neighbours of each comparison.
 ARITHMETIC = "Add_Sub|Sub_Add|Mul_Add|Div_Mul|FloorDiv_Mul|Mod_Add|Pow_Mul|BitOr_BitAnd"
