@@ -20,7 +20,7 @@ BOUNDS = "tests/test_bounds.py tests/test_suite.py tests/test_campaign.py"
 TESTS = {
     "refimpl/_geometry.py": "tests/test_geometry.py tests/test_oracle_exact.py",
     "refimpl/_loops.py": "tests/test_oracle_exact.py tests/test_oracle_twins.py",
-    "refimpl/_validation.py": "tests/test_oracle_arguments.py",
+    "refimpl/_validation.py": "tests/test_oracle_arguments.py tests/test_oracle_exact.py",
     "conformance/bounds.py": BOUNDS,
     "conformance/verdict.py": f"tests/test_verdict.py {BOUNDS}",
 }
