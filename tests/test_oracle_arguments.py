@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 
 from refimpl import involution
+from refimpl._geometry import Axis
+from refimpl._validation import check
 
 X, KERNEL, DY = (np.ones(s, np.float32) for s in ((2, 5, 6, 4), (2, 5, 6, 3, 3, 2), (2, 5, 6, 4)))
+TALL = np.ones((2, 5, 6, 6, 3, 2), np.float32)
 
 FORWARD: list[tuple[dict[str, Any], type[Exception], str, str, str]] = [
     ({"x": X[0]}, ValueError, "x", "ERR-1", r"\(5, 6, 4\)"),
@@ -16,9 +19,13 @@ FORWARD: list[tuple[dict[str, Any], type[Exception], str, str, str]] = [
     ({"x": X[..., :3]}, ValueError, "kernel", "ERR-3", "G = 2 and C = 3"),
     ({"x": X[:, :0]}, ValueError, "x", "ERR-3", r"\(2, 0, 6, 4\)"),
     ({"kernel": KERNEL[..., :0]}, ValueError, "kernel", "ERR-3", r"\(2, 5, 6, 3, 3, 0\)"),
+    ({"kernel": KERNEL[:, :, :, :0]}, ValueError, "kernel", "ERR-3", r"\(2, 5, 6, 0, 3, 2\)"),
+    ({"kernel": KERNEL[:, :, :0]}, ValueError, "kernel", "ERR-4", r"got \(5, 0\)"),
     ({"kernel": KERNEL[:, :4]}, ValueError, "kernel", "ERR-4", r"got \(4, 6\)"),
     ({"stride": 2}, ValueError, "kernel", "ERR-4", r"got \(5, 6\)"),
     ({"stride": 0}, ValueError, "stride", "ERR-5", "got 0"),
+    ({"stride": (0, 1)}, ValueError, "stride", "ERR-5", r"got \(0, 1\)"),
+    ({"stride": (1, 0)}, ValueError, "stride", "ERR-5", r"got \(1, 0\)"),
     ({"stride": (1, -2)}, ValueError, "stride", "ERR-5", r"got \(1, -2\)"),
     ({"stride": 1.0}, TypeError, "stride", "ERR-5", "got 1.0"),
     ({"stride": True}, TypeError, "stride", "ERR-5", "got True"),
@@ -33,6 +40,8 @@ FORWARD: list[tuple[dict[str, Any], type[Exception], str, str, str]] = [
     ({"group_layout": "Blocked"}, ValueError, "group_layout", "ERR-7", "got 'Blocked'"),
     ({"group_layout": None}, ValueError, "group_layout", "ERR-7", "got None"),
     ({"padding": "valid", "dilation": 3}, ValueError, "padding", "ERR-8", r"\(-1, 0\)"),
+    ({"padding": "valid", "dilation": (3, 1)}, ValueError, "padding", "ERR-8", r"\(-1, 4\)"),
+    ({"padding": "valid", "kernel": TALL}, ValueError, "padding", "ERR-8", r"\(0, 4\)"),
     ({"x": X.astype(complex)}, TypeError, "x", "ERR-9", "complex128"),
     ({"x": X.astype(object)}, TypeError, "x", "ERR-9", "object"),
     ({"x": X.astype(bool)}, TypeError, "x", "ERR-9", "bool"),
@@ -89,3 +98,34 @@ def test_what_is_accepted() -> None:
     np.testing.assert_array_equal(
         involution.forward([[[[2.0]]]], [[[[[[3.0]]]]]]), np.full((1, 1, 1, 1), 6.0)
     )
+
+
+# 7 x 12 pixels under 4 x 2 taps, strides 2 and 4, dilations 3 and 5: no number serves two axes.
+# "same": 4 outputs, (4 - 1) * 2 + 10 - 7 = 9 missing; 3 outputs, (3 - 1) * 4 + 6 - 12 = 2 missing.
+@pytest.mark.clause("GEO-2", "GEO-4", "GEO-5", "GEO-6", "GEO-7")
+@pytest.mark.parametrize(
+    ("padding", "pixels"),
+    [
+        ("same", ((4, 5), (1, 1))),
+        (3, ((3, 3), (3, 3))),
+        (((4, 2), (0, 1)), ((4, 2), (0, 1))),
+        (((3, 0), (1, 0)), ((3, 0), (1, 0))),
+    ],
+)
+def test_each_axis_has_its_own_numbers(padding: Any, pixels: Any) -> None:
+    expected = Axis(7, 4, 2, 3, *pixels[0]), Axis(12, 2, 4, 5, *pixels[1])
+    grid = [axis.outputs for axis in expected]
+    operands = {"x": np.ones((1, 7, 12, 3)), "kernel": np.ones((1, *grid, 4, 2, 1))}
+    problem = check(operands | {"dy": np.ones((1, *grid, 3))}, (2, 4), (3, 5), padding, "blocked")
+    assert (problem.vertical, problem.horizontal) == expected
+
+
+@pytest.mark.clause("GEO-4", "GEO-5", "GRP-2", "GRP-3", "SPC-6")
+@pytest.mark.parametrize("padding", ["valid", 0, ((0, 0), (0, 0))])
+@pytest.mark.parametrize("layout", ["blocked", "interleaved"])
+def test_no_padding_and_no_samples(padding: Any, layout: str) -> None:
+    operands = {"x": X[:0], "kernel": KERNEL[:0, :3, :4]}
+    problem = check(operands, 1, 1, padding, layout)
+    assert problem.vertical == Axis(5, 3, 1, 1, 0, 0)
+    assert problem.horizontal == Axis(6, 3, 1, 1, 0, 0)
+    assert problem.blocked == (layout == "blocked")
