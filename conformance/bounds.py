@@ -139,6 +139,7 @@ def bound(truth: Truth, arithmetic: Arithmetic) -> Floats:
     accumulator, result = arithmetic.accumulator, arithmetic.result
     with np.errstate(over="ignore", invalid="ignore"):
         error = _sum_error(truth.sums, arithmetic)
+        overflows = _may_overflow(magnitude, error, accumulator)
         if accumulator != result:
             least = np.abs(truth.value) - error
             error = error + _last_rounding(np.abs(truth.value) + error, arithmetic)
@@ -146,8 +147,14 @@ def bound(truth: Truth, arithmetic: Arithmetic) -> Floats:
         oracle = _oracle_error(truth.value, truth.sums, arithmetic.operand)
         error = (error + oracle) * _EVALUATION
     # Of too many terms, or where partial sums may overflow, nothing is known.
-    unknown = np.isnan(error) | (magnitude >= accumulator.largest)
+    unknown = np.isnan(error) | overflows
     return np.where((unknown & np.isfinite(truth.value)) | ~truth.specified, np.inf, error)
+
+
+def _may_overflow(magnitude: Floats, error: Floats, accumulator: Format) -> npt.NDArray[np.bool_]:
+    """Tell where a partial sum, its error included, or the oracle's (NUM-5) may overflow."""
+    may: npt.NDArray[np.bool_] = magnitude + error > accumulator.largest
+    return may | (2 * magnitude > FORMATS["float64"].largest)
 
 
 def _sum_error(sums: Sums, arithmetic: Arithmetic) -> Floats:

@@ -1,7 +1,7 @@
 """Hypothesis profiles of the repository's own tests."""
 
 import numba.core.config
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 # Without the compiler the loops run as Python, some hundred times slower: a smaller sample.
 _EXAMPLES = 8 if numba.core.config.DISABLE_JIT else 60
@@ -15,3 +15,5 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("repository")
+# `python -m tests.mutation` asks only whether a test fails: no counterexample is made small.
+settings.register_profile("mutation", phases=[Phase.explicit, Phase.generate])

@@ -105,8 +105,13 @@ def _windows(x: Array, rows: Array, columns: Array) -> tuple[Array, Array]:
 
 def _readers(position: Array, size: int) -> tuple[Array, Array]:
     """For each pixel and tap the output that reads it, and whether there is one."""
-    reads = position[None] == np.arange(size)[:, None, None]  # (pixels, outputs, taps)
-    return reads.argmax(1), reads.any(1)
+    pixels = np.arange(size)
+    reader, reads = [], []
+    for read in position.T:  # In ascending order.
+        output = np.minimum(np.searchsorted(read, pixels), len(read) - 1)
+        reader.append(output)
+        reads.append(read[output] == pixels)
+    return np.stack(reader, 1), np.stack(reads, 1)
 
 
 class Reversed(Terms):

@@ -1,60 +1,88 @@
-"""The verdict's own comparisons: exactly at the bound, at overflow, and the worst fraction."""
+"""The verdict on results whose bounds are given: no operator runs, every number is exact."""
 
 import dataclasses
+from unittest import mock
 
 import numpy as np
 import pytest
 
+from conformance import verdict
+from conformance.bounds import Arithmetic, Truth
 from conformance.formats import FORMATS
-from conformance.verdict import Finding, _agrees, _worst
+
+INF, NAN = np.inf, np.nan
+# The number from which a format rounds to infinity, 2^(e + 1) - 2^(e - p), as a sum of two floats:
+# the largest number, and half of its distance to the next power of two.
+OVERFLOW = {
+    "float16": (65504.0, 16.0),
+    "bfloat16": (255 * 2.0**120, 2.0**119),
+    "float32": ((2.0**24 - 1) * 2.0**104, 2.0**103),
+    "float64": ((2.0**53 - 1) * 2.0**971, 2.0**970),
+}
 
 
-def agrees(got: float, expected: float, allowed: float, overflow: float = np.inf) -> bool:
-    arrays = (np.array([number]) for number in (got, expected, allowed))
-    return bool(_agrees(*arrays, overflow)[0])
+def examine(
+    got: list[float], expected: list[float], allowed: list[float], dtype: str = "float64"
+) -> tuple[float, verdict.Finding | None]:
+    truth = Truth(np.array(expected), np.ones(len(expected), bool), None)
+    arithmetic = Arithmetic(*[FORMATS[dtype]] * 3)
+    with mock.patch.object(verdict, "bound", return_value=np.array(allowed)):
+        return verdict.examine("y", np.array(got), truth, arithmetic)
 
 
-def worst(got: float, expected: float, allowed: float) -> float:
-    return _worst(*(np.array([number]) for number in (got, expected, allowed)))
+def test_an_error_as_large_as_its_bound_is_right() -> None:
+    assert examine([1.5], [1.0], [0.5]) == (1.0, None)
+    worst, finding = examine([np.nextafter(1.5, 2)], [1.0], [0.5])
+    assert worst == INF
+    assert finding is not None
 
 
-def test_the_bound_itself_is_allowed() -> None:
-    assert agrees(3.0, 1.0, 2.0)
-    assert not agrees(np.nextafter(3.0, 4.0), 1.0, 2.0)
-    assert agrees(1.0, 1.0, 0.0)
-    assert not agrees(np.nextafter(1.0, 2.0), 1.0, 0.0)
+def test_the_worst_is_a_fraction_of_its_bound() -> None:
+    assert examine([3.25, 4.125, 7.0], [3.0, 4.0, 7.0], [0.5, 0.5, 0.0]) == (0.5, None)
 
 
-@pytest.mark.parametrize("name", ["float16", "bfloat16", "float32"])
-def test_infinity_where_the_bound_reaches_it(name: str) -> None:
-    """From the number that rounds to infinity on, which lies half a unit above the largest."""
-    format_ = FORMATS[name]
-    half_a_unit = 2.0 ** (format_.largest_exponent - format_.bits)
-    assert format_.overflow == format_.largest + half_a_unit
-    with np.errstate(over="ignore"):
-        assert np.isinf(np.array(format_.overflow).astype(format_.dtype))
-        below = format_.overflow - half_a_unit / 4
-        assert np.isfinite(np.array(below).astype(format_.dtype))
-    assert agrees(np.inf, format_.largest, half_a_unit, format_.overflow)
-    assert not agrees(np.inf, format_.largest, half_a_unit / 2, format_.overflow)
-    assert not agrees(-np.inf, format_.largest, half_a_unit, format_.overflow)
-    assert agrees(-np.inf, -format_.largest, half_a_unit, format_.overflow)
+def test_equality_demanded_and_found_is_zero() -> None:
+    assert examine([3.0, -0.0], [3.0, 0.0], [0.0, 0.0]) == (0.0, None)
 
 
-def test_infinity_in_float64() -> None:
-    largest, overflow = FORMATS["float64"].largest, FORMATS["float64"].overflow
-    assert agrees(np.inf, largest, 2.0**970, overflow)
-    assert not agrees(np.inf, largest, 2.0**969, overflow)
+def test_the_finding_tells_the_first_wrong_element() -> None:
+    worst, finding = examine([1.0, 9.0, 8.0], [1.0, 2.0, 3.0], [0.0, 0.25, 0.5])
+    assert worst == INF
+    assert finding is not None
+    assert (finding.result, finding.index) == ("y", (1,))
+    assert (finding.got, finding.expected, finding.bound) == (9.0, 2.0, 0.25)
+    assert finding.wrong.tolist() == [False, True, True]
 
 
-def test_the_worst_fraction() -> None:
-    assert worst(3.0, 1.0, 4.0) == 0.5
-    assert worst(1.25, 1.0, 0.5) == 0.5
-    assert worst(1.0, 1.0, 0.0) == 0.0
-    assert worst(np.inf, np.inf, 1.0) == 0.0
+@pytest.mark.parametrize("special", [INF, -INF, NAN])
+def test_specials_agree_with_themselves_alone(special: float) -> None:
+    assert examine([special], [special], [0.0]) == (0.0, None)
+    for other in {0.0, INF, -INF, NAN} - {special}:
+        assert examine([other], [special], [0.0])[1] is not None
+        assert examine([special], [other], [0.0])[1] is not None
+
+
+@pytest.mark.parametrize("got", [0.0, INF, -INF, NAN])
+def test_what_is_unspecified_is_never_wrong(got: float) -> None:
+    assert examine([got], [1.0], [INF]) == (0.0, None)
+
+
+@pytest.mark.clause("NUM-2", "NUM-6")
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("dtype", OVERFLOW)
+def test_infinity_is_right_where_the_bound_reaches_overflow(dtype: str, sign: int) -> None:
+    """Derivation of the bounds, Overflow: from the number on that rounds to infinity."""
+    largest, half = OVERFLOW[dtype]
+    assert largest == FORMATS[dtype].largest
+    expected = [sign * largest]
+    assert examine([sign * INF], expected, [half], dtype) == (0.0, None)
+    assert examine([-sign * INF], expected, [half], dtype)[1] is not None
+    # Beyond the largest number, and yet rounded to it.
+    assert examine([sign * INF], expected, [half / 2], dtype)[1] is not None
+    assert examine([sign * INF], expected, [0.0], dtype)[1] is not None
 
 
 def test_a_finding_does_not_change() -> None:
-    finding = Finding("y", (0,), 1.0, 2.0, 0.0, np.ones(1, bool))
+    _, finding = examine([1.0], [2.0], [0.0])
     with pytest.raises(dataclasses.FrozenInstanceError):
-        finding.got = 2.0  # type: ignore[misc]
+        finding.got = 2.0  # type: ignore[misc,union-attr]
