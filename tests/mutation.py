@@ -93,7 +93,7 @@ def survey(source: str) -> list[tuple[str, str]]:
 
 
 def outcome(result: dict[str, str]) -> str:
-    """Cosmic Ray calls a change killed, too, whose tests ran out of time or were killed themselves."""
+    """Tell apart what Cosmic Ray calls killed: a test failed, time ran out, or another end."""
     if result["output"] == "timeout":
         return "timeout"
     failed = any(word in result["output"] for word in ("FAILED", "ERROR", "Error"))
