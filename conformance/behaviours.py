@@ -140,7 +140,7 @@ def _bad_input(implementation: Implementation, case: Case, values: Values) -> Ou
         "integers": answer(implementation, whole, case.options)["y"],
         "stride 0": answer(implementation, values, stride)["y"],
     }
-    claims = declared(getattr(implementation, "capabilities", None)).validates
+    claims = declared(getattr(implementation, "capabilities", None), Capabilities).validates
     return {
         f"accepts {name}": claims and isinstance(result, np.ndarray) for name, result in got.items()
     }

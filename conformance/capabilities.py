@@ -6,7 +6,7 @@ be judged. What is claimed is tested; what is not claimed is reported as not cla
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from conformance.formats import ACCUMULATORS, FORMATS, MULTIPLIERS, Format
 
@@ -16,6 +16,7 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "dtypes": tuple(FORMATS),
     "paddings": ("same", "valid", "int", "explicit"),
     "group_layouts": ("blocked", "interleaved"),
+    "conventions": ("any", "keras_example", "official"),
 }
 _CAREFUL = {"float16": "float32", "bfloat16": "float32", "float32": "float32", "float64": "float64"}
 
@@ -88,30 +89,35 @@ class Capabilities:
         return FORMATS[(self.result or {}).get(dtype, dtype)]
 
 
-def declared(declaration: Any) -> Capabilities:
+Declared = TypeVar("Declared", bound=Capabilities)
+
+
+def declared(declaration: Any, kind: type[Declared] = Capabilities) -> Declared:  # type: ignore[assignment]
     """Read a declaration.
 
     Parameters
     ----------
     declaration : Capabilities, mapping or None
         None claims everything.
+    kind : type, default Capabilities
+        Of an operator, or of a layer.
 
     Raises
     ------
     DeclarationError
         Naming the entry, the rule and the value received.
     """
-    if isinstance(declaration, Capabilities):
+    if isinstance(declaration, kind):
         return declaration
     if declaration is None:
-        return Capabilities()
-    known = [field.name for field in fields(Capabilities)]
+        return kind()
+    known = [field.name for field in fields(kind)]
     if not isinstance(declaration, Mapping):
         raise DeclarationError(f"capabilities must be a mapping, got {declaration!r}")
     unknown = sorted(set(declaration) - set(known))
     if unknown:
         raise DeclarationError(f"capabilities may have {', '.join(known)}; got {unknown}")
-    return Capabilities(**{name: _entry(name, value) for name, value in declaration.items()})
+    return kind(**{name: _entry(name, value) for name, value in declaration.items()})
 
 
 def _entry(name: str, value: Any) -> Any:

@@ -82,27 +82,31 @@ class Case:
     @property
     def token(self) -> str:
         """The case in one word, for ``python -m conformance --case=TOKEN``."""
-        default = Case(self.dtype, self.recipe)
-        parts = [
-            f"{field.name}={_compact(getattr(self, field.name))}"
-            for field in fields(self)
-            if field.name in {"dtype", "recipe"}
-            or getattr(self, field.name) != getattr(default, field.name)
-        ]
-        return ",".join(parts)
+        return token(self, Case(self.dtype, self.recipe))
 
 
-def parse(token: str) -> Case:
-    """Read a token back.
+def token(case: Any, default: Any) -> str:
+    """Write what a case has beyond a default one in one word."""
+    parts = [
+        f"{field.name}={_compact(getattr(case, field.name))}"
+        for field in fields(case)
+        if field.name in {"dtype", "recipe"}
+        or getattr(case, field.name) != getattr(default, field.name)
+    ]
+    return ",".join(parts)
+
+
+def parse(written: str, kind: type[Any] = Case) -> Any:
+    """Read a token back, as a case of that kind.
 
     Raises
     ------
     ValueError
         Naming the part that is no field of a case.
     """
-    known = {field.name for field in fields(Case)}
+    known = {field.name for field in fields(kind)}
     values: dict[str, Any] = {}
-    for part in token.split(","):
+    for part in written.split(","):
         name, equals, text = part.partition("=")
         if name not in known or not equals:
             raise ValueError(
@@ -110,8 +114,8 @@ def parse(token: str) -> Case:
             )
         values[name] = _value(text)
     if not {"dtype", "recipe"} <= set(values):
-        raise ValueError(f"--case needs dtype and recipe, got {token!r}")
-    return Case(**values)
+        raise ValueError(f"--case needs dtype and recipe, got {written!r}")
+    return kind(**values)
 
 
 def _compact(value: Any) -> str:
@@ -125,7 +129,11 @@ def _value(text: str) -> Any:
         return tuple(_value(part) for part in text.split("/"))
     if re.fullmatch(r"\d+x\d+", text):
         return tuple(int(part) for part in text.split("x"))
-    return int(text) if text.isdigit() else text
+    if text in {"True", "False"}:
+        return text == "True"
+    if re.fullmatch(r"[\d.]+(e-?\d+)?", text):
+        return int(text) if text.isdigit() else float(text)
+    return text
 
 
 def _before_after(padding: Padding, axis: int, n: int, k: int, s: int, d: int) -> Pair:

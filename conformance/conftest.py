@@ -13,9 +13,12 @@ from hypothesis import HealthCheck, Phase, settings
 
 from conformance import specification
 from conformance.cases import parse
-from conformance.diagnosis import diagnose
+from conformance.diagnosis import Diagnosis, diagnose
 from conformance.implementation import Judged, LoadError, load
 from conformance.judge import ConformanceError, Judge
+from conformance.layers.diagnosis import diagnose_layer
+from conformance.layers.judge import LayerJudge
+from conformance.layers.seam import LAYER, LayerCapabilities
 from conformance.ledger import Ledger
 from conformance.report import report
 from conformance.summary import summary_lines
@@ -27,6 +30,10 @@ OURS = (
     "conformance.implementations.keras_layer:graph",
 )
 
+# And the layers that it judges without --layer.
+OUR_LAYERS: tuple[str, ...] = ("conformance.implementations.numpy_layer:NumpyLayer",)
+
+_LAYERS = pytest.StashKey[list[Judged]]()
 _JUDGED = pytest.StashKey[list[Judged]]()
 _LEDGER = pytest.StashKey[Ledger]()
 _PROFILE = pytest.StashKey[str]()
@@ -58,6 +65,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="what to judge (repeatable); by default this project's TensorFlow operator and layer",
     )
     parser.addoption(
+        "--layer",
+        action="append",
+        default=[],
+        metavar="PACKAGE.MODULE:ATTRIBUTE",
+        help="which layer to judge (repeatable); by default, unless --implementation is given, "
+        "this project's Keras layer",
+    )
+    parser.addoption(
         "--until-failure",
         action="store_true",
         help="judge an implementation no further once it has failed",
@@ -79,9 +94,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_LEDGER] = Ledger()
     # TensorFlow's start-up chatter would bury the header.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    names = config.getoption("--implementation") or OURS
+    operators, layers = config.getoption("--implementation"), config.getoption("--layer")
+    if not operators and not layers:
+        operators, layers = OURS, OUR_LAYERS
     try:
-        config.stash[_JUDGED] = [load(name) for name in names]
+        config.stash[_JUDGED] = [load(name) for name in operators]
+        config.stash[_LAYERS] = [load(name, LAYER) for name in layers]
     except LoadError as error:
         raise pytest.UsageError(str(error)) from error
 
@@ -92,32 +110,54 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
         f"specification {specification.version()}, profile {config.stash[_PROFILE]}, "
         f"numpy {np.__version__}, python {platform.python_version()}, {platform.machine()}"
     ]
-    for judged in config.stash[_JUDGED]:
+    for judged in _all(config):
         formats = ", ".join(judged.capabilities.dtypes)
         header.append(f"judging {judged.name} ({judged.environment}) on {formats}")
     return header
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run each test once for each implementation."""
+    """Run each test once for each implementation that is of its kind."""
     if "judged" in metafunc.fixturenames:
-        judged = metafunc.config.stash[_JUDGED]
+        of_layers = "layer_judge" in metafunc.fixturenames
+        judged = metafunc.config.stash[_LAYERS if of_layers else _JUDGED]
         metafunc.parametrize("judged", judged, ids=[one.name for one in judged], scope="session")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Follow the chapters of the specification: geometry, whose failures explain most, first."""
+    # Without an operator, or without a layer, to judge a test has nothing to say.
+    items[:] = [item for item in items if _has_judged(item)]
     chapters = list(dict.fromkeys(number[:3] for number in specification.clauses()))
     items.sort(key=lambda item: [chapters.index(number[:3]) for number in _clauses(item)[:1]])
+
+
+def _has_judged(item: Any) -> bool:
+    callspec = getattr(item, "callspec", None)
+    return callspec is None or isinstance(callspec.params.get("judged"), Judged)
+
+
+def _all(config: pytest.Config) -> list[Judged]:
+    return [*config.stash[_JUDGED], *config.stash[_LAYERS]]
 
 
 @pytest.fixture
 def judge(request: pytest.FixtureRequest, judged: Judged) -> Judge:
     """The judge of one implementation, on behalf of the requesting test."""
+    return Judge(judged, _clauses(request.node), _ledger(request, judged))
+
+
+@pytest.fixture
+def layer_judge(request: pytest.FixtureRequest, judged: Judged) -> LayerJudge:
+    """The judge of one layer, on behalf of the requesting test."""
+    return LayerJudge(judged, _clauses(request.node), _ledger(request, judged))
+
+
+def _ledger(request: pytest.FixtureRequest, judged: Judged) -> Ledger:
     ledger = request.config.stash[_LEDGER]
     if request.config.getoption("--until-failure") and ledger.first_failure(judged.name):
         pytest.skip("it has failed before")
-    return Judge(judged, _clauses(request.node), request.config.stash[_LEDGER])
+    return ledger
 
 
 def _clauses(item: Any) -> tuple[str, ...]:
@@ -159,7 +199,7 @@ def pytest_testnodedown(node: Any) -> None:
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """Print the table of clauses and the diagnosis of what fails; write the report."""
-    ledger, judged = config.stash[_LEDGER], config.stash[_JUDGED]
+    ledger, judged = config.stash[_LEDGER], _all(config)
     names = [one.name for one in judged]
     terminalreporter.section("conformance")
     for line in summary_lines(ledger, names, color=terminalreporter.hasmarkup):
@@ -168,10 +208,16 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     for one in judged:
         failure = ledger.first_failure(one.name)
         if failure is not None and not config.getoption("--no-diagnosis"):
-            diagnoses[one.name] = diagnose(one, parse(failure.token))
+            diagnoses[one.name] = _diagnosis(one, failure.token)
             terminalreporter.section(f"diagnosis of {one.name}")
             for line in diagnoses[one.name].lines:
                 terminalreporter.write_line(line)
     path = config.getoption("--report")
     if path is not None:
         path.write_text(json.dumps(report(ledger, judged, diagnoses), indent=2) + "\n")
+
+
+def _diagnosis(judged: Judged, failing: str) -> Diagnosis:
+    if isinstance(judged.capabilities, LayerCapabilities):
+        return diagnose_layer(judged)
+    return diagnose(judged, parse(failing))

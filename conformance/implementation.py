@@ -52,12 +52,37 @@ class Implementation(Protocol):
 
 
 @dataclass(frozen=True)
+class Seam:
+    """A kind of thing that can be judged.
+
+    Attributes
+    ----------
+    option : str
+        The command line's.
+    signature : str
+        The module whose `forward` and `backward` have the signature that is asked for.
+    marks : str
+        An argument of that signature that the other seam has not.
+    capabilities : type
+        What is declared.
+    """
+
+    option: str
+    signature: str
+    marks: str
+    capabilities: type[Capabilities]
+
+
+OPERATOR = Seam("--implementation", "refimpl.involution", "kernel", Capabilities)
+
+
+@dataclass(frozen=True)
 class Judged:
     """An implementation under judgement: its name on the command line, itself, what it claims."""
 
     name: str
-    implementation: Implementation
-    capabilities: Capabilities
+    implementation: Any
+    capabilities: Any
 
     @property
     def environment(self) -> str:
@@ -76,7 +101,7 @@ class LoadError(Exception):
     """Nothing that can be judged was found under the given name."""
 
 
-def load(name: str) -> Judged:
+def load(name: str, seam: Seam = OPERATOR) -> Judged:
     """Find an implementation.
 
     Parameters
@@ -84,32 +109,35 @@ def load(name: str) -> Judged:
     name : str
         ``package.module:attribute``, the attribute being a module, an object or a factory without
         arguments; without ``:attribute`` the module itself.
+    seam : Seam, default OPERATOR
+        What it is to be.
 
     Raises
     ------
     LoadError
         Saying what is missing.
     """
+    option = f"{seam.option}={name}"
     module_name, _, attribute = name.partition(":")
     try:
         found: Any = importlib.import_module(module_name)
     except ImportError as error:
-        raise LoadError(f"--implementation={name}: cannot import {module_name}: {error}") from error
+        raise LoadError(f"{option}: cannot import {module_name}: {error}") from error
     for part in filter(None, attribute.split(".")):
         if not hasattr(found, part):
-            raise LoadError(f"--implementation={name}: {module_name} has no attribute {attribute}")
+            raise LoadError(f"{option}: {module_name} has no attribute {attribute}")
         found = getattr(found, part)
     if not _fits(found) and callable(found):
         found = found()
-    if not _fits(found):
+    if not _fits(found) or not _of(found, seam):
         raise LoadError(
-            f"--implementation={name}: needs the functions forward and backward "
-            f"with the signature of refimpl.involution, got {found!r}"
+            f"{option}: needs the functions forward and backward "
+            f"with the signature of {seam.signature}, got {found!r}"
         )
     try:
-        capabilities = declared(getattr(found, "capabilities", None))
+        capabilities = declared(getattr(found, "capabilities", None), seam.capabilities)
     except DeclarationError as error:
-        raise LoadError(f"--implementation={name}: {error}") from error
+        raise LoadError(f"{option}: {error}") from error
     return Judged(name, found, capabilities)
 
 
@@ -118,3 +146,12 @@ def _fits(candidate: Any) -> bool:
     return not inspect.isclass(candidate) and all(
         callable(getattr(candidate, name, None)) for name in ("forward", "backward")
     )
+
+
+def _of(found: Any, seam: Seam) -> bool:
+    """Tell an operator from a layer, where the arguments can be told."""
+    try:
+        arguments = inspect.signature(found.forward).parameters
+    except (TypeError, ValueError):
+        return True
+    return seam.marks in arguments or not {"kernel", "parameters"} & set(arguments)

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from conformance.bounds import Arithmetic, Truth, bound
+from conformance.formats import Format
 from conformance.implementation import Array
 
 Floats = npt.NDArray[np.float64]
@@ -58,16 +59,20 @@ def examine(
     finding : Finding or None
         None if nothing is wrong.
     """
+    return compare(name, got, truth.value, bound(truth, arithmetic), arithmetic.result)
+
+
+def compare(
+    name: str, got: Array, expected: Floats, allowed: Floats, result: Format
+) -> tuple[float, Finding | None]:
+    """Compare a result with what is expected, as `examine` does, its bound being given."""
     values = got.astype(np.float64)
-    allowed = bound(truth, arithmetic)
-    wrong = ~_agrees(values, truth.value, allowed, arithmetic.result.overflow)
+    wrong = ~_agrees(values, expected, allowed, result.overflow)
     if wrong.any():
         index = tuple(int(i) for i in np.unravel_index(np.argmax(wrong), wrong.shape))
-        got_there, expected, limit = (
-            float(array[index]) for array in (values, truth.value, allowed)
-        )
-        return np.inf, Finding(name, index, got_there, expected, limit, wrong)
-    return _worst(values, truth.value, allowed), None
+        got_there, due, limit = (float(array[index]) for array in (values, expected, allowed))
+        return np.inf, Finding(name, index, got_there, due, limit, wrong)
+    return _worst(values, expected, allowed), None
 
 
 def _agrees(

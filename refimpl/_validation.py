@@ -54,12 +54,12 @@ def check(
     _one_dtype(arrays)
     x, kernel = arrays["x"], arrays["kernel"]
     _sizes(x, kernel)
-    strides = _pair("stride", stride)
-    dilations = _pair("dilation", dilation)
+    strides = pair("stride", stride)
+    dilations = pair("dilation", dilation)
     vertical, horizontal = (
         Axis(x.shape[1 + a], kernel.shape[3 + a], strides[a], dilations[a], *before_after)
         for a, before_after in enumerate(
-            _padding(padding, x.shape[1:3], kernel.shape[3:5], strides, dilations)
+            sides_of(padding, x.shape[1:3], kernel.shape[3:5], strides, dilations)
         )
     )
     if not isinstance(group_layout, str) or group_layout not in GROUP_LAYOUTS:
@@ -112,7 +112,7 @@ def _sizes(x: npt.NDArray[Any], kernel: npt.NDArray[Any]) -> None:
         )
 
 
-def _integer(name: str, part: Any, rule: str, value: Any) -> int:
+def integer(name: str, part: Any, rule: str, value: Any) -> int:
     """`part` of the argument `value` as an integer; True is none."""
     if not isinstance(part, bool | np.bool_):
         try:
@@ -122,19 +122,19 @@ def _integer(name: str, part: Any, rule: str, value: Any) -> int:
     raise TypeError(f"{name} must be {rule}, got {value!r}")
 
 
-def _pair(name: str, value: Any) -> tuple[int, int]:
+def pair(name: str, value: Any) -> tuple[int, int]:
     """`value` as (vertical, horizontal), both at least 1 (GEO-2)."""
     rule = "a positive integer or a pair of them, (vertical, horizontal) (ERR-5)"
     parts = value if isinstance(value, tuple | list) else (value, value)
     if len(parts) != 2:
         raise TypeError(f"{name} must be {rule}, got {value!r}")
-    vertical, horizontal = (_integer(name, part, rule, value) for part in parts)
+    vertical, horizontal = (integer(name, part, rule, value) for part in parts)
     if vertical < 1 or horizontal < 1:
         raise ValueError(f"{name} must be {rule}, got {value!r}")
     return vertical, horizontal
 
 
-def _padding(
+def sides_of(
     padding: Any,
     sizes: tuple[int, ...],
     taps: tuple[int, ...],
@@ -156,7 +156,7 @@ def _padding(
     if len(sides) != 2 or not all(isinstance(s, tuple | list) and len(s) == 2 for s in sides):
         raise TypeError(f"padding must be {rule}, got {padding!r}")
     (top, bottom), (left, right) = (
-        (_integer("padding", one, rule, padding), _integer("padding", other, rule, padding))
+        (integer("padding", one, rule, padding), integer("padding", other, rule, padding))
         for one, other in sides
     )
     if min(top, bottom, left, right) < 0:

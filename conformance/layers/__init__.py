@@ -1,0 +1,1 @@
+"""Judging whole layers: kernel generation and operator (specification chapter LAY)."""
