@@ -115,6 +115,19 @@ def test_sizes_in_turn(layer_judge: LayerJudge, training: bool) -> None:
         layer_judge.check(with_pixels(base, spare))
 
 
+@pytest.mark.clause("LAY-8", "LAY-14", "LAY-16")
+@DTYPES
+@MODES
+def test_large_image(layer_judge: LayerJudge, training: bool, dtype: str) -> None:
+    """More than a thousand pixels: sums that a narrow accumulator would spoil."""
+    convention = first(layer_judge)
+    claimed(layer_judge, convention, training=training)
+    if dtype not in layer_judge.claimed.dtypes:
+        pytest.skip(f"not claimed: dtypes {dtype}")
+    base = LayerCase(dtype, "normal", training, members=1, reduced=1, kernel_shape=(1, 1))
+    layer_judge.check(with_pixels(conventional(base, convention), (28, 40)))
+
+
 @pytest.mark.clause("LAY-17")
 @MODES
 def test_called_again(layer_judge: LayerJudge, training: bool) -> None:

@@ -44,7 +44,7 @@ def __getattr__(name: str) -> type[Unfold]:
     raise AttributeError(name)
 
 
-def words(mutant: type[Unfold]) -> str:
+def words(mutant: type[object]) -> str:
     """Say the fault of a mutant in one line."""
     assert mutant.__doc__ is not None, mutant
     return mutant.__doc__.partition("\n")[0].rstrip(".")
