@@ -26,7 +26,7 @@ TESTS = {
     ],
     "refimpl/_validation.py": [(PYTHON, "tests/test_oracle_arguments.py")],
     "conformance/verdict.py": [("", "tests/test_verdict.py")],
-    "conformance/bounds.py": [("", "tests/test_bounds.py")],
+    "conformance/bounds.py": [("", "tests/test_bounds_formula.py tests/test_bounds.py")],
 }
 # One replacement of each arithmetic operator; of each comparison all the others.
 ARITHMETIC = "Add_Sub|Sub_Add|Mul_Add|Div_Mul|FloorDiv_Mul|Mod_Add|Pow_Mul"

@@ -86,3 +86,8 @@ def test_a_finding_does_not_change() -> None:
     _, finding = examine([1.0], [2.0], [0.0])
     with pytest.raises(dataclasses.FrozenInstanceError):
         finding.got = 2.0  # type: ignore[misc,union-attr]
+
+
+def test_infinity_is_right_well_beyond_overflow() -> None:
+    largest, half = OVERFLOW["float16"]
+    assert examine([INF], [largest], [4 * half], "float16") == (0.0, None)
