@@ -11,25 +11,37 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from conformance import specification
+from conformance.layers.mutants import LAYER_MUTANTS
 from conformance.mutants import MUTANTS, words
 
-PREFIX = "conformance.mutants:"
+
+class Zoo(NamedTuple):
+    """A kind of mutants: the option that judges one, where they are, all of them."""
+
+    option: str
+    prefix: str
+    mutants: Mapping[str, type[object]]
+
+
+OPERATORS = Zoo("--implementation", "conformance.mutants:", MUTANTS)
+LAYERS = Zoo("--layer", "conformance.layers.mutants:", LAYER_MUTANTS)
 CHUNK = 8
 UNTIL_FAILURE = ("--until-failure",)
 TO_THE_END = ("--hypothesis-profile=survey", "--no-diagnosis")
 
 
-def judge(names: list[str], *options: str) -> list[dict[str, Any]]:
+def judge(names: list[str], *options: str, zoo: Zoo = OPERATORS) -> list[dict[str, Any]]:
     """Run the suite on a few mutants in a process of their own; give their reports."""
     with tempfile.NamedTemporaryFile(suffix=".json") as file:
         command = [sys.executable, "-m", "pytest", "conformance", "-q", "--tb=no"]
         command += ["-p", "no:cacheprovider", f"--report={file.name}", *options]
-        command += [f"--implementation={PREFIX}{name}" for name in names]
+        command += [f"{zoo.option}={zoo.prefix}{name}" for name in names]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         text = Path(file.name).read_text()
         if not text:
@@ -38,12 +50,15 @@ def judge(names: list[str], *options: str) -> list[dict[str, Any]]:
         return reports
 
 
-def survey(names: list[str], workers: int, *options: str) -> dict[str, dict[str, Any]]:
+def survey(zoo: Zoo, workers: int, *options: str) -> dict[str, dict[str, Any]]:
     """Judge all mutants, a chunk to a process; reports by name."""
+    names = list(zoo.mutants)
     chunks = [names[start : start + CHUNK] for start in range(0, len(names), CHUNK)]
     with ThreadPoolExecutor(workers) as pool:
-        reports = [one for some in pool.map(lambda c: judge(c, *options), chunks) for one in some]
-    return {report["name"].removeprefix(PREFIX): report for report in reports}
+        reports = [
+            one for some in pool.map(lambda c: judge(c, *options, zoo=zoo), chunks) for one in some
+        ]
+    return {report["name"].removeprefix(zoo.prefix): report for report in reports}
 
 
 def named(name: str, report: dict[str, Any]) -> bool:
@@ -51,11 +66,11 @@ def named(name: str, report: dict[str, Any]) -> bool:
     return bool(report["diagnosis"]) and report["diagnosis"]["matches"][:1] == [name]
 
 
-def row(name: str, soon: dict[str, Any]) -> str:
+def row(zoo: Zoo, name: str, soon: dict[str, Any]) -> str:
     """One line of the table of first failures."""
     first = soon["failures"][0] if soon["failures"] else None
     cells = [
-        f"`{name}`: {words(MUTANTS[name])}",
+        f"`{name}`: {words(zoo.mutants[name])}",
         first["clause"] if first else "**survives**",
         first["tier"] if first else "",
         str(first["after"] + 1) if first else "",
@@ -65,14 +80,15 @@ def row(name: str, soon: dict[str, Any]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def first_failures(soon: dict[str, dict[str, Any]]) -> list[str]:
+def first_failures(zoo: Zoo, workers: int) -> list[str]:
     """Who rejects each mutant first, and how soon."""
+    soon = survey(zoo, workers, *UNTIL_FAILURE)
     return [
         summary(soon),
         "",
         "| mutant | first rejected by | tier | after checks | seconds | named |",
         "|---|---|---|---|---|---|",
-        *(row(name, report) for name, report in soon.items()),
+        *(row(zoo, name, report) for name, report in soon.items()),
     ]
 
 
@@ -88,12 +104,15 @@ def summary(soon: dict[str, dict[str, Any]]) -> str:
     )
 
 
-def matrix(whole: dict[str, dict[str, Any]]) -> list[str]:
+def matrix(zoo: Zoo, workers: int) -> list[str]:
     """Every clause and tier that rejects a mutant, and how many mutants each clause rejects."""
+    whole = survey(zoo, workers, *TO_THE_END)
     failing = {
         name: [clause for clause, one in report["clauses"].items() if one["verdict"] == "fails"]
         for name, report in whole.items()
     }
+    found = {clause for report in whole.values() for clause in report["clauses"]}
+    judged = [number for number in specification.clauses() if number in found]
     counts = Counter(clause for clauses in failing.values() for clause in clauses)
     return [
         "| mutant | rejected by | tiers |",
@@ -106,7 +125,7 @@ def matrix(whole: dict[str, dict[str, Any]]) -> list[str]:
         "",
         "| clause | mutants that it rejects |",
         "|---|---|",
-        *(f"| {clause} | {counts[clause]} |" for clause in specification.clauses()),
+        *(f"| {clause} | {counts[clause]} |" for clause in judged),
     ]
 
 
@@ -115,15 +134,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.kill_matrix", description=__doc__)
     parser.add_argument("--output", type=Path, default=Path("docs/tables"), help="a folder")
     parser.add_argument("--workers", type=int, default=2, help="processes at a time")
-    parser.add_argument("names", nargs="*", help="mutants; all by default")
+    parser.add_argument("tables", nargs="*", help="files to write; all by default")
     options = parser.parse_args()
-    names = options.names or list(MUTANTS)
     surveys = {
-        "first-failures.md": lambda: first_failures(survey(names, options.workers, *UNTIL_FAILURE)),
-        "kill-matrix.md": lambda: matrix(survey(names, options.workers, *TO_THE_END)),
+        "layer-failures.md": (first_failures, LAYERS),
+        "layer-kill-matrix.md": (matrix, LAYERS),
+        "first-failures.md": (first_failures, OPERATORS),
+        "kill-matrix.md": (matrix, OPERATORS),
     }
-    for name, lines in surveys.items():
-        (options.output / name).write_text("\n".join(lines()) + "\n")
+    for name in options.tables or surveys:
+        write, zoo = surveys[name]
+        (options.output / name).write_text("\n".join(write(zoo, options.workers)) + "\n")
 
 
 if __name__ == "__main__":

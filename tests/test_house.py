@@ -61,6 +61,7 @@ def test_what_is_judged_shares_no_code_with_the_oracle() -> None:
         *modules("refimpl/keras"),
         *modules("conformance/implementations"),
         *modules("conformance/mutants"),
+        *modules("conformance/layers/mutants"),
     ]
     shared = re.compile(r"refimpl\.(_|involution\b|layer\b)|^refimpl$")
     wrong = [
@@ -73,8 +74,14 @@ def test_what_is_judged_shares_no_code_with_the_oracle() -> None:
 
 
 def test_exact_and_twin_share_no_code_with_the_oracle() -> None:
-    for name in ("exact.py", "twin.py", "wrong_operators.py", "right_operators.py"):
-        assert "refimpl" not in roots(ROOT / "tests" / name)
+    for name in (
+        "exact.py",
+        "exact_layer.py",
+        "twin.py",
+        "wrong_operators.py",
+        "right_operators.py",
+    ):
+        assert "refimpl" not in roots(ROOT / "tests" / f"{name}.py")
 
 
 def cited(path: Path) -> set[str]:
@@ -110,11 +117,15 @@ def test_clauses_are_numbered_in_order() -> None:
 
 def test_the_public_surface() -> None:
     import refimpl
-    from refimpl import involution
+    from refimpl import involution, layer
 
     assert refimpl.__all__ == ["__version__"]
     assert involution.__all__ == ["backward", "capabilities", "forward"]
     assert involution.__name__ == "refimpl.involution"
+    assert layer.__all__ == [
+        "STATISTICS", "Config", "Forward", "backward", "capabilities", "forward",
+        "keras_example", "official",
+    ]  # fmt: skip
 
 
 def test_importing_the_oracle_imports_no_framework() -> None:

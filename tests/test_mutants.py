@@ -4,8 +4,12 @@ import statistics
 
 import pytest
 
+from conformance.implementation import load
+from conformance.layers.diagnosis import diagnose_layer
+from conformance.layers.mutants import LAYER_MUTANTS
+from conformance.layers.seam import LAYER
 from conformance.mutants import MUTANTS
-from tests.kill_matrix import PREFIX, UNTIL_FAILURE, judge
+from tests.kill_matrix import LAYERS, OPERATORS, UNTIL_FAILURE, judge
 
 SIZE = 20
 CHUNKS = [list(MUTANTS)[start : start + SIZE] for start in range(0, len(MUTANTS), SIZE)]
@@ -14,7 +18,7 @@ CHUNKS = [list(MUTANTS)[start : start + SIZE] for start in range(0, len(MUTANTS)
 @pytest.mark.parametrize("names", CHUNKS, ids=lambda names: f"{names[0]} to {names[-1]}")
 def test_every_mutant_is_rejected(names: list[str]) -> None:
     reports = judge(names, *UNTIL_FAILURE, "--no-diagnosis")
-    assert [report["name"] for report in reports] == [PREFIX + name for name in names]
+    assert [report["name"] for report in reports] == [OPERATORS.prefix + name for name in names]
     assert [report["name"] for report in reports if report["conforms"]] == []
     assert all(report["failures"] for report in reports)
     # Checks, not seconds: how soon it is does not depend on the machine.
@@ -25,3 +29,24 @@ def test_what_they_are_made_of_conforms() -> None:
     (report,) = judge(["Unfold"], "--no-diagnosis", "--hypothesis-profile=ci")
     assert report["conforms"]
     assert report["failures"] == []
+
+
+def test_every_layer_mutant_is_rejected() -> None:
+    names = list(LAYER_MUTANTS)
+    reports = judge(names, *UNTIL_FAILURE, "--no-diagnosis", zoo=LAYERS)
+    assert [report["name"] for report in reports] == [LAYERS.prefix + name for name in names]
+    assert [report["name"] for report in reports if report["conforms"]] == []
+
+
+@pytest.mark.parametrize("name", list(LAYER_MUTANTS)[::6])
+def test_layer_mutants_are_named(name: str) -> None:
+    diagnosis = diagnose_layer(load(LAYERS.prefix + name, LAYER))
+    assert diagnosis.matches[0] == name
+    assert diagnosis.words.startswith("matches: ")
+
+
+def test_what_layers_are_made_of_conforms() -> None:
+    command = "conformance.implementations.numpy_layer:"
+    own = LAYERS._replace(prefix=command)
+    (report,) = judge(["NumpyLayer"], "--no-diagnosis", zoo=own)
+    assert report["conforms"]
