@@ -4,15 +4,6 @@ from collections.abc import Sequence
 
 from refimpl.keras._arguments import Options, Pair, Shape, differ
 
-__all__ = [
-    "check_entries",
-    "check_grids",
-    "input_shape_last",
-    "keeps_size",
-    "operator_grid",
-    "pooled_grid",
-]
-
 Grid = tuple[int | None, int | None]
 
 

@@ -109,7 +109,7 @@ kernel_constraint, bias_constraint
     moving mean and moving variance (R); kernel (1, 1, R, Kh * Kw * G) and bias (Kh * Kw * G) of the
     second convolution. ``get_weights()`` of the published layer can be given to ``set_weights()``.
 
-    A mask is passed on where every image comes out as large as it went in; it changes no number.
+    A mask is passed on where every image comes out as large as it went in; no number changes.
 
     References
     ----------
@@ -242,19 +242,9 @@ kernel_constraint, bias_constraint
         return (output, kernel) if self.return_kernel else output
 
     def generate_kernel(self, x: Any, training: bool | None = None) -> Any:
-        """Generate the kernels; a subclass may do so in another way.
+        """Generate the kernels of `call`; a subclass may do so in another way.
 
-        Parameters
-        ----------
-        x : tensor, shape (B, H, W, C)
-            Input, of the layer's compute dtype.
-        training : bool, optional
-            As for `call`.
-
-        Returns
-        -------
-        kernel : tensor, shape (B, Ho, Wo, Kh * Kw, 1, G)
-            Of the dtype of `x`.
+        `x` is channels last and of the layer's compute dtype, and so are the kernels.
         """
         takes = "training" in inspect.signature(self.generator.call).parameters
         made = self.generator(x, training=training) if takes else self.generator(x)

@@ -115,9 +115,7 @@ def _check_shapes(given: Mapping[str, Array], due: Mapping[str, str]) -> None:
             for letter, size in zip(letters, shape, strict=True)
         )
         if not fits:
-            known = ", ".join(
-                f"{letter} = {sizes[letter]}" for letter in letters if letter in sizes
-            )
+            known = ", ".join(f"{letter} = {sizes[letter]}" for letter in sorted(sizes))
             raise ValueError(
                 f"{name} must be of shape ({', '.join(letters)}), {known}; got {shape}"
             )
