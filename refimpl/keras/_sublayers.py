@@ -199,7 +199,7 @@ class Normalisation(keras.layers.BatchNormalization):  # type: ignore[misc]
                     "unbiased_moving_variance=True needs more than one pixel in the training "
                     f"batch, got x of shape {tuple(x.shape)} after pooling"
                 )
-            return variance * (pixels / (pixels - 1))
+            return variance * pixels / (pixels - 1)
         # What is unknown when traced is refused at run time: no slice starts before the first.
         variance = ops.slice(variance, [ops.minimum(pixels - 2, 0)], [channels])
-        return variance * (ops.cast(pixels, x.dtype) / ops.cast(pixels - 1, x.dtype))
+        return variance * ops.cast(pixels, x.dtype) / ops.cast(pixels - 1, x.dtype)
