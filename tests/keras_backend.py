@@ -102,9 +102,39 @@ def official_agrees() -> None:
     print("official")
 
 
+def statistics_agree() -> None:
+    """Compare moving statistics after a training step with those of the official layer."""
+    try:
+        import torch
+    except ImportError:
+        return
+    from tests.official_torch import OfficialInvolution
+
+    official = OfficialInvolution(4, 3, 1, 4, 2)
+    official.conv1.bn.momentum = 0.5
+    # One pixel of four is 4 w, the rest 0: mean w, variance 3 w ** 2, or 4 w ** 2 if unbiased.
+    state = {k: v.numpy() for k, v in official.state_dict().items()}
+    state["conv1.conv.weight"] = integers((2, 4, 1, 1), 1, 5)
+    official.load_state_dict({name: torch.tensor(a) for name, a in state.items()})
+    ours = Involution.official(4, 3, group_channels=4, reduction_ratio=2, momentum=0.5)
+    ours.build((None, None, None, 4))
+    ours.set_parameters(parameters_from_official(state))
+    x = np.zeros((1, 2, 2, 4), "float32")
+    x[0, 0, 1, 0] = 4
+    ours(x, training=True)
+    official(torch.tensor(np.transpose(x, (0, 3, 1, 2))))
+    got = ours.get_parameters()
+    w = state["conv1.conv.weight"][:, 0, 0, 0]
+    np.testing.assert_array_equal(got["moving_mean"], w / 2)
+    np.testing.assert_array_equal(got["moving_variance"], (1 + 4 * w**2) / 2)
+    for ours_name, theirs in (("moving_mean", "running_mean"), ("moving_variance", "running_var")):
+        expected = getattr(official.conv1.bn, theirs).numpy()
+        np.testing.assert_array_equal(got[ours_name], expected)
+
+
 def main() -> None:
     """Check everything, and name what was checked."""
-    for check in (options_agree, pooling_agrees, it_trains, official_agrees):
+    for check in (options_agree, pooling_agrees, it_trains, official_agrees, statistics_agree):
         check()
         print(check.__name__)
 

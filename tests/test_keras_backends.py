@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("keras", reason="the Keras layer needs Keras")
 
 ROOT = Path(__file__).parent.parent
-CHECKS = ["options_agree", "pooling_agrees", "it_trains", "official_agrees"]
+CHECKS = ["options_agree", "pooling_agrees", "it_trains", "official_agrees", "statistics_agree"]
 
 
 def printed(backend: str) -> list[str]:
