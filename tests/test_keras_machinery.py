@@ -207,19 +207,16 @@ def test_mirrored_strategy_on_two_devices() -> None:
     assert run.stdout.split()[-1] == "agree"
 
 
-def masked(x: Any) -> Any:
-    return keras.layers.Masking()(x)
-
-
 def test_a_mask_is_passed_where_the_size_stays() -> None:
     x = integers((2, 5, 5, 4))
     x[0, 2] = 0
+    masked = keras.layers.Masking()(x)
     plain = Involution(4, 2, 3)
-    output, kernel = plain(masked(x))
+    output, kernel = plain(masked)
     for result in (output, kernel):
         np.testing.assert_array_equal(result._keras_mask, np.any(x, 3))
     np.testing.assert_array_equal(output, plain(x)[0])
-    training = plain(masked(x), training=True)[0], plain(x, training=True)[0]
+    training = plain(masked, training=True)[0], plain(x, training=True)[0]
     np.testing.assert_array_equal(*training)
     for options in ({"stride": 2}, {"padding": 2}, {"padding": "valid", "kernel_size": 1}):
         layer = Involution(**({"channel": 4, "group_number": 2, "kernel_size": 3} | options))
