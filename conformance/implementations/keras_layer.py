@@ -1,59 +1,73 @@
-"""Adapter to `refimpl.keras.Involution`, the layer, with its kernel generation taken over.
+"""Adapter to `refimpl.keras.Involution`, the layer, its generator returning a kernel that is given.
 
-What is judged is the layer's own path from a given kernel to the output.
+What is judged is the layer's own path from a given kernel to the output, with its own options.
 """
 
-import functools
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from conformance.implementations._tensorflow import TensorFlowAdapter
 from refimpl.keras import Involution
 
-capabilities: dict[str, Any] = {
-    "kernel_shapes": "square",
-    "strides": "square",
-    "dilations": [(1, 1)],
-    "paddings": ["same"],
-    "group_layouts": ["interleaved"],
-}
+
+class Given(keras.layers.Layer):  # type: ignore[misc]
+    """A kernel generator that returns the kernel that it was given."""
+
+    kernel: Any = None
+
+    def __init__(self, entries: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.entries = entries
+
+    def call(self, x: Any) -> Any:  # noqa: ARG002
+        """Return the kernel as a generator lays it out: (B, Ho, Wo, Kh * Kw * G)."""
+        return tf.reshape(self.kernel, tf.concat([tf.shape(self.kernel)[:3], [self.entries]], 0))
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Return what is known before there is a kernel."""
+        return (input_shape[0], None, None, self.entries)
 
 
-class GivenKernel(Involution):
-    """The layer with a kernel that is given."""
-
-    given: Any
-
-    def generate_kernel(self, x: Any, training: bool | None = None) -> Any:  # noqa: ARG002
-        """Return the given kernel."""
-        return self.given
+_layers: dict[str, Involution] = {}
 
 
-@functools.cache
-def _layer(channels: int, groups: int, size: int, stride: int, dtype: str) -> GivenKernel:
+def _layer(channels: int, taps: tuple[int, ...], dtype: str, **options: Any) -> Involution:
     """Build a layer once: one object then meets images of many sizes."""
-    with tf.init_scope():
-        layer = GivenKernel(groups, groups, size, stride, groups, dtype=dtype)
-        layer.build((None, None, None, channels))
-    return layer
+    # As text, since 1 and True are the same key but not the same stride.
+    key = repr((channels, taps, dtype, options))
+    if key not in _layers:
+        rows, columns, groups = taps
+        with tf.init_scope():
+            given = Given(rows * columns * groups, dtype=dtype)
+            layer = Involution(
+                max(groups, 1),
+                groups,
+                (rows, columns),
+                kernel_generator=given,
+                return_kernel=False,
+                dtype=dtype,
+                **options,
+            )
+            layer.build((None, None, None, channels))
+        _layers[key] = layer
+    return _layers[key]
 
 
-def apply(
-    x: Any, kernel: Any, *, stride: Any, dilation: Any, padding: Any, group_layout: Any
-) -> Any:
-    """Apply the layer to what it can do, and refuse the rest."""
-    *_, rows, columns, groups = kernel.shape
-    if (dilation not in (1, (1, 1))) or padding != "same" or group_layout != "interleaved":
-        raise ValueError(f"not claimed: {dilation=}, {padding=}, {group_layout=}")
-    if rows != columns or (isinstance(stride, tuple) and stride != (stride[0],) * 2):
-        raise ValueError(f"not claimed: {stride=}, kernel of shape {kernel.shape}")
-    step = stride[0] if isinstance(stride, tuple) else stride
-    layer = _layer(x.shape[3], groups, rows, step, x.dtype.name)
-    # As the layer itself lays out kernels: (B, Ho, Wo, K * K, 1, G).
-    batch, height, width = tf.unstack(tf.shape(kernel)[:3])
-    layer.given = tf.reshape(kernel, (batch, height, width, rows * columns, 1, groups))
-    return layer(x)[0]
+def apply(x: Any, kernel: Any, **options: Any) -> Any:
+    """Apply the layer, its generator returning `kernel`."""
+    if len(x.shape) != 4 or len(kernel.shape) != 6:
+        raise ValueError(f"ranks must be 4 and 6, got x {x.shape} and kernel {kernel.shape}")
+    if x.dtype != kernel.dtype:
+        # The layer itself casts what a generator returns to its own dtype.
+        raise TypeError(f"x and kernel must have one dtype, got {x.dtype} and {kernel.dtype}")
+    layer = _layer(x.shape[3], tuple(kernel.shape[3:]), x.dtype.name, **options)
+    layer.generator.kernel = kernel
+    try:
+        return layer(x)
+    finally:
+        layer.generator.kernel = None
 
 
-eager, graph = (TensorFlowAdapter(apply, mode, capabilities) for mode in ("eager", "graph"))
+eager, graph = (TensorFlowAdapter(apply, mode) for mode in ("eager", "graph"))

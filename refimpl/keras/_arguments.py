@@ -5,6 +5,7 @@ graph all but the sizes that are unknown (None). Every message names the argumen
 clause, and the value received. No tensor is computed here.
 """
 
+import math
 import operator
 from typing import Any, NamedTuple
 
@@ -49,7 +50,7 @@ def check_options(stride: Any, dilation: Any, padding: Any, group_layout: Any) -
         raise ValueError(
             f'group_layout must be "blocked" or "interleaved" (ERR-7), got {group_layout!r}'
         )
-    strides, dilations = _steps("stride", stride), _steps("dilation", dilation)
+    strides, dilations = pair("stride", stride), pair("dilation", dilation)
     return Options(strides, dilations, _sides(padding), group_layout == "blocked")
 
 
@@ -142,6 +143,56 @@ def positive(name: str, value: Any) -> int:
     return number
 
 
+def pair(name: str, value: Any) -> Pair:
+    """Return a positive integer, or a pair of them, as (vertical, horizontal).
+
+    Raises
+    ------
+    TypeError
+        For what is no integer and no pair of integers.
+    ValueError
+        For what is below 1.
+    """
+    parts = value if isinstance(value, tuple | list) else (value, value)
+    return _integers(name, value, parts, least=1)
+
+
+def plain(value: Any) -> Any:
+    """Return an option that was checked in types that a configuration keeps: int, str and tuple."""
+    if isinstance(value, str):
+        return value
+    return tuple(map(plain, value)) if isinstance(value, tuple | list) else operator.index(value)
+
+
+def choice(name: str, value: Any, choices: tuple[str, ...]) -> str:
+    """Return `value`, which is one of a few words.
+
+    Raises
+    ------
+    ValueError
+        For anything else.
+    """
+    if not isinstance(value, str) or value not in choices:
+        words = [f'"{word}"' for word in choices]
+        raise ValueError(f"{name} must be {' or '.join(words)}, got {value!r}")
+    return value
+
+
+def real(name: str, value: Any, most: float = math.inf) -> float:
+    """Return `value` as a finite float from 0 to `most`.
+
+    Raises
+    ------
+    ValueError
+        For anything else, a bool included.
+    """
+    number = value if isinstance(value, float | int) and not isinstance(value, bool) else math.nan
+    if not (0 <= number <= most and math.isfinite(number)):
+        limit = "at least 0" if most == math.inf else f"from 0 to {most}"
+        raise ValueError(f"{name} must be a finite number {limit}, got {value!r}")
+    return float(number)
+
+
 def differ(one: int | None, other: int | None) -> bool:
     """Tell whether two sizes are known and not equal."""
     return one is not None and other is not None and one != other
@@ -156,6 +207,7 @@ _GRID = ("Ho", "Wo")
 _RULES = {
     "stride": "a positive integer or a pair of them, (vertical, horizontal) (ERR-5)",
     "dilation": "a positive integer or a pair of them, (vertical, horizontal) (ERR-5)",
+    "kernel_size": "a positive integer or a pair of them, (vertical, horizontal)",
     "padding": '"same", "valid", an integer >= 0 or ((top, bottom), (left, right)) (ERR-6)',
 }
 
@@ -190,11 +242,6 @@ def _integers(name: str, original: Any, parts: Any, least: int) -> Pair:
     if first < least or second < least:
         raise ValueError(f"{name} must be {_RULES[name]}, got {original!r}")
     return first, second
-
-
-def _steps(name: str, value: Any) -> Pair:
-    parts = value if isinstance(value, tuple | list) else (value, value)
-    return _integers(name, value, parts, least=1)
 
 
 def _sides(padding: Any) -> tuple[Pair, Pair] | None:

@@ -1,28 +1,51 @@
-"""The involution layer: the published Keras example anew, for images of any size.
+"""The involution layer: kernel generation and operator in one Keras layer, for any size of image.
 
-Kernel generation and operator in one Keras layer, with the example's call, variables and results.
-It is not the paper's official layer, which orders channels and kernels otherwise, and it is no
-reference: it shares no code with `refimpl.layer`.
+By default it is the published Keras example anew: its call, its variables, its results. What public
+layers disagree on is an option each, and `Involution.official` names the paper's own choice. It is
+no reference: it shares no code with `refimpl.layer`.
 """
 
+import inspect
 from typing import Any
 
 import keras
 from keras import ops
 
-from refimpl.keras._arguments import Shape, positive
+from refimpl.keras._arguments import (
+    Options,
+    Pair,
+    Shape,
+    check_options,
+    choice,
+    pair,
+    plain,
+    positive,
+)
+from refimpl.keras._configuration import GENERATION, Configured, checked_layer
+from refimpl.keras._parameters import NamedParameters
+from refimpl.keras._shapes import (
+    check_entries,
+    check_grids,
+    input_shape_last,
+    keeps_size,
+    operator_grid,
+)
+from refimpl.keras.generator import KernelGenerator
 from refimpl.keras.operator import involution
 
 __all__ = ["Involution"]
 
+Padding = str | int | tuple[Pair, Pair]
+ORDERS = ("tap_major", "group_major")
+FORMATS = ("channels_last", "channels_first")
+
 
 @keras.saving.register_keras_serializable(package="refimpl")
-class Involution(keras.layers.Layer):  # type: ignore[misc]
+class Involution(Configured, NamedParameters):
     """Generate a kernel for each pixel from the pixel itself, and apply it to its neighbourhood.
 
     The kernel comes from average pooling by the stride (where that is above 1), a 1x1 convolution,
-    batch normalisation, ReLU and a second 1x1 convolution. Groups are interleaved (GRP-3), the
-    padding is "same" (GEO-7), channels come last whatever Keras's global image data format is.
+    batch normalisation, ReLU and a second 1x1 convolution, or from a layer that is given.
 
     Parameters
     ----------
@@ -30,37 +53,68 @@ class Involution(keras.layers.Layer):  # type: ignore[misc]
         Channels of the generator's hidden layer, times `reduction_ratio`. Need not be the input's.
     group_number : int
         Groups G; divides the channels C of the input (GRP-1).
-    kernel_size : int
-        Height and width K of the kernel.
-    stride : int, default 1
-        Pixels from one output to the next, on both axes. Need not divide the image.
+    kernel_size : int or (int, int)
+        Height Kh and width Kw of the kernel.
+    stride : int or (int, int), default 1
+        Pixels from one output to the next, (vertical, horizontal). Need not divide the image.
     reduction_ratio : int, default 1
-        The hidden layer has ``channel // reduction_ratio`` channels.
+        The hidden layer has R = ``channel // reduction_ratio`` channels.
     name : str, optional
         Name of the layer.
+    dilation : int or (int, int), default 1
+        Pixels from one tap to the next, (vertical, horizontal).
+    padding : "same", "valid", int or ((top, bottom), (left, right)), default "same"
+        Zero padding in pixels; ``"same"`` is TensorFlow's rule (GEO-7).
+    group_layout : "interleaved" or "blocked", default "interleaved"
+        Channel c uses group ``c % G`` (GRP-3) or ``c // (C // G)`` (GRP-2).
+    kernel_order : "tap_major" or "group_major", default "tap_major"
+        The generator's channel is ``tap * G + group``, or ``group * Kh * Kw + tap``.
+    pooling : "same", "valid" or "none", default "same"
+        ``ceil(n / stride)`` windows laid out by TensorFlow's rule, each the mean of its pixels
+        inside the image; ``floor(n / stride)`` windows; or no pooling.
+    reduce_bias, expand_bias, normalise : bool, default True
+        Whether the generator has the first bias, the second, and the batch normalisation.
+    epsilon : float, default 1e-3
+        Added to the variance by which the normalisation divides.
+    momentum : float, default 0.99
+        Weight of the old moving statistic; one minus what PyTorch calls momentum.
+    unbiased_moving_variance : bool, default False
+        The moving variance learns the batch's variance times ``n / (n - 1)``, as in PyTorch.
+    return_kernel : bool, default True
+        Return (output, kernel) rather than the output alone.
+    data_format : "channels_last", "channels_first" or None, default "channels_last"
+        Layout of input and output; None is ``keras.config.image_data_format()``.
+    kernel_generator : keras.layers.Layer, optional
+        Maps the input, channels last, (B, H, W, C) to (B, Ho, Wo, Kh * Kw * G) in `kernel_order`,
+        in place of all that was said about pooling, convolutions and normalisation.
+    kernel_initializer, bias_initializer, kernel_regularizer, bias_regularizer, \
+kernel_constraint, bias_constraint
+        Of the default generator's two convolutions, as for `keras.layers.Conv2D`.
     **kwargs
         Of `keras.layers.Layer`, as `dtype` and `trainable`.
 
     Raises
     ------
+    TypeError
+        An option that is no integer or pair, a `kernel_generator` that is no layer.
     ValueError
-        An argument that is not a positive integer, ``channel // reduction_ratio`` of zero; when
-        the layer is built, an input that is not of rank 4 (ERR-1), whose channels are unknown, or
-        whose channels G does not divide (ERR-3).
+        An argument out of its range, ``channel // reduction_ratio`` of zero; when the layer is
+        built or called, an input that is not of rank 4 (ERR-1), whose channels are unknown or not
+        divided by G (ERR-3), generated kernels of another grid than the operator's output (ERR-4)
+        or of another number than Kh * Kw * G.
 
     Notes
     -----
-    The variables, in order: kernel (1, 1, C, R) and bias (R) of the first convolution with
-    ``R = channel // reduction_ratio``; gamma, beta, moving mean and moving variance (R) of the
-    normalisation (epsilon 1e-3, momentum 0.99); kernel (1, 1, R, K * K * G) and bias (K * K * G)
-    of the second convolution, whose channel is ``tap * G + group``. ``get_weights()`` of the
-    published layer can be given to ``set_weights()``.
+    The variables, in order: kernel (1, 1, C, R) and bias (R) of the first convolution; gamma, beta,
+    moving mean and moving variance (R); kernel (1, 1, R, Kh * Kw * G) and bias (Kh * Kw * G) of the
+    second convolution. ``get_weights()`` of the published layer can be given to ``set_weights()``.
+
+    A mask is passed on where every image comes out as large as it went in; no number changes.
 
     References
     ----------
     A. R. Gosthipaty, *Involutional neural networks*, Keras code examples, 2021. Li et al.,
-    *Involution: Inverting the Inherence of Convolution for Visual Recognition*, CVPR 2021,
-    arXiv 2103.06255.
+    *Involution: Inverting the Inherence of Convolution for Visual Recognition*, CVPR 2021.
 
     Examples
     --------
@@ -76,137 +130,168 @@ class Involution(keras.layers.Layer):  # type: ignore[misc]
         self,
         channel: int,
         group_number: int,
-        kernel_size: int,
-        stride: int = 1,
+        kernel_size: int | Pair,
+        stride: int | Pair = 1,
         reduction_ratio: int = 1,
         name: str | None = None,
+        *,
+        dilation: int | Pair = 1,
+        padding: Padding = "same",
+        group_layout: str = "interleaved",
+        kernel_order: str = "tap_major",
+        pooling: str = "same",
+        reduce_bias: bool = True,
+        expand_bias: bool = True,
+        normalise: bool = True,
+        epsilon: float = 1e-3,
+        momentum: float = 0.99,
+        unbiased_moving_variance: bool = False,
+        return_kernel: bool = True,
+        data_format: str | None = "channels_last",
+        kernel_generator: Any = None,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
         **kwargs: Any,
     ) -> None:
+        # What the default generator alone is concerned with.
+        generation = {key: value for key, value in locals().items() if key in GENERATION}
         super().__init__(name=name, **kwargs)
         self.channel = positive("channel", channel)
         self.group_number = positive("group_number", group_number)
-        self.kernel_size = positive("kernel_size", kernel_size)
-        self.stride = positive("stride", stride)
         self.reduction_ratio = positive("reduction_ratio", reduction_ratio)
         if self.channel < self.reduction_ratio:
             raise ValueError(
                 "channel // reduction_ratio must be at least 1, "
                 f"got channel = {channel} and reduction_ratio = {reduction_ratio}"
             )
+        self._taps = pair("kernel_size", kernel_size)
+        check_options(stride, dilation, padding, group_layout)
+        self.kernel_size, self.stride = plain(kernel_size), plain(stride)
+        self.dilation, self.padding, self.group_layout = (
+            plain(dilation),
+            plain(padding),
+            group_layout,
+        )
+        self.kernel_order = choice("kernel_order", kernel_order, ORDERS)
+        self.return_kernel = bool(return_kernel)
+        layout = keras.config.image_data_format() if data_format is None else data_format
+        self.data_format = choice("data_format", layout, FORMATS)
+        self.supports_masking = True
+        self._generates = kernel_generator is None
+        self.generator = checked_layer(kernel_generator) or KernelGenerator(
+            self._entries,
+            self.channel // self.reduction_ratio,
+            stride=self.stride,
+            **generation,
+            name="generator",
+            dtype=self.dtype_policy,
+        )
+        # A layer that was made frozen has a generator that normalises as in inference.
+        if not self.trainable:
+            self.generator.trainable = False
 
     def build(self, input_shape: Shape) -> None:
-        """Create all sublayers and variables; height and width may be unknown."""
-        channels = self._channels(input_shape)
-        # A sublayer computes in what the layer computes in, and images lie as the layer says.
-        policy = {"dtype": self.dtype_policy}
-        layout = policy | {"data_format": "channels_last"}
-        self.pool = keras.layers.AveragePooling2D(
-            self.stride, self.stride, padding="same", name="pool", **layout
-        )
-        hidden = self.channel // self.reduction_ratio
-        self.reduce = Pointwise(hidden, 1, name="reduce", **layout)
-        self.normalise = keras.layers.BatchNormalization(
-            epsilon=1e-3, momentum=0.99, name="normalise", **policy
-        )
-        self.activate = keras.layers.ReLU(name="activate", **policy)
-        entries = self.kernel_size**2 * self.group_number
-        self.expand = Pointwise(entries, 1, name="expand", **layout)
-        # Heights and widths stay open: the layer may be called at several.
-        self.pool.build((None, None, None, channels))
-        self.reduce.build((None, None, None, channels))
-        for sublayer in (self.normalise, self.activate, self.expand):
-            sublayer.build((None, None, None, hidden))
+        """Create all variables; height and width may be unknown."""
+        shape = self._last(input_shape)
+        if self._generates:
+            self.generator.build((None, None, None, shape[3]))
+        else:
+            # A call, since only that builds every kind of layer.
+            x = keras.KerasTensor(shape, dtype=self.compute_dtype)
+            self._check_generated(self.generator(x), shape)
+        axis = 1 if self._first else 3
+        self.input_spec = keras.layers.InputSpec(ndim=4, axes={axis: shape[3]})
         self.built = True
 
-    def call(self, x: Any, training: bool | None = None) -> tuple[Any, Any]:
+    def call(self, x: Any, training: bool | None = None) -> Any:
         """Apply the layer.
 
         Parameters
         ----------
-        x : tensor, shape (B, H, W, C)
+        x : tensor, shape (B, H, W, C), or (B, C, H, W) if `data_format` is "channels_first"
             Input, of any number of pixels; cast to the layer's compute dtype.
         training : bool, optional
             Normalise by the batch's own statistics, and update the moving ones.
 
         Returns
         -------
-        output : tensor, shape (B, Ho, Wo, C)
-            ``Ho = ceil(H / stride)``, ``Wo = ceil(W / stride)``; of the layer's compute dtype.
-        kernel : tensor, shape (B, Ho, Wo, K * K, 1, G)
-            The generated kernels.
+        output : tensor, shape (B, Ho, Wo, C) or (B, C, Ho, Wo)
+            Of the layer's compute dtype.
+        kernel : tensor, shape (B, Ho, Wo, Kh * Kw, 1, G)
+            The generated kernels, taps row by row, channels last always; if `return_kernel`.
         """
         x = ops.cast(x, self.compute_dtype)
+        if self._first:
+            x = ops.transpose(x, (0, 2, 3, 1))
         kernel = self.generate_kernel(x, training=training)
-        batch, height, width, _, _, groups = ops.shape(kernel)
-        square = (batch, height, width, self.kernel_size, self.kernel_size, groups)
+        grid, groups = ops.shape(kernel)[:3], kernel.shape[5]
         output = involution(
             x,
-            ops.reshape(kernel, square),
+            ops.reshape(kernel, (*grid, *self._taps, groups)),
             stride=self.stride,
-            padding="same",
-            group_layout="interleaved",
+            dilation=self.dilation,
+            padding=self.padding,
+            group_layout=self.group_layout,
         )
-        return output, kernel
+        if self._first:
+            output = ops.transpose(output, (0, 3, 1, 2))
+        return (output, kernel) if self.return_kernel else output
 
     def generate_kernel(self, x: Any, training: bool | None = None) -> Any:
-        """Generate the kernels; to be overridden by other ways of generating them.
+        """Generate the kernels of `call`; a subclass may do so in another way.
 
-        Parameters
-        ----------
-        x : tensor, shape (B, H, W, C)
-            Input, of the layer's compute dtype.
-        training : bool, optional
-            As for `call`.
-
-        Returns
-        -------
-        kernel : tensor, shape (B, Ho, Wo, K * K, 1, G)
-            Of the dtype of `x`.
+        `x` is channels last and of the layer's compute dtype, and so are the kernels.
         """
-        # A stride of 1 has nothing to average, and pooling would cost a copy.
-        pooled = self.pool(x) if self.stride > 1 else x
-        hidden = self.activate(self.normalise(self.reduce(pooled), training=training))
-        kernel = self.expand(hidden)
-        grid = ops.shape(kernel)[:3]
-        return ops.reshape(kernel, (*grid, self.kernel_size**2, 1, self.group_number))
+        takes = "training" in inspect.signature(self.generator.call).parameters
+        made = self.generator(x, training=training) if takes else self.generator(x)
+        self._check_generated(made, tuple(x.shape))
+        made = ops.cast(made, self.compute_dtype)
+        grid, taps = ops.shape(made)[:3], self._taps[0] * self._taps[1]
+        if self.kernel_order == "tap_major":
+            return ops.reshape(made, (*grid, taps, 1, self.group_number))
+        made = ops.reshape(made, (*grid, 1, self.group_number, taps))
+        return ops.transpose(made, (0, 1, 2, 5, 3, 4))
 
-    def compute_output_shape(self, input_shape: Shape) -> tuple[Shape, Shape]:
-        """Return the shapes of output and kernel, None standing for what is unknown."""
-        channels = self._channels(input_shape)
-        batch, *sizes = input_shape[:3]
-        grid = [None if size is None else -(-size // self.stride) for size in sizes]
-        kernel = (batch, *grid, self.kernel_size**2, 1, self.group_number)
-        return (batch, *grid, channels), kernel
+    def compute_output_shape(self, input_shape: Shape) -> Any:
+        """Return the shape of the output, or of output and kernel; None is what is unknown."""
+        batch, *sizes, channels = shape = self._last(input_shape)
+        rows, columns = operator_grid(sizes, self._taps, self._options)
+        if self._generates:
+            check_grids(self.generator.compute_output_shape(shape)[1:3], (rows, columns), sizes)
+        output = (
+            (batch, channels, rows, columns) if self._first else (batch, rows, columns, channels)
+        )
+        kernel = (batch, rows, columns, self._taps[0] * self._taps[1], 1, self.group_number)
+        return (output, kernel) if self.return_kernel else output
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make an equal layer."""
-        names = ("channel", "group_number", "kernel_size", "stride", "reduction_ratio")
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:  # noqa: ARG002
+        """Pass a mask on where every image comes out as large as it went in."""
+        mask = previous_mask if keeps_size(self._taps, self._options) else None
+        # The mask of an image that lies channels first does not fit the kernels.
+        return (mask, None if self._first else mask) if self.return_kernel else mask
 
-    def _channels(self, input_shape: Shape) -> int:
-        """Check an input's shape and return its number of channels."""
-        if len(input_shape) != 4:
-            raise ValueError(
-                f"x must have rank 4, shape (B, H, W, C) (ERR-1), got shape {tuple(input_shape)}"
-            )
-        channels = input_shape[3]
-        if channels is None:
-            raise ValueError(
-                f"x must have a known number of channels C, got shape {tuple(input_shape)}"
-            )
-        if channels < 1 or channels % self.group_number:
-            raise ValueError(
-                f"group_number must divide the channels C of x (ERR-3), "
-                f"got group_number = {self.group_number} and C = {channels}"
-            )
-        return channels
+    @property
+    def _first(self) -> bool:
+        return self.data_format == "channels_first"
 
+    @property
+    def _entries(self) -> int:
+        return self._taps[0] * self._taps[1] * self.group_number
 
-class Pointwise(keras.layers.Conv2D):  # type: ignore[misc]
-    """A 1x1 convolution, its variables those of Conv2D, computed as the matrix product it is."""
+    @property
+    def _options(self) -> Options:
+        return check_options(self.stride, self.dilation, self.padding, self.group_layout)
 
-    def convolution_op(self, inputs: Any, kernel: Any) -> Any:
-        """Return ``inputs @ kernel[0, 0]``, channels last."""
-        # Measured: given an empty batch, TensorFlow 2.21's convolution on the CPU (oneDNN) answers
-        # with the number of channels of its input. This is also the faster of the two.
-        return ops.tensordot(inputs, kernel[0, 0], 1)
+    def _last(self, shape: Shape) -> Shape:
+        return input_shape_last(shape, self._first, self.group_number)
+
+    def _check_generated(self, made: Any, shape: Shape) -> None:
+        """Hold generated kernels to the number of entries and to the operator's grid."""
+        check_entries(tuple(made.shape), self._entries)
+        sizes = shape[1:3]
+        grid = operator_grid(sizes, self._taps, self._options)
+        check_grids(tuple(made.shape[1:3]), grid, sizes)
