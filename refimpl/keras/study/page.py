@@ -34,7 +34,7 @@ def write(results: dict[str, Any], pictures: Path, path: Path) -> None:
     environment.filters["whole"] = lambda number: f"{number:,}"
     environment.filters["figure"] = lambda number: f"{number:.4f}"
     environment.filters["duration"] = duration
-    environment.filters["shape"] = lambda sizes: " × ".join(map(str, sizes))
+    environment.filters["shape"] = lambda sizes: " \N{MULTIPLICATION SIGN} ".join(map(str, sizes))
     inlined = {
         name: {theme: _inlined(pictures / f"{name}-{theme}.png") for theme in THEMES}
         for name in ("data", "loss", "accuracy", "kernels")

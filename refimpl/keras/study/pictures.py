@@ -29,11 +29,11 @@ def data_picture(data: Data, folder: Path) -> None:
 
     def draw(figure: Figure, _theme: str) -> None:
         for place, axes in enumerate(figure.subplots(5, 5).flat):
-            axes.axis("off")
+            axes.set(xticks=[], yticks=[])
+            axes.spines[:].set_visible(False)
             if place < len(data.images):
                 axes.imshow(_colours(data.images[place]))
-                name = data.class_names[data.labels[place]]
-                axes.set_title(name, y=-0.04, va="top", fontsize=9)
+                axes.set_xlabel(data.class_names[data.labels[place]], fontsize=9, labelpad=2)
 
     _write(folder, "data", (4.4, 5.0), data.label, draw)
 
@@ -51,7 +51,7 @@ def curves(histories: dict[str, History], label: str, folder: Path) -> None:
                 _lines(axes, name, colour, history, measure)
             axes.set(xlabel="epoch", ylabel=measure)
             if measure == "accuracy":
-                axes.set_ylim(0, 1)
+                axes.set_ylim(0, 1.02)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.grid(alpha=0.25)
             axes.spines[["top", "right"]].set_visible(False)
@@ -129,7 +129,8 @@ def _write(
         ink, paper = _INK[theme], _PAPER[theme]
         inked = ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color")
         papered = ("figure.facecolor", "axes.facecolor")
-        with mpl.rc_context(dict.fromkeys(inked, ink) | dict.fromkeys(papered, paper)):
+        colours: Any = dict.fromkeys(inked, ink) | dict.fromkeys(papered, paper)
+        with mpl.rc_context(colours):
             figure = Figure(figsize=size, dpi=160, layout="constrained")
             draw(figure, theme)
             # A picture may be carried off without its page: it says itself what it shows.

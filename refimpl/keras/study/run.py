@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from refimpl.keras.models import convolutional_classifier, involutional_classifier
-from refimpl.keras.study import page, pictures, results, training, verdict
 from refimpl.keras.study import data as datasets
+from refimpl.keras.study import page, pictures, results, training, verdict
 from refimpl.keras.study.training import Recipe
 
 SHOWN = 10
