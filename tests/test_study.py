@@ -20,8 +20,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-for needed in ("keras", "matplotlib", "jinja2", "sklearn"):
+keras = pytest.importorskip("keras", reason="TensorFlow and Keras are not installed")
+for needed in ("matplotlib", "jinja2", "sklearn"):
     pytest.importorskip(needed, reason="the study's extra is not installed")
+
+from refimpl.keras.study import (  # noqa: E402
+    StudyError,
+    page,
+    results,
+    training,
+    verdict,
+)
+from refimpl.keras.study import data as datasets  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
 STUDY = [sys.executable, "-m", "refimpl.keras.study"]
@@ -115,8 +125,6 @@ def test_the_page_stands_alone_and_says_what_the_data_are(whole: Path) -> None:
 
 
 def test_what_the_judge_is_given(whole: Path) -> None:
-    import keras
-
     model = keras.saving.load_model(whole / "involution.keras")
     for name, size in (("inv_1", 32), ("inv_2", 16), ("inv_3", 8)):
         given = np.load(whole / "verdict" / f"{name}.npz")
@@ -142,11 +150,40 @@ def test_interrupted_and_killed_it_ends_with_the_same_bits(whole: Path, tmp_path
     assert weights(tmp_path) == weights(whole)
 
 
-def test_another_study_in_the_same_folder_is_refused(whole: Path) -> None:
-    output = finish(*TINY, "--out", str(whole), "--seed", "7", status=2)
-    assert "of a study with other seed" in output
-    assert "--fresh" in output
-    assert "Traceback" not in output
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"seed": 7}, "of a study with other seed"),
+        ({"batch_size": 8}, "of a study with other batch size"),
+        ({"epochs": 1}, "has 2 epochs already, more than --epochs 1"),
+    ],
+)
+def test_another_study_in_the_same_folder_is_refused(
+    whole: Path, change: dict[str, int], message: str
+) -> None:
+    from refimpl.keras import involutional_classifier
+
+    recipe = training.Recipe(**{"epochs": 2, "batch_size": 32, "seed": 42} | change)
+    data = datasets.photographs().first(64)
+    path = whole / "checkpoints" / "involution.npz"
+    with pytest.raises(StudyError, match=message):
+        training.train(involutional_classifier, data, recipe, path, results.versions())
+
+
+def test_a_verdict_is_shown_and_a_failure_can_be_seen(whole: Path, tmp_path: Path) -> None:
+    rows = [
+        {"layer": "inv_1", "check": "output", "passed": True, "detail": "<exact>"},
+        {"layer": "inv_2", "check": "output", "passed": False, "detail": "3 elements"},
+    ]
+    answer = tmp_path / "verdict.json"
+    answer.write_text(json.dumps({"judge": "someone", "rows": rows}), encoding="utf-8")
+    found = json.loads((whole / "study.json").read_text(encoding="utf-8"))
+    found["verdict"] = verdict.read(answer)
+    page.write(found, whole / "pictures", tmp_path / "index.html")
+    text = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert "Judge: someone" in text
+    assert text.count(">passes<") == text.count(">FAILS<") == 1
+    assert "&lt;exact&gt;" in text
 
 
 def test_without_network_and_cache_a_newcomer_is_told_what_to_do(tmp_path: Path) -> None:
@@ -181,7 +218,7 @@ def make_archive(path: Path) -> None:
             # Red, green and blue planes, rows from the top: the first pixel is marked.
             batch[b"data"][:, [0, 1024, 2048]] = [250, 150, 50]
             file = path.with_name(name)
-            file.write_bytes(pickle.dumps(batch, protocol=2))
+            file.write_bytes(pickle.dumps(batch, protocol=3))
             archive.add(file, f"cifar-10-batches-py/{name}")
             file.unlink()
 

@@ -41,8 +41,7 @@ def record_of(path: Path) -> dict[str, Any] | None:
     """
     if not path.exists():
         return None
-    with _opened(path) as arrays:
-        record: dict[str, Any] = json.loads(str(arrays["record"]))
+    record: dict[str, Any] = json.loads(str(_read(path, "record")[0]))
     return record
 
 
@@ -55,8 +54,7 @@ def restore(path: Path, model: Any) -> None:
         For a file that cannot be read, or that holds another network.
     """
     variables = _variables(model)
-    with _opened(path) as arrays:
-        values = [arrays[name] for name in sorted(arrays.files) if name.startswith("variable_")]
+    values = _read(path, "variable_")
     if [value.shape for value in values] != [tuple(variable.shape) for variable in variables]:
         raise StudyError(f"{path} holds another network; --fresh starts anew.")
     for variable, value in zip(variables, values, strict=True):
@@ -68,8 +66,10 @@ def _variables(model: Any) -> list[Any]:
     return [*model.weights, *model.optimizer.variables]
 
 
-def _opened(path: Path) -> Any:
+def _read(path: Path, prefix: str) -> list[Any]:
+    """Return the arrays whose names start so, in the order of their names."""
     try:
-        return np.load(path, allow_pickle=False)
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return [arrays[name] for name in sorted(arrays.files) if name.startswith(prefix)]
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise StudyError(f"{path} cannot be read ({error}); --fresh starts anew.") from error
