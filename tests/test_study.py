@@ -34,7 +34,12 @@ from refimpl.keras.study import (  # noqa: E402
 from refimpl.keras.study import data as datasets  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
-STUDY = [sys.executable, "-m", "refimpl.keras.study"]
+# A shell starts what runs in its background deaf to SIGINT, and children inherit that.
+HEARING = (
+    "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL);"
+    "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+)
+STUDY = [sys.executable, "-c", HEARING, "-m", "refimpl.keras.study"]
 TINY = ["--data", "photographs", "--epochs", "2", "--batch-size", "32", "--limit", "64"]
 
 
