@@ -100,12 +100,8 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="decides first weights and shuffling (default: %(default)s)",
     )
-    parser.add_argument(
-        "--limit",
-        type=_positive,
-        metavar="N",
-        help="use the first N images of training and of validation only, for a trial",
-    )
+    trial = "use the first N images of training and of validation only, for a trial"
+    parser.add_argument("--limit", type=_positive, metavar="N", help=trial)
     parser.add_argument(
         "--out",
         type=Path,
