@@ -140,10 +140,12 @@ def test_what_is_nan_is_not_unknown() -> None:
     assert np.isposinf(bounds.bound(truth, arithmetics()[0])).tolist() == [False, True]
 
 
-@pytest.mark.parametrize("place", [(0, 0, 0, 0), (0, 1, 2, 1)])
-def test_dy_that_is_not_finite_leaves_padded_taps_open(place: tuple[int, ...]) -> None:
+@pytest.mark.parametrize(("place", "members"), [((0, 0, 0, 0), 1), ((0, 1, 2, 1), 2)])
+def test_dy_that_is_not_finite_leaves_padded_taps_open(
+    place: tuple[int, ...], members: int
+) -> None:
     """Unspecified: what it does to dkernel where no pixel was read, in its sample and output."""
-    case = Case("float32", "normal", height=3, width=3, members=2, kernel_shape=(3, 3))
+    case = Case("float32", "normal", height=3, width=3, members=members, kernel_shape=(3, 3))
     values = operands(case)
     for special in (np.nan, np.inf):
         values["dy"][place] = special
@@ -176,3 +178,10 @@ def test_the_arithmetic_does_not_change() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         arithmetics()[0].gradual_underflow = True  # type: ignore[misc]
     assert not Arithmetic(*[FORMATS["float32"]] * 3).gradual_underflow
+
+
+@pytest.mark.parametrize("kind", [Sums, Truth])
+def test_what_a_bound_is_made_of_does_not_change(kind: type) -> None:
+    made = kind(np.ones(1), np.ones(1), np.ones(1))
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        setattr(made, dataclasses.fields(kind)[0].name, np.zeros(1))

@@ -119,6 +119,12 @@ def test_fma_of_a_special_is_special(special: float, place: int) -> None:
     np.testing.assert_equal(_loops.fma(*operands), special)
 
 
+def test_fma_of_infinity_and_zero_is_nan() -> None:
+    """Of a sum instead of the product infinity would be left."""
+    np.testing.assert_equal(_loops.fma(np.inf, 0.0, 1.0), np.nan)
+    np.testing.assert_equal(_loops.fma(np.inf, -3.0, 1.0), -np.inf)
+
+
 def test_fma_rounds_once() -> None:
     """Of the first, 0 would be left if the product were rounded too."""
     assert _loops.fma(1 + 2.0**-30, 1 - 2.0**-30, -1.0) == -(2.0**-60)

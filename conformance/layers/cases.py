@@ -3,6 +3,8 @@
 As with the operator a case is a handful of small numbers, so that it shrinks, prints and replays.
 """
 
+import random
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,6 +22,9 @@ from refimpl.layer import Config
 KERNEL_SHAPES: tuple[Pair, ...] = ((3, 3), (1, 1), (2, 2), (1, 3), (5, 5), (3, 2))
 STRIDES: tuple[Pair, ...] = ((1, 1), (2, 2), (2, 1), (3, 3), (1, 3), (4, 2))
 DILATIONS: tuple[Pair, ...] = ((1, 1), (2, 2), (1, 2))
+# Where each configuration is compiled: how many of a convention, and on how many sizes.
+COMPILED = 3
+SIZES: tuple[Pair, ...] = ((0, 0), (4, 2))
 RECIPES = ("integers", "plain", "normal", "faint")
 
 
@@ -92,10 +97,7 @@ def layer_cases(
     pooling: str | None = None,
 ) -> LayerCase:
     """Draw a case of a convention that a layer claims."""
-
-    def pick(*pool: Any) -> Any:
-        return draw(st.sampled_from(pool))
-
+    pick = _picker(draw, claimed, convention)
     case = LayerCase(
         dtype,
         recipe,
@@ -122,11 +124,19 @@ def layer_cases(
             momentum=pick(0.99, 0.9, 0.5),
             unbiased_moving_variance=pick(False, True),
         )
-        case = _fitting(draw, case, claimed, pooling)
+        case = _fitting(pick, case, claimed, pooling)
     else:
         case = replace(case, **conventional_choices(case, convention))
-    spare = draw(st.integers(0, 5)), draw(st.integers(0, 5))
-    return with_pixels(case, spare)
+    sizes = st.sampled_from(SIZES) if claimed.compiles else st.tuples(*[st.integers(0, 5)] * 2)
+    return with_pixels(case, draw(sizes))
+
+
+def _picker(draw: st.DrawFn, claimed: LayerCapabilities, convention: str) -> Callable[..., Any]:
+    """Choose freely or, where each choice is traced or compiled, one of a few whole sets."""
+    if not claimed.compiles:
+        return lambda *pool: draw(st.sampled_from(pool))
+    chosen = random.Random(f"{convention} {draw(st.integers(0, COMPILED - 1))}")
+    return lambda *pool: chosen.choice(pool)
 
 
 def conventional_choices(case: LayerCase, convention: str) -> dict[str, Any]:
@@ -153,17 +163,17 @@ def conventional_choices(case: LayerCase, convention: str) -> dict[str, Any]:
 
 
 def _fitting(
-    draw: st.DrawFn, case: LayerCase, claimed: LayerCapabilities, pooling: str | None
+    pick: Callable[..., Any], case: LayerCase, claimed: LayerCapabilities, pooling: str | None
 ) -> LayerCase:
     """Choose padding and pooling whose grids agree (LAY-6), on some size at least."""
     if pooling is None:
         rules = ["same", "valid"] if max(case.stride) > 1 else ["same", "valid", "none"]
-        pooling = draw(st.sampled_from(rules))
+        pooling = pick(*rules)
     case = replace(case, pooling=pooling, stride=(1, 1) if pooling == "none" else case.stride)
-    kind = draw(st.sampled_from(claimed.paddings))
+    kind = pick(*claimed.paddings)
     extents = [(k - 1) * d + 1 for k, d in zip(case.kernel_shape, case.dilation, strict=True)]
     if kind == "explicit":
-        before = [draw(st.integers(0, extent - 1)) for extent in extents]
+        before = [pick(*range(extent)) for extent in extents]
         sides = [(n, extent - 1 - n) for n, extent in zip(before, extents, strict=True)]
         return replace(case, padding=(sides[0], sides[1]))
     if kind == "int" and extents[0] == extents[1] and extents[0] % 2:

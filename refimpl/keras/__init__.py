@@ -1,4 +1,4 @@
-"""Involution for Keras 3: the operator as a function, and the published layer.
+"""Involution for Keras 3: the operator as a function, the layer, and networks of it.
 
 For training and for use. It is no reference: it shares no code with `refimpl.involution`, which
 judges it. Nothing outside this package imports Keras.
@@ -12,6 +12,14 @@ except ImportError as error:  # Keras is missing, or the backend that it is set 
     ) from error
 
 from refimpl.keras.layer import Involution
+from refimpl.keras.models import convolutional_classifier, involutional_classifier
 from refimpl.keras.operator import involution
+from refimpl.keras.rednet import rednet_classifier
 
-__all__ = ["Involution", "involution"]
+__all__ = [
+    "Involution",
+    "convolutional_classifier",
+    "involution",
+    "involutional_classifier",
+    "rednet_classifier",
+]
