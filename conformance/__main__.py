@@ -27,24 +27,38 @@ def main(arguments: list[str]) -> int:
         help="what to judge (repeatable); by default this project's TensorFlow operator and layer",
     )
     parser.add_argument(
+        "--layer",
+        action="append",
+        default=[],
+        metavar="PACKAGE.MODULE:ATTRIBUTE",
+        help="which layer to judge (repeatable)",
+    )
+    parser.add_argument(
         "--case", metavar="TOKEN", help="replay the one case that a failure printed"
     )
     options, others = parser.parse_known_args(arguments)
+    named = [f"--implementation={name}" for name in options.implementation]
+    named += [f"--layer={name}" for name in options.layer]
     if options.case is None:
-        named = [f"--implementation={name}" for name in options.implementation]
         return int(pytest.main([str(Path(__file__).parent), *named, *others]))
-    if len(options.implementation) != 1 or others:
-        parser.error("--case goes with exactly one --implementation and nothing else")
+    if len(named) != 1 or others:
+        parser.error("--case goes with exactly one --implementation or --layer and nothing else")
     # Not at the top: pytest warns of Hypothesis if it was imported before pytest started.
     from conformance.cases import parse
     from conformance.implementation import LoadError, load
+    from conformance.layers.cases import LayerCase
+    from conformance.layers.replay import replay_layer
+    from conformance.layers.seam import LAYER
     from conformance.replay import replay
 
     try:
-        judged, case = load(options.implementation[0]), parse(options.case)
+        if options.layer:
+            judged, case = load(options.layer[0], LAYER), parse(options.case, LayerCase)
+        else:
+            judged, case = load(options.implementation[0]), parse(options.case)
     except (LoadError, ValueError) as error:
         parser.error(str(error))
-    return 0 if replay(judged, case) else 1
+    return 0 if (replay_layer if options.layer else replay)(judged, case) else 1
 
 
 if __name__ == "__main__":

@@ -31,7 +31,11 @@ OURS = (
 )
 
 # And the layers that it judges without --layer.
-OUR_LAYERS: tuple[str, ...] = ("conformance.implementations.numpy_layer:NumpyLayer",)
+OUR_LAYERS = (
+    "conformance.implementations.keras_involution:eager",
+    "conformance.implementations.keras_involution:graph",
+    "conformance.implementations.keras_involution:xla",
+)
 
 _LAYERS = pytest.StashKey[list[Judged]]()
 _JUDGED = pytest.StashKey[list[Judged]]()

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conformance.layers.cases import (
@@ -17,6 +17,8 @@ from conformance.layers.cases import (
 )
 from conformance.layers.judge import LayerJudge
 
+# Half as many cases a test as of an operator: each has up to a dozen results.
+FEWER = settings(max_examples=max(2, settings().max_examples // 2))
 DTYPES = pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "bfloat16"])
 MODES = pytest.mark.parametrize("training", [False, True], ids=["inference", "training"])
 CONVENTIONS = pytest.mark.parametrize("convention", ["any", "keras_example", "official"])
@@ -38,6 +40,7 @@ def first(judge: LayerJudge) -> str:
 
 @pytest.mark.clause("LAY-2", "LAY-10", "LAY-11", "LAY-16")
 @CONVENTIONS
+@FEWER
 @given(data=st.data())
 def test_kernel_from_bias(layer_judge: LayerJudge, convention: str, data: st.DataObject) -> None:
     """Where the kernel is the expansion's bias, its order and the operator are exact."""
@@ -51,6 +54,7 @@ def test_kernel_from_bias(layer_judge: LayerJudge, convention: str, data: st.Dat
 
 @pytest.mark.clause("LAY-1", "LAY-7", "LAY-9", "LAY-13", "LAY-14")
 @MODES
+@FEWER
 @given(data=st.data())
 def test_integers(layer_judge: LayerJudge, training: bool, data: st.DataObject) -> None:
     """Without normalisation nothing rounds, and ReLU meets zeros."""
@@ -64,6 +68,7 @@ def test_integers(layer_judge: LayerJudge, training: bool, data: st.DataObject) 
 
 @pytest.mark.clause("LAY-3", "LAY-4", "LAY-5", "LAY-6")
 @pytest.mark.parametrize("pooling", ["same", "valid", "none"])
+@FEWER
 @given(data=st.data())
 def test_pooling(layer_judge: LayerJudge, pooling: str, data: st.DataObject) -> None:
     """Every rule, on sizes that the stride divides and, where it may be, on ragged ones."""
@@ -84,6 +89,7 @@ def test_pooling(layer_judge: LayerJudge, pooling: str, data: st.DataObject) -> 
 @MODES
 @CONVENTIONS
 @pytest.mark.parametrize("recipe", ["normal", "faint"])
+@FEWER
 @given(data=st.data())
 def test_bound(
     layer_judge: LayerJudge,

@@ -74,13 +74,7 @@ def test_what_is_judged_shares_no_code_with_the_oracle() -> None:
 
 
 def test_exact_and_twin_share_no_code_with_the_oracle() -> None:
-    for name in (
-        "exact.py",
-        "exact_layer.py",
-        "twin.py",
-        "wrong_operators.py",
-        "right_operators.py",
-    ):
+    for name in ("exact", "exact_layer", "twin", "wrong_operators", "right_operators"):
         assert "refimpl" not in roots(ROOT / "tests" / f"{name}.py")
 
 

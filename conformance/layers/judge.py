@@ -56,7 +56,7 @@ class LayerJudge:
         got = self.run(case, values)
         due, limits = expected(case, values), self.limits(case, values)
         for name, array in got.items():
-            self._check_form(case, name, array, due[name].shape)
+            self.check_form(case, name, array, due[name].shape)
             result = self.claimed.result_format(case.dtype)
             worst, finding = compare(name, array, due[name], limits[name], result)
             if finding is not None:
@@ -119,7 +119,8 @@ class LayerJudge:
             message = f"{function} raised {type(error).__name__}: {error}"
             raise self._error(case, message) from error
 
-    def _check_form(self, case: LayerCase, name: str, array: Any, shape: tuple[int, ...]) -> None:
+    def check_form(self, case: LayerCase, name: str, array: Any, shape: tuple[int, ...]) -> None:
+        """Demand an array of the due shape and dtype (LAY-17)."""
         __tracebackhide__ = True
         dtype = self.claimed.result_format(case.dtype).dtype
         if not isinstance(array, np.ndarray):
