@@ -26,7 +26,7 @@ from conformance.summary import summary_lines
 # What `pytest conformance` judges without --implementation.
 OURS = (
     "conformance.implementations.keras_operator:eager",
-    "conformance.implementations.keras_operator:graph",
+    # The operator within the layer, traced: in a graph it is the operator that is traced.
     "conformance.implementations.keras_layer:graph",
 )
 
@@ -89,9 +89,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Judge our own implementations in two processes, unless -n says otherwise.
+
+    pytest-xdist reads its options in this hook too, after us.
+    """
+    named = config.getoption("--implementation") or config.getoption("--layer")
+    if named or not config.pluginmanager.hasplugin("xdist"):
+        return
+    if config.option.numprocesses is None and not config.option.usepdb:
+        config.option.numprocesses = 2
+        config.option.dist = "loadgroup"
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Load what is judged before anything is collected."""
     config.addinivalue_line("markers", "clause(*numbers): the clauses that a test decides")
+    config.addinivalue_line("markers", "xdist_group(name): what one worker judges")
     profile = config.getoption("hypothesis_profile", None) or "default"
     settings.load_profile(profile)
     config.stash[_PROFILE] = profile
@@ -131,14 +146,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Follow the chapters of the specification: geometry, whose failures explain most, first."""
     # Without an operator, or without a layer, to judge a test has nothing to say.
-    items[:] = [item for item in items if _has_judged(item)]
+    items[:] = [item for item in items if isinstance(_judged(item), Judged)]
+    for item in items:
+        # With pytest-xdist and --dist=loadgroup no graph is traced by two workers.
+        item.add_marker(pytest.mark.xdist_group(_judged(item).name))
     chapters = list(dict.fromkeys(number[:3] for number in specification.clauses()))
     items.sort(key=lambda item: [chapters.index(number[:3]) for number in _clauses(item)[:1]])
 
 
-def _has_judged(item: Any) -> bool:
+def _judged(item: Any) -> Any:
     callspec = getattr(item, "callspec", None)
-    return callspec is None or isinstance(callspec.params.get("judged"), Judged)
+    return callspec and callspec.params.get("judged")
 
 
 def _all(config: pytest.Config) -> list[Judged]:
@@ -173,7 +191,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     """Record each test's outcome under its clauses, and the case that it fails."""
     report: Any = yield
     ledger = item.config.stash[_LEDGER]
-    judged = getattr(item, "callspec", None) and item.callspec.params.get("judged")  # type: ignore[attr-defined]
+    judged = _judged(item)
     if judged:
         ledger.spend(judged.name, report.duration)
     if judged and (report.when == "call" or not report.passed):

@@ -115,9 +115,11 @@ def test_sizes_in_turn(layer_judge: LayerJudge, training: bool) -> None:
     """One layer, image after image: of one pixel, larger, smaller, ragged, the first again."""
     convention = first(layer_judge)
     claimed(layer_judge, convention, training=training)
-    base = LayerCase(layer_judge.claimed.first_dtype, "normal", training, stride=(2, 2))
+    base = LayerCase(
+        layer_judge.claimed.first_dtype, "normal", training, stride=(2, 2), kernel_shape=(2, 2)
+    )
     base = conventional(base, convention)
-    for spare in ((0, 0), (6, 3), (2, 5), (11, 1), (0, 0)):
+    for spare in ((0, 0), (6, 3), (11, 2), (0, 0)):
         layer_judge.check(with_pixels(base, spare))
 
 
