@@ -89,20 +89,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_cmdline_main(config: pytest.Config) -> None:
-    """Judge our own implementations in two processes, unless -n says otherwise.
-
-    pytest-xdist reads its options in this hook too, after us.
-    """
-    named = config.getoption("--implementation") or config.getoption("--layer")
-    if named or not config.pluginmanager.hasplugin("xdist"):
-        return
-    if config.option.numprocesses is None and not config.option.usepdb:
-        config.option.numprocesses = 2
-        config.option.dist = "loadgroup"
-
-
 def pytest_configure(config: pytest.Config) -> None:
     """Load what is judged before anything is collected."""
     config.addinivalue_line("markers", "clause(*numbers): the clauses that a test decides")
