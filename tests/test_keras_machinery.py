@@ -80,7 +80,7 @@ def test_summary_counts_as_published(monkeypatch: pytest.MonkeyPatch) -> None:
         {"dtype": "mixed_bfloat16", "unbiased_moving_variance": True},
         {"dilation": 2, "data_format": "channels_first", "stride": 1},
     ],
-    ids=str,
+    ids=["plain", "layout", "regularised", "initialised", "mixed", "channels first"],
 )
 def test_save_and_load(options: dict[str, Any], tmp_path: Path) -> None:
     inputs = keras.Input((8, 8, 4))

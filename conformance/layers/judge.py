@@ -52,8 +52,17 @@ class LayerJudge:
             One is not.
         """
         __tracebackhide__ = True
-        values = layer_operands(case)
+        self.check_operands(case, layer_operands(case))
+
+    def check_operands(self, case: LayerCase, values: dict[str, Array]) -> None:
+        """Do what `check` does on operands of the caller's making."""
+        __tracebackhide__ = True
         got = self.run(case, values)
+        self.compare(case, values, got)
+
+    def compare(self, case: LayerCase, values: dict[str, Array], got: dict[str, Array]) -> None:
+        """Demand that results, all or some of them, are right."""
+        __tracebackhide__ = True
         due, limits = expected(case, values), self.limits(case, values)
         for name, array in got.items():
             self.check_form(case, name, array, due[name].shape)
