@@ -33,7 +33,9 @@ def test_what_they_are_made_of_conforms() -> None:
 
 def test_every_layer_mutant_is_rejected() -> None:
     names = list(LAYER_MUTANTS)
-    reports = judge(names, *UNTIL_FAILURE, "--no-diagnosis", zoo=LAYERS)
+    # In the profile that draws least: the default one rejects them all the more.
+    few = "--hypothesis-profile=survey"
+    reports = judge(names, *UNTIL_FAILURE, few, "--no-diagnosis", zoo=LAYERS)
     assert [report["name"] for report in reports] == [LAYERS.prefix + name for name in names]
     assert [report["name"] for report in reports if report["conforms"]] == []
 
@@ -43,10 +45,3 @@ def test_layer_mutants_are_named(name: str) -> None:
     diagnosis = diagnose_layer(load(LAYERS.prefix + name, LAYER))
     assert diagnosis.matches[0] == name
     assert diagnosis.words.startswith("matches: ")
-
-
-def test_what_layers_are_made_of_conforms() -> None:
-    command = "conformance.implementations.numpy_layer:"
-    own = LAYERS._replace(prefix=command)
-    (report,) = judge(["NumpyLayer"], "--no-diagnosis", zoo=own)
-    assert report["conforms"]

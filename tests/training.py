@@ -242,7 +242,7 @@ def main() -> None:
     """Train, draw, and write the figures beside the drawing."""
     parser = argparse.ArgumentParser(prog="python -m tests.training", description=__doc__)
     parser.add_argument("--steps", type=int, default=100)
-    parser.add_argument("--output", type=Path, default=Path("docs/pictures/training.svg"))
+    parser.add_argument("--output", type=Path, default=Path("docs/training.svg"))
     options = parser.parse_args()
     steps = train(options.steps)
     draw(steps, options.output)
