@@ -84,7 +84,7 @@ def test_pooling(layer_judge: LayerJudge, pooling: str, data: st.DataObject) -> 
     layer_judge.check(data.draw(drawn))
 
 
-@pytest.mark.clause("LAY-8", "LAY-12", "LAY-15", "LAY-16")
+@pytest.mark.clause("LAY-8", "LAY-7", "LAY-9", "LAY-12", "LAY-13", "LAY-14", "LAY-15", "LAY-16")
 @DTYPES
 @MODES
 @CONVENTIONS

@@ -40,4 +40,4 @@ class OfficialInvolution(nn.Module):  # type: ignore[misc]
         taps, members = self.size**2, x.shape[1] // self.groups
         kernel = kernel.view(batch, self.groups, 1, taps, height, width)
         patches = self.unfold(x).view(batch, self.groups, members, taps, height, width)
-        return (kernel * patches).sum(3).view(batch, -1, height, width)
+        return (kernel * patches).sum(3).view(batch, x.shape[1], height, width)
