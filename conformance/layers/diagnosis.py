@@ -126,8 +126,14 @@ def _mutants(listed: list[LayerCase]) -> dict[str, list[Outcome]]:
 
 
 def _answers(implementation: Any, listed: list[LayerCase]) -> list[Outcome]:
-    """Ask every probe in turn; the first once more at the end, for what is remembered."""
-    return [_answer(implementation, case) for case in [*listed, listed[1]]]
+    """Ask every probe in turn; what the first finds is forgotten, if not by the layer."""
+    _answer(implementation, listed[0])
+    return [_answer(implementation, case) for case in _compared(listed)]
+
+
+def _compared(listed: list[LayerCase]) -> list[LayerCase]:
+    """Give the probes whose answers count: one of them once more at the end."""
+    return [*listed[1:], listed[1]]
 
 
 def _answer(implementation: Any, case: LayerCase) -> Outcome:
@@ -158,7 +164,7 @@ class _Agreement:
 
     def __init__(self, judged: Judged, listed: list[LayerCase]) -> None:
         judge = LayerJudge(judged, ("LAY-16",), Ledger())
-        self.cases = [*listed, listed[1]]
+        self.cases = _compared(listed)
         self.format = [judged.capabilities.result_format(case.dtype) for case in self.cases]
         self.limits = [judge.limits(case, layer_operands(case)) for case in self.cases]
 
