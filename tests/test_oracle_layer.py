@@ -82,8 +82,14 @@ def test_inference_is_exact(choice: str) -> None:
 
 
 @pytest.mark.clause("LAY-8", "LAY-12", "LAY-14", "LAY-15", "LAY-16")
-@ALL
-@pytest.mark.parametrize("recipe", ["normal", "faint"])
+@pytest.mark.parametrize(
+    ("choice", "recipe"),
+    [
+        *((choice, "normal") for choice in CHOICES),
+        ("keras example", "faint"),
+        ("official", "faint"),
+    ],
+)
 def test_training_is_within_its_bound(choice: str, recipe: str) -> None:
     """Against 60 digits: the running error analysis of float64, and no tolerance beside it."""
     case = small(choice, training=True, recipe=recipe)

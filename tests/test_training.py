@@ -11,7 +11,7 @@ from tests.training import train
 
 @pytest.mark.clause("LAY-14", "LAY-16")
 def test_both_networks_take_the_same_steps() -> None:
-    steps = train(4)
+    steps = train(3)
     assert steps[-1].loss != steps[0].loss
     for step in steps:
         assert 0 <= step.distance <= step.bound
