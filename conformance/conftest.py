@@ -53,10 +53,10 @@ _COMMON: dict[str, Any] = {
 settings.register_profile("default", max_examples=10, **_COMMON)
 settings.register_profile("ci", max_examples=5, derandomize=True, database=None, **_COMMON)
 settings.register_profile("nightly", max_examples=500, **_COMMON)
-# For surveys of many that fail: fewer cases, and a failing one stays as it was drawn.
-settings.register_profile(
-    "survey", max_examples=3, **_COMMON | {"phases": (Phase.explicit, Phase.generate)}
-)
+# For many that fail: a failing case stays as it was drawn; for surveys to the end, of fewer cases.
+_AS_DRAWN = _COMMON | {"phases": (Phase.explicit, Phase.generate)}
+settings.register_profile("as-drawn", max_examples=10, **_AS_DRAWN)
+settings.register_profile("survey", max_examples=3, **_AS_DRAWN)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
