@@ -109,6 +109,19 @@ def test_bound(
     layer_judge.check(data.draw(drawn))
 
 
+@pytest.mark.clause("LAY-3", "LAY-6")
+@pytest.mark.parametrize("stride", [(3, 3), (4, 3)])
+def test_ragged_windows(layer_judge: LayerJudge, stride: tuple[int, int]) -> None:
+    """Every remainder that a size can leave: where the windows begin shows from stride 3 on."""
+    convention = first(layer_judge)
+    if convention == "official":
+        pytest.skip("not claimed: ragged sizes (LAY-6)")
+    base = LayerCase(layer_judge.claimed.first_dtype, "normal", stride=stride, kernel_shape=(2, 2))
+    sizes = ((3, 3),) if layer_judge.claimed.compiles else ((0, 1), (3, 3), (4, 6), (5, 4), (6, 2))
+    for spare in sizes:
+        layer_judge.check(with_pixels(conventional(base, convention), spare))
+
+
 @pytest.mark.clause("LAY-17")
 @MODES
 def test_sizes_in_turn(layer_judge: LayerJudge, training: bool) -> None:
