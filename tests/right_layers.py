@@ -24,11 +24,6 @@ class Stored(NumpyLayer):
 
     dtype: Any = np.float32
 
-    def widened(self, array: Array) -> Array:
-        if array.dtype.itemsize < 4:
-            self.dtype = array.dtype
-        return super().widened(array)
-
     def stored(self, array: Array) -> Array:
         return array.astype(self.dtype).astype(array.dtype)
 
