@@ -226,6 +226,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
 
 def _diagnosis(judged: Judged, failing: str) -> Diagnosis:
+    # Loaded anew, where it is a class or a factory: what the tests left in it is not its fault.
     if isinstance(judged.capabilities, LayerCapabilities):
-        return diagnose_layer(judged)
-    return diagnose(judged, parse(failing))
+        return diagnose_layer(load(judged.name, LAYER))
+    return diagnose(load(judged.name), parse(failing))

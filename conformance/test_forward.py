@@ -14,6 +14,7 @@ from conformance.geometries import DILATIONS, pairs
 from conformance.implementation import Array
 from conformance.judge import RESULTS, Judge
 from conformance.recipes import operands
+from conformance.views import VIEWS
 
 DTYPES = pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
 
@@ -134,38 +135,6 @@ def test_shapes_do_not_tell_the_options(judge: Judge) -> None:
         again += [replace(case, dilation=pair) for pair in pairs(DILATIONS, claimed.dilations)]
     for one in (*again, case):
         judge.check(one)
-
-
-def _transposed(array: Array) -> Array:
-    return np.ascontiguousarray(array.T).T
-
-
-def _strided(array: Array) -> Array:
-    wide = np.full((*array.shape[:-1], 2 * array.shape[-1]), 99, array.dtype)
-    wide[..., ::2] = array
-    return wide[..., ::2]
-
-
-def _reversed(array: Array) -> Array:
-    flip = (slice(None, None, -1),) * array.ndim
-    return np.ascontiguousarray(array[flip])[flip]
-
-
-def _broadcast(array: Array) -> Array:
-    return np.broadcast_to(array[:1], array.shape)
-
-
-def _offset(array: Array) -> Array:
-    return np.concatenate([array.reshape(-1)[:1], array.reshape(-1)])[1:].reshape(array.shape)
-
-
-def _read_only(array: Array) -> Array:
-    view = array.view()
-    view.flags.writeable = False
-    return view
-
-
-VIEWS = [_transposed, _strided, _reversed, _broadcast, _offset, _read_only]
 
 
 @pytest.mark.clause("FWD-6")

@@ -15,6 +15,8 @@ WIDTHS = (4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 63, 64, 65, 129)
 PAST_16_BITS = 66_001
 
 SMALL = {"batch": 1, "height": 2, "width": 3, "groups": 2, "members": 2}
+# What stands beside an axis so long that everything else is paid for 66,001 times.
+THIN = {"batch": 1, "height": 1, "width": 2, "groups": 2, "members": 2}
 AXES = tuple(SMALL)
 
 
@@ -40,11 +42,11 @@ def test_block_widths_in_every_format(judge: Judge, dtype: str) -> None:
 @pytest.mark.parametrize("axis", AXES)
 def test_narrow_indices(judge: Judge, axis: str) -> None:
     """An axis longer than 16 bits can count."""
-    case = _case(judge, 0, **SMALL | {axis: PAST_16_BITS})
-    exact = 2**case.exact_bits
-    judge.check(
-        case if axis != "members" or exact > PAST_16_BITS else _case(judge, 0, members=exact)
-    )
+    shape = pairs(((2, 2),), judge.claimed.kernel_shapes)[0]
+    case = plain_case(judge, kernel_shape=shape, **THIN | {axis: PAST_16_BITS})
+    # No sum of dkernel may be longer than is exact.
+    members = min(case.members, 2**case.exact_bits)
+    judge.check(case if members == case.members else plain_case(judge, members=members))
 
 
 @pytest.mark.clause("FWD-1", "GRD-1", "GRD-2", "GEO-10")

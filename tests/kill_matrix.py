@@ -36,10 +36,12 @@ UNTIL_FAILURE = ("--until-failure",)
 TO_THE_END = ("--hypothesis-profile=survey", "--no-diagnosis")
 
 
-def judge(names: list[str], *options: str, zoo: Zoo = OPERATORS) -> list[dict[str, Any]]:
-    """Run the suite on a few mutants in a process of their own; give their reports."""
+def judge(
+    names: list[str], *options: str, zoo: Zoo = OPERATORS, suite: str = "conformance"
+) -> list[dict[str, Any]]:
+    """Run the suite, or a file of it, on a few mutants in a process of their own."""
     with tempfile.NamedTemporaryFile(suffix=".json") as file:
-        command = [sys.executable, "-m", "pytest", "conformance", "-q", "--tb=no"]
+        command = [sys.executable, "-m", "pytest", suite, "-q", "--tb=no"]
         command += ["-p", "no:cacheprovider", f"--report={file.name}", *options]
         command += [f"{zoo.option}={zoo.prefix}{name}" for name in names]
         done = subprocess.run(command, capture_output=True, text=True, check=False)

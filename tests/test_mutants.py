@@ -6,7 +6,7 @@ import pytest
 
 from conformance.implementation import load
 from conformance.layers.diagnosis import diagnose_layer
-from conformance.layers.mutants import LAYER_MUTANTS
+from conformance.layers.mutants import LAYER_MUTANTS, state
 from conformance.layers.seam import LAYER
 from conformance.mutants import MUTANTS
 from tests.kill_matrix import LAYERS, OPERATORS, UNTIL_FAILURE, judge
@@ -33,9 +33,21 @@ def test_what_they_are_made_of_conforms() -> None:
     assert report["failures"] == []
 
 
-def test_every_layer_mutant_is_rejected() -> None:
-    names = list(LAYER_MUTANTS)
-    reports = judge(names, *UNTIL_FAILURE, *AS_DRAWN, zoo=LAYERS)
+# What a layer remembers or writes the tests of single calls see by themselves.
+OF_STATE = [name for name, one in LAYER_MUTANTS.items() if one.__module__ == state.__name__]
+OF_VALUES = [name for name in LAYER_MUTANTS if name not in OF_STATE]
+
+
+@pytest.mark.parametrize(
+    ("names", "suite"),
+    [
+        (OF_VALUES, "conformance/test_layer.py"),
+        (OF_STATE, "conformance/test_layer_calls.py"),
+    ],
+    ids=["values", "state"],
+)
+def test_every_layer_mutant_is_rejected(names: list[str], suite: str) -> None:
+    reports = judge(names, *UNTIL_FAILURE, *AS_DRAWN, zoo=LAYERS, suite=suite)
     assert [report["name"] for report in reports] == [LAYERS.prefix + name for name in names]
     assert [report["name"] for report in reports if report["conforms"]] == []
 

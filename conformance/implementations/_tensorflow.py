@@ -12,8 +12,9 @@ import numpy.typing as npt
 import tensorflow as tf
 
 Array = npt.NDArray[Any]
-# A suite draws geometries without end, and each keeps its graph.
-_MOST_GRAPHS = 128
+# A suite draws geometries without end, and each keeps its graph: more than the default profile
+# traces are not kept.
+_MOST_GRAPHS = 256
 
 
 class TensorFlowAdapter:
@@ -105,7 +106,7 @@ class TensorFlowAdapter:
         key = repr((body.__name__, options, specs))
         if key not in self._graphs:
             if len(self._graphs) >= _MOST_GRAPHS:
-                self._graphs.clear()
+                del self._graphs[next(iter(self._graphs))]
             function = tf.function(
                 lambda *tensors: body(options, *tensors), jit_compile=self.mode == "xla"
             )

@@ -15,8 +15,9 @@ _OPTIONS = (
     "expand_bias", "normalise", "epsilon", "momentum", "unbiased_moving_variance",
 )  # fmt: skip
 STATISTICS = ("moving_mean", "moving_variance")
-# A suite draws configurations without end, and each keeps its layer and its graphs.
-_MOST_LAYERS = 64
+# A suite draws configurations without end, and each keeps its layer and its graphs: more than the
+# default profile compiles are not kept.
+_MOST_LAYERS = 256
 
 
 class KerasLayerAdapter:
@@ -72,7 +73,7 @@ class KerasLayerAdapter:
         key = repr((config, x.shape[3:], x.dtype))
         if key not in self._layers:
             if len(self._layers) >= _MOST_LAYERS:
-                self._layers.clear()
+                del self._layers[next(iter(self._layers))]
             self._layers[key] = _Layer(x, config, self.mode)
         return self._layers[key]
 

@@ -12,6 +12,7 @@ import numpy as np
 from conformance.formats import FORMATS
 from conformance.implementation import Array
 from conformance.layers.analysis import Floats, Machine, Value, total
+from conformance.layers.windows import gathered, scattered, windows
 from refimpl import involution
 from refimpl.layer import Config
 
@@ -69,31 +70,21 @@ class Walk:
 
     def pool(self) -> tuple[Value, Floats]:
         """Average over the windows (LAY-3 to LAY-5); also the number of pixels in each."""
-        x, sides = self.given["x"], self.windows()
+        x = self.given["x"]
+        sides = windows(self.config, x.value.shape)
         ones = np.ones((1, *x.value.shape[1:3], 1))
-        number = _gathered(ones, sides)
+        number = gathered(ones, sides)
         share = Value(1 / number, np.zeros(number.shape), _even(number))
-        summed = lambda a, b: _gathered(a, sides) * b  # noqa: E731
+        summed = lambda a, b: gathered(a, sides) * b  # noqa: E731
         return self.stored(self.machine.contract(summed, x, share, int(number.max()) + 1)), number
 
     def pool_vjp(self, dpooled: Value, number: Floats) -> None:
         """Spread over the windows, and add to what came through the operator (LAY-13)."""
-        sides, size = self.windows(), self.given["x"].value.shape
+        sides = windows(self.config, self.given["x"].value.shape)
         share = Value(1 / number, np.zeros(number.shape), _even(number))
-        spread = lambda a, b: _scattered(a * b, sides, size)  # noqa: E731
+        spread = lambda a, b: scattered(a * b, sides)  # noqa: E731
         through = self.stored(self.machine.contract(spread, dpooled, share, 1))
         self.results["dx"] = self.stored(self.machine.add(self.results["dx"], through))
-
-    def windows(self) -> tuple[tuple[Floats, int], ...]:
-        """For each axis which pixels (columns) are in which window (rows)."""
-        found = []
-        for axis, size in enumerate(self.given["x"].value.shape[1:3]):
-            stride = 1 if self.config.pooling == "none" else self.config.strides[axis]
-            outputs = size // stride if self.config.pooling == "valid" else -(-size // stride)
-            before = 0 if self.config.pooling == "valid" else (outputs * stride - size) // 2
-            window = (np.arange(size) + before) // stride
-            found.append(((window == np.arange(outputs)[:, None]).astype(float), stride))
-        return tuple(found)
 
     def pointwise(self, a: Value, name: str) -> Value:
         """Compute a 1x1 convolution (LAY-7, LAY-10)."""
@@ -295,19 +286,6 @@ def allowed(
         )
         for name in found[0]
     }
-
-
-def _gathered(a: Floats, sides: tuple[tuple[Floats, int], ...]) -> Floats:
-    """Sum over the pixels of each window."""
-    gathered: Floats = np.einsum("bhwc,ih,jw->bijc", a, sides[0][0], sides[1][0])
-    return gathered
-
-
-def _scattered(a: Floats, sides: tuple[tuple[Floats, int], ...], size: tuple[int, ...]) -> Floats:
-    """Give each pixel what its window has."""
-    full = np.broadcast_to(a, (size[0], *a.shape[1:3], size[3]))
-    scattered: Floats = np.einsum("bijc,ih,jw->bhwc", full, sides[0][0], sides[1][0])
-    return scattered
 
 
 def _even(number: Floats) -> float:

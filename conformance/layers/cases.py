@@ -98,8 +98,11 @@ def layer_cases(
     pooling: str | None = None,
 ) -> LayerCase:
     """Draw a case of a convention that a layer claims."""
-    first = convention == "any" and dtype == claimed.first_dtype
-    pick = _picker(draw, claimed, convention, COMPILED if first else 1)
+    if claimed.compiles and dtype != claimed.first_dtype:
+        # Free configurations are compiled in one dtype, the named ones in all.
+        named = [one for one in claimed.conventions if one != "any"]
+        convention = named[0] if named and convention == "any" else convention
+    pick = _picker(draw, claimed, convention, COMPILED if convention == "any" else 1)
     shapes = COMPILED_SHAPES if claimed.compiles else KERNEL_SHAPES
     case = LayerCase(
         dtype,
@@ -129,7 +132,7 @@ def layer_cases(
         )
         case = _fitting(pick, case, claimed, pooling)
     else:
-        case = replace(case, **conventional_choices(case, convention))
+        case = conventional(case, convention)
     return with_pixels(case, (pick(*range(6)), pick(*range(6))))
 
 
@@ -143,8 +146,10 @@ def _picker(
     return lambda *pool: chosen.choice(pool)
 
 
-def conventional_choices(case: LayerCase, convention: str) -> dict[str, Any]:
-    """The choices that a named convention makes; its kernels and strides are square."""
+def conventional(case: LayerCase, convention: str) -> LayerCase:
+    """Give a case the choices of a convention; a named one's kernels and strides are square."""
+    if convention == "any":
+        return case
     size, stride = case.kernel_shape[0], case.stride[0]
     if convention == "keras_example":
         made = layer.keras_example(case.reduced, case.groups, size, stride)
@@ -161,9 +166,14 @@ def conventional_choices(case: LayerCase, convention: str) -> dict[str, Any]:
         "padding", "group_layout", "pooling", "kernel_order", "reduce_bias", "expand_bias",
         "epsilon", "momentum", "unbiased_moving_variance",
     )  # fmt: skip
-    chosen = {name: getattr(made, name) for name in names}
-    square = {"kernel_shape": made.taps, "stride": made.strides, "reduced": made.reduced_channels}
-    return {**chosen, **square}
+    chosen: dict[str, Any] = {name: getattr(made, name) for name in names}
+    return replace(
+        case,
+        kernel_shape=made.taps,
+        stride=made.strides,
+        reduced=made.reduced_channels,
+        **chosen,
+    )
 
 
 def _fitting(

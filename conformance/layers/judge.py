@@ -1,6 +1,7 @@
 """Runs a layer on a case and speaks: nothing, or a failure that says everything."""
 
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -86,44 +87,62 @@ class LayerJudge:
     def run(self, case: LayerCase, values: dict[str, Array]) -> dict[str, Array]:
         """Call the layer, forward and backward, and give every result by its name."""
         __tracebackhide__ = True
-        guarded = Guarded(values)
-        operands = dict(guarded.arrays)
-        x, dy = operands.pop("x"), operands.pop("dy")
-        options = {"training": case.training}
-        answer = self.call(case, "forward", x, operands, case.config, **options)
-        gradients = self.call(case, "backward", dy, x, operands, case.config, **options)
-        if not isinstance(answer, tuple) or len(answer) != 3:
-            self.fail(case, "forward must return (y, kernel, moving statistics) (LAY-17)")
-        if not isinstance(gradients, tuple) or len(gradients) != 2:
-            self.fail(case, "backward must return (dx, gradients of the parameters) (LAY-17)")
-        if changed := guarded.changed():
-            self.fail(case, f"{', '.join(changed)} was modified by the call (LAY-17)")
-        return self._named(case, answer, gradients)
+        return self.forward(case, values) | self.backward(case, values)
 
-    def _named(self, case: LayerCase, answer: Any, gradients: Any) -> dict[str, Array]:
+    def forward(self, case: LayerCase, values: dict[str, Array]) -> dict[str, Array]:
+        """Call `forward`: y, the kernel if it is returned, the moving statistics."""
         __tracebackhide__ = True
-        (y, kernel, moving), (dx, dparameters) = answer, gradients
-        got = {"y": y, "kernel": kernel, **moving, "dx": dx}
-        got |= {f"d{name}": array for name, array in dparameters.items()}
-        if not self.claimed.returns_kernel:
-            del got["kernel"]
-        shapes = case.config.shapes(case.channels)
-        statistics = [name for name in layer.STATISTICS if name in shapes]
-        due = {"y", "kernel", "dx", *statistics}
-        due |= {f"d{name}" for name in shapes if name not in statistics}
-        due -= set() if self.claimed.returns_kernel else {"kernel"}
+        guarded = Guarded(values)
+        x, parameters = guarded.arrays["x"], _parameters(guarded.arrays)
+        answer = self.call(case, "forward", x, parameters)
+        if not isinstance(answer, tuple) or len(answer) != 3 or not isinstance(answer[2], Mapping):
+            self.fail(case, "forward must return (y, kernel, moving statistics) (LAY-17)")
+        y, kernel, moving = answer
+        got = {"y": y, "kernel": kernel} if self.claimed.returns_kernel else {"y": y}
+        statistics = [name for name in layer.STATISTICS if name in parameters]
+        self._check_names(case, got | dict(moving), {*got, *statistics})
+        # In inference the moving statistics may be the operands themselves.
+        self._check_memory(case, guarded, got | dict(moving if case.training else {}))
+        return got | dict(moving)
+
+    def backward(self, case: LayerCase, values: dict[str, Array]) -> dict[str, Array]:
+        """Call `backward`: dx and the gradients of the parameters, named with a d before."""
+        __tracebackhide__ = True
+        guarded = Guarded(values)
+        dy, x, parameters = guarded.arrays["dy"], guarded.arrays["x"], _parameters(guarded.arrays)
+        answer = self.call(case, "backward", dy, x, parameters)
+        if not isinstance(answer, tuple) or len(answer) != 2 or not isinstance(answer[1], Mapping):
+            self.fail(case, "backward must return (dx, gradients of the parameters) (LAY-17)")
+        dx, gradients = answer
+        got = {"dx": dx} | {f"d{name}": array for name, array in gradients.items()}
+        trained = (name for name in parameters if name not in layer.STATISTICS)
+        self._check_names(case, got, {"dx", *(f"d{name}" for name in trained)})
+        self._check_memory(case, guarded, got)
+        return got
+
+    def _check_names(self, case: LayerCase, got: dict[str, Array], due: set[str]) -> None:
+        __tracebackhide__ = True
         if set(got) != due:
             missing, surplus = ", ".join(sorted(due - set(got))), ", ".join(sorted(set(got) - due))
             self.fail(case, f"results: {missing or 'none'} missing, {surplus or 'none'} too many")
-        return got
 
-    def call(self, case: LayerCase, function: str, *values: Any, **options: Any) -> Any:
+    def _check_memory(self, case: LayerCase, guarded: Guarded, got: dict[str, Array]) -> None:
+        __tracebackhide__ = True
+        if changed := guarded.changed():
+            self.fail(case, f"{', '.join(changed)} was modified by the call (LAY-17)")
+        arrays = {name: array for name, array in got.items() if isinstance(array, np.ndarray)}
+        if shared := guarded.shared(arrays):
+            self.fail(case, f"results share memory: {'; '.join(shared)} (LAY-17)")
+
+    def call(self, case: LayerCase, function: str, *operands: Any) -> Any:
         """Call `forward` or `backward`; whatever it raises is a failure of this case."""
         __tracebackhide__ = True
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                return getattr(self.judged.implementation, function)(*values, **options)
+                return getattr(self.judged.implementation, function)(
+                    *operands, case.config, training=case.training
+                )
         except Exception as error:
             message = f"{function} raised {type(error).__name__}: {error}"
             raise self._error(case, message) from error
@@ -165,12 +184,16 @@ class LayerJudge:
 
 def expected(case: LayerCase, values: dict[str, Array]) -> dict[str, Any]:
     """The reference's results by name."""
-    parameters = {name: value for name, value in values.items() if name not in {"x", "dy"}}
+    parameters = _parameters(values)
     config, training = case.config, case.training
     y, kernel, moving = layer.forward(values["x"], parameters, config, training=training)
     dx, gradients = layer.backward(values["dy"], values["x"], parameters, config, training=training)
     named = {f"d{name}": gradient for name, gradient in gradients.items()}
     return {"y": y, "kernel": kernel, **moving, "dx": dx, **named}
+
+
+def _parameters(values: dict[str, Array]) -> dict[str, Array]:
+    return {name: value for name, value in values.items() if name not in {"x", "dy"}}
 
 
 def call(case: LayerCase) -> str:

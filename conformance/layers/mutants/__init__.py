@@ -8,11 +8,11 @@ it belongs to. Judge one with ``--layer=conformance.layers.mutants:NAME``.
 from collections.abc import Mapping
 
 from conformance.implementations.numpy_layer import NumpyLayer
-from conformance.layers.mutants import generator, gradients, statistics
+from conformance.layers.mutants import generator, gradients, state, statistics
 
 LAYER_MUTANTS: Mapping[str, type[NumpyLayer]] = {
     name: item
-    for module in (generator, statistics, gradients)
+    for module in (generator, statistics, gradients, state)
     for name, item in vars(module).items()
     if isinstance(item, type) and item.__module__ == module.__name__ and name[0] != "_"
 }

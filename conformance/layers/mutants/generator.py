@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance.implementations.numpy_layer import Array, NumpyLayer, Pass
+from conformance.implementations.numpy_layer import Array, NumpyLayer
 from conformance.mutants import MUTANTS
 
 
@@ -267,18 +267,6 @@ class ReducedChannelsOfInput(NumpyLayer):
         if own != reduced:
             raise ValueError(f"cannot give weights for {reduced} channels to a layer of {own}")
         return super().convolve(a, name, p)
-
-
-class StaticShape(NumpyLayer):
-    """Height and width fixed by the first image."""
-
-    size: tuple[int, ...] | None = None
-
-    def run(self, x: Array, p: dict[str, Array], config: Any, training: bool) -> Pass:
-        self.size = self.size or x.shape[1:3]
-        if x.shape[1:3] != self.size:
-            raise ValueError(f"built for images of {self.size} pixels, got {x.shape[1:3]}")
-        return super().run(x, p, config, training)
 
 
 class HeightForWidth(NumpyLayer):

@@ -184,24 +184,6 @@ class MovingMeanOnly(NumpyLayer):
         return moved | {"moving_variance": p["moving_variance"]}
 
 
-class MovingRemembered(NumpyLayer):
-    """Moving statistics remembered from an earlier call instead of those given."""
-
-    last: Any = None
-
-    def moving(
-        self, done: Pass, p: dict[str, Array], config: Any, training: bool
-    ) -> dict[str, Array]:
-        old = (
-            p
-            if self.last is None or self.last["moving_mean"].shape != done.mean.shape
-            else self.last
-        )
-        moved = super().moving(done, p | dict(old), config, training)
-        self.last = moved
-        return moved
-
-
 class NormalisationMissing(NumpyLayer):
     """No normalisation at all, but for its gamma and beta."""
 
