@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+
 from conformance.answers import Outcome, Probe, answer, differing
 from conformance.capabilities import Capabilities
 from conformance.cases import Case, certificate
@@ -81,8 +83,8 @@ def diagnose(judged: Judged, failing: Case | None = None) -> Diagnosis:
     if not wrong:
         details = localised(judged, failing, brief=False)
         return Diagnosis((), "no probe shows the fault: see the failing case", details)
-    # What shows the fault first: most candidates end there.
-    asked.sort(key=lambda one: not one.wrong)
+    # What shows the fault first, small before large: most candidates end there.
+    asked.sort(key=lambda one: (not one.wrong, sum(map(np.size, one.outcome.values()))))
     fits = _fitting(asked, wrong)
     if not fits:
         details = localised(judged, failing, brief=False)

@@ -6,6 +6,7 @@ half format. No probe repeats the shapes of another one, so that what is remembe
 """
 
 import itertools
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -80,10 +81,15 @@ def _geometry(claimed: Capabilities, failing: Case | None) -> list[Question]:
         replace(case, batch=4, groups=g, members=m)
         for case, (g, m) in zip(listed, channels, strict=False)
     ]
-    if failing is not None:
+    if failing is not None and _affordable(failing):
         bits = narrower_bits(claimed, failing.dtype)
         cases.insert(0, replace(failing, recipe="integers", bits=bits))
     return [(case, operands) for case in cases]
+
+
+def _affordable(case: Case) -> bool:
+    """Tell whether every candidate can answer it: some compute a whole image for each row."""
+    return all(math.prod(shape) <= 2**16 for shape in shapes(case))
 
 
 def _sizes(base: Case) -> list[Question]:

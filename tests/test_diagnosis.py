@@ -8,7 +8,7 @@ import pytest
 
 from conformance.answers import differing
 from conformance.capabilities import declared
-from conformance.cases import parse
+from conformance.cases import parse, with_outputs
 from conformance.diagnosis import Diagnosis, diagnose
 from conformance.implementation import Judged, load
 from conformance.implementations.numpy_unfold import Array, Call, Place, Unfold
@@ -118,6 +118,17 @@ def test_no_probe_blames_what_is_right(name: str) -> None:
     claimed = declared(operator.capabilities)
     for probe in probes(claimed):
         assert not differing(probe.ask(operator), probe.ask(Unfold())), probe.name
+
+
+def test_a_large_failing_case_is_not_put_to_every_candidate() -> None:
+    """Some compute a whole image for each of its rows."""
+    claimed = declared(Unfold.capabilities)
+    names = [probe.name for probe in probes(claimed)]
+    sizes = "dtype=float32,recipe=integers,batch=1,groups=2,members=2,kernel_shape=2x2"
+    tall = with_outputs(parse(f"{sizes},height=66001,width=2"))
+    small = with_outputs(parse(f"{sizes},height=5,width=3"))
+    assert [probe.name for probe in probes(claimed, tall)] == names
+    assert len(probes(claimed, small)) == len(names) + 1
 
 
 def test_finds_nothing_wrong_with_what_is_right() -> None:
