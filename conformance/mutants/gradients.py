@@ -121,13 +121,12 @@ class DxOverwrittenPerOutputRow(Unfold):
 
     def dx(self, call: Call, dy: Array, kernel: Array) -> Array:
         total = np.zeros(call.image, dy.dtype)
-        for i in range(call.grid[0]):
-            row = np.zeros_like(dy)
-            row[:, i] = dy[:, i]
-            one = super().dx(call, row, kernel)
-            total = np.where(
-                super().dx(call, row * 0 + (row != 0), kernel * 0 + 1) != 0, one, total
-            )
+        # The last output row that reads a pixel does so by the topmost tap that reads it at all.
+        for u in reversed(range(call.taps[0])):
+            row, read = np.zeros_like(kernel), np.zeros_like(kernel)
+            row[:, :, :, u], read[:, :, :, u] = kernel[:, :, :, u], 1
+            touched = super().dx(call, np.ones_like(dy), read) != 0
+            total = np.where(touched, super().dx(call, dy, row), total)
         return total
 
 
