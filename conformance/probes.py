@@ -88,7 +88,7 @@ def _geometry(claimed: Capabilities, failing: Case | None) -> list[Question]:
 
 
 def _affordable(case: Case) -> bool:
-    """Tell whether every candidate can answer it: some compute a whole image for each row."""
+    """Tell whether more than 150 candidates can answer it in passing; `_sizes` asks the rest."""
     return all(math.prod(shape) <= 2**16 for shape in shapes(case))
 
 

@@ -121,7 +121,7 @@ def test_no_probe_blames_what_is_right(name: str) -> None:
 
 
 def test_a_large_failing_case_is_not_put_to_every_candidate() -> None:
-    """Some compute a whole image for each of its rows."""
+    """There are more than 150; what shows on large images alone has probes of its own."""
     claimed = declared(Unfold.capabilities)
     names = [probe.name for probe in probes(claimed)]
     sizes = "dtype=float32,recipe=integers,batch=1,groups=2,members=2,kernel_shape=2x2"
