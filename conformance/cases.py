@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from conformance.capabilities import Capabilities
 from conformance.formats import FORMATS
 from conformance.geometries import Geometry, Padding, Pair, Pools, every_pair, every_value, pools
-from refimpl._geometry import Axis, extent, same_padding
+from refimpl.geometry import Axis, extent, same_padding
 
 
 @dataclass(frozen=True)

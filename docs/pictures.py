@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from refimpl import involution
-from refimpl._geometry import Axis, same_padding
+from refimpl.geometry import Axis, same_padding
 
 INK, FAINT, MARK = "#1b1f24", "#8c959f", "#d55e00"
 # Okabe and Ito's colours, in light shades that black digits can be read on.

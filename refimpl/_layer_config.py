@@ -11,8 +11,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from refimpl._geometry import Axis
 from refimpl._validation import FORMATS, GROUP_LAYOUTS, integer, pair, sides_of
+from refimpl.geometry import Axis
 
 Array = npt.NDArray[Any]
 Pair = int | tuple[int, int]

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from refimpl._geometry import Axis, same_padding
+from refimpl.geometry import Axis, same_padding
 
 FORMATS = ("float16", "bfloat16", "float32", "float64")
 GROUP_LAYOUTS = ("blocked", "interleaved")

@@ -15,5 +15,5 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("repository")
-# `python -m tests.mutation` asks only whether a test fails: no counterexample is made small.
+# The survey of mutations asks only whether a test fails: no counterexample is made small.
 settings.register_profile("mutation", phases=[Phase.explicit, Phase.generate])

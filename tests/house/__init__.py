@@ -1,0 +1,1 @@
+"""Tests of the house: its arrows, its documents, its pictures."""

@@ -1,0 +1,77 @@
+"""Runs every example of the docstrings, the guides and the README; outputs are compared exactly.
+
+A fenced ``python`` block is executed and must not raise; a ``pycon`` block is a doctest. The blocks
+of a page share their names, in order. Prose is checked by nobody here.
+"""
+
+import doctest
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+MODULES = [
+    ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    for path in sorted((ROOT / "refimpl").rglob("*.py"))
+    if ">>> " in path.read_text(encoding="utf-8")
+]
+_BLOCK = re.compile(r"^```(python|pycon)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks(page: Path) -> list[tuple[str, str, int]]:
+    """Language, text and line before the first of each block of a page."""
+    text = page.read_text(encoding="utf-8")
+    return [
+        (match[1], match[2], text.count("\n", 0, match.start(2))) for match in _BLOCK.finditer(text)
+    ]
+
+
+def run_page(page: Path) -> None:
+    names: dict[str, object] = {}
+    runner = doctest.DocTestRunner()
+    for language, source, line in blocks(page):
+        if language == "python":
+            # Blank lines first, so that a traceback tells the line of the page.
+            exec(compile("\n" * line + source, str(page), "exec"), names)
+            continue
+        example = doctest.DocTestParser().get_doctest(source, names, page.name, str(page), line)
+        runner.run(example, clear_globs=False)
+        names = example.globs
+    failed = runner.summarize(verbose=False).failed
+    assert not failed, f"{failed} examples of {page.name} failed, see above"
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_docstring_examples(name: str) -> None:
+    if name.startswith("refimpl.keras"):
+        pytest.importorskip("keras", reason="TensorFlow and Keras are not installed")
+    results = doctest.testmod(importlib.import_module(name))
+    assert results.attempted
+    assert not results.failed
+
+
+def test_the_oracle_has_examples() -> None:
+    assert "refimpl.involution" in MODULES
+
+
+@pytest.mark.parametrize("page", list(filter(blocks, PAGES)), ids=lambda page: page.name)
+def test_page_examples(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run_page(page)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "```pycon\n>>> 1 + 1\n3\n```\n",
+        "```python\nn = 1\n```\n\n```pycon\n>>> n\n2\n```\n",
+    ],
+)
+def test_a_wrong_example_fails(text: str, tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(text, encoding="utf-8")
+    with pytest.raises(AssertionError, match=r"1 examples of page\.md failed"):
+        run_page(page)

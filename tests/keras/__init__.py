@@ -1,0 +1,1 @@
+"""Tests of the Keras layer, its operator and the classifiers."""

@@ -1,0 +1,1 @@
+"""Tests of the truth: the oracle and the reference layer."""

@@ -1,0 +1,143 @@
+"""The oracle's messages name the argument, the rule with its clause, and the value (ERR-10)."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from refimpl import involution
+from refimpl._validation import check
+from refimpl.geometry import Axis
+
+X, KERNEL, DY = (np.ones(s, np.float32) for s in ((2, 5, 6, 4), (2, 5, 6, 3, 3, 2), (2, 5, 6, 4)))
+TALL = np.ones((2, 5, 6, 6, 3, 2), np.float32)
+
+FORWARD: list[tuple[dict[str, Any], type[Exception], str, str, str]] = [
+    ({"x": X[0]}, ValueError, "x", "ERR-1", r"\(5, 6, 4\)"),
+    ({"kernel": KERNEL[..., 0]}, ValueError, "kernel", "ERR-1", r"\(2, 5, 6, 3, 3\)"),
+    ({"x": X[..., None]}, ValueError, "x", "ERR-1", r"\(2, 5, 6, 4, 1\)"),
+    ({"kernel": KERNEL[..., None]}, ValueError, "kernel", "ERR-1", r"\(2, 5, 6, 3, 3, 2, 1\)"),
+    ({"kernel": KERNEL[:1]}, ValueError, "kernel", "ERR-2", r"\(1, 5, 6, 3, 3, 2\)"),
+    ({"kernel": KERNEL[[0, 1, 1]]}, ValueError, "kernel", "ERR-2", r"\(3, 5, 6, 3, 3, 2\)"),
+    ({"x": X[..., :3]}, ValueError, "kernel", "ERR-3", "G = 2 and C = 3"),
+    ({"x": X[:, :0]}, ValueError, "x", "ERR-3", r"\(2, 0, 6, 4\)"),
+    ({"kernel": KERNEL[..., :0]}, ValueError, "kernel", "ERR-3", r"\(2, 5, 6, 3, 3, 0\)"),
+    ({"kernel": KERNEL[:, :, :, :0]}, ValueError, "kernel", "ERR-3", r"\(2, 5, 6, 0, 3, 2\)"),
+    ({"kernel": KERNEL[:, :, :0]}, ValueError, "kernel", "ERR-4", r"got \(5, 0\)"),
+    ({"kernel": KERNEL[:, :4]}, ValueError, "kernel", "ERR-4", r"got \(4, 6\)"),
+    ({"stride": 2}, ValueError, "kernel", "ERR-4", r"got \(5, 6\)"),
+    ({"stride": 0}, ValueError, "stride", "ERR-5", "got 0"),
+    ({"stride": (0, 1)}, ValueError, "stride", "ERR-5", r"got \(0, 1\)"),
+    ({"stride": (1, 0)}, ValueError, "stride", "ERR-5", r"got \(1, 0\)"),
+    ({"stride": (1, -2)}, ValueError, "stride", "ERR-5", r"got \(1, -2\)"),
+    ({"stride": 1.0}, TypeError, "stride", "ERR-5", "got 1.0"),
+    ({"stride": True}, TypeError, "stride", "ERR-5", "got True"),
+    ({"stride": (1, 1, 1)}, TypeError, "stride", "ERR-5", r"got \(1, 1, 1\)"),
+    ({"stride": (1,)}, TypeError, "stride", "ERR-5", r"got \(1,\)"),
+    ({"dilation": None}, TypeError, "dilation", "ERR-5", "got None"),
+    ({"dilation": "2"}, TypeError, "dilation", "ERR-5", "got '2'"),
+    ({"padding": "SAME"}, ValueError, "padding", "ERR-6", "got 'SAME'"),
+    ({"padding": "zero"}, ValueError, "padding", "ERR-6", "got 'zero'"),
+    ({"padding": -1}, ValueError, "padding", "ERR-6", "got -1"),
+    ({"padding": (1, 1)}, TypeError, "padding", "ERR-6", r"got \(1, 1\)"),
+    ({"padding": ((1, 1),)}, TypeError, "padding", "ERR-6", r"got \(\(1, 1\),\)"),
+    ({"padding": ((1, 1),) * 3}, TypeError, "padding", "ERR-6", r"\(1, 1\), \(1, 1\), \(1, 1\)"),
+    ({"padding": ((1, 1), (1,))}, TypeError, "padding", "ERR-6", r"\(1,\)"),
+    ({"padding": ((1, 1), (1, 1, 1))}, TypeError, "padding", "ERR-6", r"\(1, 1, 1\)"),
+    ({"padding": ((1, 1), (1, 0.5))}, TypeError, "padding", "ERR-6", r"\(1, 0.5\)"),
+    ({"padding": ((1, 1), (1, -1))}, ValueError, "padding", "ERR-6", r"\(1, -1\)"),
+    ({"group_layout": "Blocked"}, ValueError, "group_layout", "ERR-7", "got 'Blocked'"),
+    ({"group_layout": None}, ValueError, "group_layout", "ERR-7", "got None"),
+    ({"padding": "valid", "dilation": 3}, ValueError, "padding", "ERR-8", r"\(-1, 0\)"),
+    ({"padding": "valid", "dilation": (3, 1)}, ValueError, "padding", "ERR-8", r"\(-1, 4\)"),
+    ({"padding": "valid", "kernel": TALL}, ValueError, "padding", "ERR-8", r"\(0, 4\)"),
+    ({"x": X.astype(complex)}, TypeError, "x", "ERR-9", "complex128"),
+    ({"x": X.astype(object)}, TypeError, "x", "ERR-9", "object"),
+    ({"x": X.astype(bool)}, TypeError, "x", "ERR-9", "bool"),
+    ({"x": X.astype(int)}, TypeError, "x", "ERR-9", "int64"),
+    ({"x": X.astype(np.longdouble)}, TypeError, "x", "ERR-9", "float128"),
+    ({"x": np.ma.masked_less(X, 0)}, TypeError, "x", "ERR-9", "masked array"),
+    ({"kernel": KERNEL.astype(float)}, TypeError, "x and kernel", "ERR-9", "float32.*float64"),
+]  # fmt: skip
+BACKWARD = [
+    ({"dy": DY[0]}, ValueError, "dy", "ERR-1", r"\(5, 6, 4\)"),
+    ({"dy": DY[..., None]}, ValueError, "dy", "ERR-1", r"\(2, 5, 6, 4, 1\)"),
+    ({"dy": DY[:1]}, ValueError, "dy", "ERR-2", r"\(1, 5, 6, 4\)"),
+    ({"dy": DY[[0, 1, 1]]}, ValueError, "dy", "ERR-2", r"\(3, 5, 6, 4\)"),
+    ({"dy": DY[:, :4]}, ValueError, "dy", "ERR-4", r"\(2, 4, 6, 4\)"),
+    ({"dy": DY[:, [0, 0, 1, 2, 3, 4]]}, ValueError, "dy", "ERR-4", r"\(2, 6, 6, 4\)"),
+    ({"dy": DY[..., :2]}, ValueError, "dy", "ERR-4", r"\(2, 5, 6, 2\)"),
+    ({"dy": DY.astype(float)}, TypeError, "x and kernel and dy", "ERR-9", "float64"),
+]
+
+
+def _id(row: Any) -> str | None:
+    return next(iter(row)) if isinstance(row, dict) else None
+
+
+@pytest.mark.clause("ERR-10")
+@pytest.mark.parametrize(("changes", "kind", "argument", "clause", "value"), FORWARD, ids=_id)
+def test_forward(
+    changes: dict[str, Any], kind: type[Exception], argument: str, clause: str, value: str
+) -> None:
+    arguments = {"x": X, "kernel": KERNEL} | changes
+    x, kernel = arguments.pop("x"), arguments.pop("kernel")
+    with pytest.raises(kind, match=rf"^{argument} must (?=.*\({clause}\))(?=.*{value})"):
+        involution.forward(x, kernel, **arguments)
+    with pytest.raises(kind, match=clause):
+        involution.backward(DY, x, kernel, **arguments)
+
+
+@pytest.mark.clause("ERR-10")
+@pytest.mark.parametrize(("changes", "kind", "argument", "clause", "value"), BACKWARD, ids=_id)
+def test_backward(
+    changes: dict[str, Any], kind: type[Exception], argument: str, clause: str, value: str
+) -> None:
+    arguments = {"dy": DY, "x": X, "kernel": KERNEL} | changes
+    with pytest.raises(kind, match=rf"^{argument} must (?=.*\({clause}\))(?=.*{value})"):
+        involution.backward(**arguments)
+
+
+def test_what_is_accepted() -> None:
+    """Lists, NumPy integers, byte-swapped arrays: what means the same gives the same."""
+    expected = involution.forward(X, KERNEL[:, :3, :3], stride=2)
+    for stride in ((2, 2), [2, 2], np.int64(2), (np.int8(2), 2)):
+        np.testing.assert_array_equal(
+            involution.forward(X, KERNEL[:, :3, :3], stride=stride), expected
+        )
+    swapped = involution.forward(X.astype(">f4"), KERNEL[:, :3, :3].astype(">f4"), stride=2)
+    np.testing.assert_array_equal(swapped, expected)
+    np.testing.assert_array_equal(
+        involution.forward([[[[2.0]]]], [[[[[[3.0]]]]]]), np.full((1, 1, 1, 1), 6.0)
+    )
+
+
+# 7 x 12 pixels under 4 x 2 taps, strides 2 and 4, dilations 3 and 5: no number serves two axes.
+# "same": 4 outputs, (4 - 1) * 2 + 10 - 7 = 9 missing; 3 outputs, (3 - 1) * 4 + 6 - 12 = 2 missing.
+@pytest.mark.clause("GEO-2", "GEO-4", "GEO-5", "GEO-6", "GEO-7")
+@pytest.mark.parametrize(
+    ("padding", "pixels"),
+    [
+        ("same", ((4, 5), (1, 1))),
+        (3, ((3, 3), (3, 3))),
+        (((4, 2), (0, 1)), ((4, 2), (0, 1))),
+        (((3, 0), (1, 0)), ((3, 0), (1, 0))),
+    ],
+)
+def test_each_axis_has_its_own_numbers(padding: Any, pixels: Any) -> None:
+    expected = Axis(7, 4, 2, 3, *pixels[0]), Axis(12, 2, 4, 5, *pixels[1])
+    grid = [axis.outputs for axis in expected]
+    operands = {"x": np.ones((1, 7, 12, 3)), "kernel": np.ones((1, *grid, 4, 2, 1))}
+    problem = check(operands | {"dy": np.ones((1, *grid, 3))}, (2, 4), (3, 5), padding, "blocked")
+    assert (problem.vertical, problem.horizontal) == expected
+
+
+@pytest.mark.clause("GEO-4", "GEO-5", "GRP-2", "GRP-3", "SPC-6")
+@pytest.mark.parametrize("padding", ["valid", 0, ((0, 0), (0, 0))])
+@pytest.mark.parametrize("layout", ["blocked", "interleaved"])
+def test_no_padding_and_no_samples(padding: Any, layout: str) -> None:
+    operands = {"x": X[:0], "kernel": KERNEL[:0, :3, :4]}
+    problem = check(operands, 1, 1, padding, layout)
+    assert problem.vertical == Axis(5, 3, 1, 1, 0, 0)
+    assert problem.horizontal == Axis(6, 3, 1, 1, 0, 0)
+    assert problem.blocked == (layout == "blocked")

@@ -1,0 +1,82 @@
+"""The oracle's results are bit-equal from any thread, process and number of threads (NUM-7)."""
+
+import multiprocessing
+import os
+import subprocess
+import sys
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from unittest import mock
+
+import numba.core.config
+import numpy as np
+import pytest
+
+from refimpl import _threads, involution
+
+
+def operands() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(7)
+    shapes = ((2, 9, 8, 6), (2, 9, 8, 3, 3, 2), (2, 9, 8, 6))
+    return tuple(rng.standard_normal(shape) for shape in shapes)
+
+
+def results() -> bytes:
+    x, kernel, dy = operands()
+    parts = (involution.forward(x, kernel), *involution.backward(dy, x, kernel))
+    return b"".join(part.tobytes() for part in parts)
+
+
+@pytest.fixture(autouse=True)
+def _every_call_uses_threads():
+    """Small operands, yet worth a thread."""
+    with (
+        mock.patch.object(_threads, "_WORTH_A_THREAD", 1),
+        mock.patch.object(numba.core.config, "NUMBA_NUM_THREADS", 4),
+    ):
+        yield
+
+
+@pytest.mark.clause("NUM-7")
+@pytest.mark.parametrize("threads", [1, 2, 3, 5, 64])
+def test_any_number_of_threads(threads: int) -> None:
+    expected = results()
+    with mock.patch.object(numba.core.config, "NUMBA_NUM_THREADS", threads):
+        assert results() == expected
+
+
+@pytest.mark.clause("NUM-7")
+def test_eight_threads_at_once() -> None:
+    expected = results()
+    with ThreadPoolExecutor(8) as pool:
+        assert {future.result() for future in [pool.submit(results) for _ in range(40)]} == {
+            expected
+        }
+
+
+@pytest.mark.clause("NUM-7")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_forked_child() -> None:
+    expected = results()
+    with warnings.catch_warnings():
+        # Forking a process with threads is what is tested here.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        with multiprocessing.get_context("fork").Pool(2) as pool:
+            assert {pool.apply_async(results).get(timeout=120) for _ in range(4)} == {expected}
+
+
+@pytest.mark.clause("NUM-7")
+def test_another_process() -> None:
+    script = "from tests.oracle.test_threads import results; print(results().hex())"
+    run = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=300
+    )
+    assert run.stdout.strip() == results().hex()
+
+
+def test_an_error_in_a_thread_is_raised() -> None:
+    def broken(first: int, last: int) -> None:
+        raise RuntimeError(f"rows {first} to {last}")
+
+    with pytest.raises(RuntimeError, match="rows 0 to"):
+        _threads.run_rows(broken, 8, 100)

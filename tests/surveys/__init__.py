@@ -1,0 +1,1 @@
+"""Programs that measure the judge and write tables for the docs; no tests."""
