@@ -1,5 +1,250 @@
 """The judge: decides whether an implementation of involution does what the specification says.
 
-``pytest conformance`` judges the TensorFlow operator and layer of this project,
-``pytest conformance --implementation=package.module:attribute`` anybody's. See docs/conformance.md.
+From Python::
+
+    import conformance
+
+    report = conformance.check(my_operator)
+    print(report)
+
+and in a test suite of one's own::
+
+    @conformance.parametrize(my_operator)
+    def test_involution(check):
+        check()
+
+From a shell: ``python -m conformance --implementation=package.module:attribute``, or in a checkout
+``pytest conformance``. See docs/conformance.md.
 """
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+# Hypothesis is not to be imported before pytest is: what needs it is imported where it is used.
+if TYPE_CHECKING:
+    from conformance.judging.checks import Check
+    from conformance.judging.record import Record
+    from conformance.judging.session import Session
+    from conformance.reporting.report import Report
+
+__all__ = ["BoundCheck", "Report", "check", "checks", "parametrize"]
+
+
+def check(
+    target: Any,
+    *,
+    layer: bool = False,
+    clauses: Iterable[str] | None = None,
+    dtypes: Iterable[str] | None = None,
+    capabilities: Mapping[str, Any] | None = None,
+    profile: str = "default",
+    seed: int | None = None,
+    budget: float | None = None,
+    diagnosis: bool = True,
+    until_failure: bool = False,
+    done: Callable[["Record"], None] | None = None,
+) -> "Report":
+    """Judge an implementation.
+
+    Parameters
+    ----------
+    target : object
+        An implementation: any object with `forward` and `backward` of the signature of
+        `refimpl.involution` (or of `refimpl.layer`), a module for example; a class or a function
+        without arguments that makes one; or a name ``"package.module:attribute"`` of one of these.
+    layer : bool, default False
+        Whether it is a whole layer.
+    clauses : iterable of str, optional
+        Run only the checks that decide one of these: ``"GEO-7"``, or a chapter, ``"GEO"``.
+    dtypes : iterable of str, optional
+        Judge only these of the formats that are claimed.
+    capabilities : mapping, optional
+        What is claimed, in the place of what the implementation declares itself.
+    profile : str, default "default"
+        How hard it is tried: "default", "ci" (the same cases each time), "nightly", "survey".
+    seed : int, optional
+        Repeats the run of a report.
+    budget : float, optional
+        Seconds; what is not reached by then is reported as not run.
+    diagnosis : bool, default True
+        Whether to compare what fails with known faults.
+    until_failure : bool, default False
+        Whether to stop at the first failure.
+    done : callable, optional
+        Is given the record of each check when it is done.
+
+    Returns
+    -------
+    Report
+        ``.conforms``, ``.verdict``, ``.clauses``, ``.failures``, ``.diagnosis``; ``str()`` gives
+        one screen.
+
+    Raises
+    ------
+    conformance.claims.loading.LoadError
+        Nothing that can be judged was found; the message says what to do.
+    ValueError
+        A clause, dtype or profile that there is not.
+
+    Examples
+    --------
+    >>> import conformance
+    >>> from refimpl import involution
+    >>> report = conformance.check(involution, clauses=["GRP"], seed=0)
+    >>> report.conforms, list(report.clauses)
+    (True, ['GRP-1', 'GRP-2', 'GRP-3', 'GRP-4', 'FWD-1', 'GRD-1', 'GRD-2'])
+    """
+    from conformance.reporting.report import Report
+
+    session = _session(target, layer, dtypes, capabilities, profile, seed, budget)
+    session.until_failure = until_failure
+    records = []
+    for one in _chosen(session, clauses):
+        records.append(session.run(one))
+        if done is not None:
+            done(records[-1])
+    return Report.of(session, records, diagnosed=diagnosis)
+
+
+class BoundCheck:
+    """One named check of one implementation; calling it runs it.
+
+    Attributes
+    ----------
+    name : str
+        The check's.
+    clauses : tuple of str
+        What it decides.
+    """
+
+    def __init__(self, session: "Session", check: "Check") -> None:
+        self._session, self._check = session, check
+        self.name, self.clauses = check.name, check.of(session.judged.kind.chapters)
+
+    def __call__(self) -> None:
+        """Run it.
+
+        Raises
+        ------
+        conformance.judging.judge.ConformanceError
+            (An AssertionError.) A clause is broken; the message says everything.
+        unittest.SkipTest
+            What it is about is not claimed, or it could not be run. pytest and unittest report
+            that as skipped.
+        """
+        __tracebackhide__ = True
+        from conformance.judging.judge import ConformanceError, NotClaimedError
+
+        record = self._session.run(self._check)
+        if record.failures:
+            raise ConformanceError(record.failures)
+        if record.outcome != "passed":
+            raise NotClaimedError(record.reason)
+
+    def __repr__(self) -> str:
+        return f"<check {self.name} of {self._session.judged.name}>"
+
+
+def checks(
+    target: Any,
+    *,
+    layer: bool = False,
+    clauses: Iterable[str] | None = None,
+    dtypes: Iterable[str] | None = None,
+    capabilities: Mapping[str, Any] | None = None,
+    profile: str = "default",
+    seed: int | None = None,
+) -> list[BoundCheck]:
+    """List the checks that `check` would run, each to be called on its own.
+
+    Parameters are those of `check`.
+    """
+    session = _session(target, layer, dtypes, capabilities, profile, seed, float("inf"))
+    return [BoundCheck(session, one) for one in _chosen(session, clauses)]
+
+
+def parametrize(
+    target: Any, *, expected_failures: Mapping[str, str] | None = None, **options: Any
+) -> Any:
+    """Turn the checks of an implementation into tests of one's own pytest suite.
+
+    Parameters
+    ----------
+    target : object
+        As for `check`.
+    expected_failures : mapping of str to str, optional
+        Reasons by the names of checks, or by clauses. Such a test is expected to fail, and it is
+        an error if it does not.
+    **options
+        As for `checks`.
+
+    Returns
+    -------
+    pytest.MarkDecorator
+        For a test function with the argument ``check``.
+
+    Raises
+    ------
+    ValueError
+        An expected failure that is no check and no clause.
+    """
+    import pytest
+
+    reasons, listed = dict(expected_failures or {}), checks(target, **options)
+    known = {name for one in listed for name in (one.name, *one.clauses)}
+    if unknown := sorted(set(reasons) - known):
+        raise ValueError(f"expected_failures must name checks or clauses, got {unknown}")
+
+    def marks(one: BoundCheck) -> Any:
+        reason = next((reasons[n] for n in (one.name, *one.clauses) if n in reasons), None)
+        return () if reason is None else (pytest.mark.xfail(reason=reason, strict=True),)
+
+    return pytest.mark.parametrize(
+        "check", [pytest.param(one, id=one.name, marks=marks(one)) for one in listed]
+    )
+
+
+def _session(
+    target: Any, layer: bool, dtypes: Any, capabilities: Any, profile: str, seed: Any, budget: Any
+) -> "Session":
+    from conformance.claims.loading import load
+    from conformance.judging.session import PROFILES, Session
+    from conformance.kinds import LAYER, OPERATOR
+
+    if profile not in PROFILES:
+        raise ValueError(f"profile must be one of {', '.join(PROFILES)}, got {profile!r}")
+    judged = load(target, LAYER if layer else OPERATOR, capabilities)
+    if dtypes is not None:
+        wanted = (dtypes,) if isinstance(dtypes, str) else tuple(dtypes)
+        claimed = judged.capabilities.dtypes
+        if not wanted or not set(wanted) <= set(claimed):
+            raise ValueError(f"dtypes must be some of {', '.join(claimed)}, got {dtypes!r}")
+        narrowed = replace(judged.capabilities, dtypes=wanted)
+        judged = replace(judged, capabilities=narrowed)
+    return Session(judged, PROFILES[profile], seed=seed, budget=budget)
+
+
+def _chosen(session: "Session", clauses: Any) -> "list[Check]":
+    import conformance.suite  # noqa: F401  (it notes the checks)
+    from conformance.specification import clauses as specified
+
+    if clauses is None:
+        return session.checks
+    wanted = {clauses} if isinstance(clauses, str) else set(clauses)
+    known = {*specified(), *(number[:3] for number in specified())}
+    if not wanted or not wanted <= known:
+        raise ValueError(f"clauses must be numbers or chapters of the specification, got {clauses}")
+    return [
+        one
+        for one in session.checks
+        if any({number, number[:3]} & wanted for number in one.of(session.judged.kind.chapters))
+    ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Report":
+        from conformance.reporting.report import Report
+
+        return Report
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

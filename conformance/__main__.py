@@ -13,52 +13,47 @@ def main(arguments: list[str]) -> int:
     Returns
     -------
     int
-        0 if everything passes, 1 if something fails, 2 for a command that cannot be understood.
+        0 if all that was asked for conforms, 1 if not, 2 for a command that cannot be understood,
+        4 for what cannot be loaded.
     """
     parser = argparse.ArgumentParser(
         prog="python -m conformance",
-        description="Judge implementations of involution. Other options are pytest's.",
+        description="Judge implementations of involution. Other options are pytest's: see "
+        "`python -m conformance -h --help` and the guide.",
+        allow_abbrev=False,
     )
-    parser.add_argument(
-        "--implementation",
-        action="append",
-        default=[],
-        metavar="PACKAGE.MODULE:ATTRIBUTE",
-        help="what to judge (repeatable); by default this project's TensorFlow operator and layer",
-    )
-    parser.add_argument(
-        "--layer",
-        action="append",
-        default=[],
-        metavar="PACKAGE.MODULE:ATTRIBUTE",
-        help="which layer to judge (repeatable)",
-    )
+    for option, what in (("--implementation", "operator"), ("--layer", "layer")):
+        parser.add_argument(
+            option,
+            action="append",
+            default=[],
+            metavar="PACKAGE.MODULE:ATTRIBUTE",
+            help=f"{what} to judge (repeatable); where nothing is named, this project's own",
+        )
     parser.add_argument(
         "--case", metavar="TOKEN", help="replay the one case that a failure printed"
     )
     options, others = parser.parse_known_args(arguments)
-    named = [f"--implementation={name}" for name in options.implementation]
-    named += [f"--layer={name}" for name in options.layer]
+    named = [("--implementation", name) for name in options.implementation]
+    named += [("--layer", name) for name in options.layer]
     if options.case is None:
-        return int(pytest.main([str(Path(__file__).parent), *named, *others]))
+        here = str(Path(__file__).parent)
+        return int(pytest.main([here, *(f"{option}={name}" for option, name in named), *others]))
     if len(named) != 1 or others:
         parser.error("--case goes with exactly one --implementation or --layer and nothing else")
     # Not at the top: pytest warns of Hypothesis if it was imported before pytest started.
-    from conformance.cases import parse
-    from conformance.implementation import LoadError, load
-    from conformance.layers.cases import LayerCase
-    from conformance.layers.replay import replay_layer
-    from conformance.layers.seam import LAYER
-    from conformance.replay import replay
+    from conformance.claims.loading import LoadError, load
+    from conformance.judging.replay import replay
+    from conformance.kinds import KINDS
 
+    (option, name) = named[0]
+    kind = next(kind for kind in KINDS if kind.option == option)
     try:
-        if options.layer:
-            judged, case = load(options.layer[0], LAYER), parse(options.case, LayerCase)
-        else:
-            judged, case = load(options.implementation[0]), parse(options.case)
+        judged, case = load(name, kind), kind.case.parse(options.case)
+        kind.recipe_of(case)
     except (LoadError, ValueError) as error:
         parser.error(str(error))
-    return 0 if (replay_layer if options.layer else replay)(judged, case) else 1
+    return 0 if replay(judged, case) else 1
 
 
 if __name__ == "__main__":

@@ -1,232 +1,269 @@
-"""The command line of the suite: what is judged, how hard, and the summary by clause."""
+"""``pytest conformance``: what is judged, how hard, and the screen that ends a run."""
 
+import importlib.util
 import json
 import os
 import platform
+import random
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import settings
 
+import conformance.suite  # noqa: F401  (it notes the checks)
 from conformance import specification
-from conformance.cases import parse
-from conformance.diagnosis import Diagnosis, diagnose
-from conformance.implementation import Judged, LoadError, load
-from conformance.judge import ConformanceError, Judge
-from conformance.layers.diagnosis import diagnose_layer
-from conformance.layers.judge import LayerJudge
-from conformance.layers.seam import LAYER, LayerCapabilities
-from conformance.ledger import Ledger
-from conformance.report import report
-from conformance.summary import summary_lines
+from conformance.claims.loading import LoadError, load
+from conformance.judging.record import Record
+from conformance.judging.session import PROFILES, Session
+from conformance.kinds import KINDS, LAYER, OPERATOR
+from conformance.reporting.progress import Progress
+from conformance.reporting.report import Report, document
+from conformance.reporting.terminal import WIDTH, as_text, by_clause, overview, screen
 
-# What `pytest conformance` judges without --implementation.
-OURS = (
-    "conformance.implementations.keras_operator:eager",
-    # The operator within the layer, traced: in a graph it is the operator that is traced.
-    "conformance.implementations.keras_layer:graph",
-)
-
-# And the layers that it judges without --layer.
-OUR_LAYERS = (
-    "conformance.implementations.keras_involution:eager",
-    "conformance.implementations.keras_involution:graph",
-    "conformance.implementations.keras_involution:xla",
-)
-
-_LAYERS = pytest.StashKey[list[Judged]]()
-_JUDGED = pytest.StashKey[list[Judged]]()
-_LEDGER = pytest.StashKey[Ledger]()
-_PROFILE = pytest.StashKey[str]()
-
-# No deadline: a first call compiles or traces. No explain phase: it reruns a failing case hundreds
-# of times to comment on the code of the suite, not on the code that is judged.
-_COMMON: dict[str, Any] = {
-    "deadline": None,
-    "suppress_health_check": [HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-    "phases": (Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink),
-    "report_multiple_bugs": False,
+# What `pytest conformance` judges where nothing is named.
+OURS = {
+    OPERATOR: (
+        "conformance.implementations.operator.keras_operator:eager",
+        # The operator within the layer, traced: in a graph it is the operator that is traced.
+        "conformance.implementations.operator.keras_in_layer:graph",
+    ),
+    LAYER: (
+        "conformance.implementations.layer.keras_layer:eager",
+        "conformance.implementations.layer.keras_layer:graph",
+        "conformance.implementations.layer.keras_layer:xla",
+    ),
 }
-settings.register_profile("default", max_examples=10, **_COMMON)
-settings.register_profile("ci", max_examples=5, derandomize=True, database=None, **_COMMON)
-settings.register_profile("nightly", max_examples=500, **_COMMON)
-# For many that fail: a failing case stays as it was drawn; for surveys to the end, of fewer cases.
-_AS_DRAWN = _COMMON | {"phases": (Phase.explicit, Phase.generate)}
-settings.register_profile("as-drawn", max_examples=10, **_AS_DRAWN)
-settings.register_profile("survey", max_examples=3, **_AS_DRAWN)
+
+_SESSIONS = pytest.StashKey[list[Session]]()
+_RECORDS = pytest.StashKey[dict[str, list[Record]]]()
+_PROGRESS = pytest.StashKey[Progress]()
+
+for _name in PROFILES:
+    # So that Hypothesis' own option knows the names; what they mean is in `Profile`.
+    settings.register_profile(_name)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add --implementation."""
-    parser.addoption(
-        "--implementation",
-        action="append",
-        default=[],
-        metavar="PACKAGE.MODULE:ATTRIBUTE",
-        help="what to judge (repeatable); by default this project's TensorFlow operator and layer",
+    """Add the suite's options."""
+    group = parser.getgroup("conformance")
+    for kind in KINDS:
+        group.addoption(
+            kind.option,
+            action="append",
+            default=[],
+            metavar="PACKAGE.MODULE:ATTRIBUTE",
+            help=f"{kind.name} to judge (repeatable); where nothing is named, this project's own",
+        )
+    group.addoption(
+        "--check", action="append", default=[], metavar="NAME", help="run this check only"
     )
-    parser.addoption(
-        "--layer",
-        action="append",
-        default=[],
-        metavar="PACKAGE.MODULE:ATTRIBUTE",
-        help="which layer to judge (repeatable); by default, unless --implementation is given, "
-        "this project's Keras layer",
+    group.addoption("--seed", type=int, help="repeat the run that printed this seed")
+    group.addoption(
+        "--budget",
+        type=float,
+        metavar="SECONDS",
+        help="for each implementation (default 120); what is not reached by then is named",
     )
-    parser.addoption(
+    group.addoption(
         "--until-failure",
         action="store_true",
         help="judge an implementation no further once it has failed",
     )
-    parser.addoption(
+    group.addoption(
         "--no-diagnosis", action="store_true", help="do not compare what fails with known faults"
     )
-    parser.addoption(
-        "--report", metavar="FILE", type=Path, help="write the result as JSON, diagnosis included"
+    group.addoption(
+        "--report", metavar="FILE", type=Path, help="write the result as JSON, every failure in it"
     )
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Load what is judged before anything is collected."""
-    config.addinivalue_line("markers", "clause(*numbers): the clauses that a test decides")
     config.addinivalue_line("markers", "xdist_group(name): what one worker judges")
-    profile = config.getoption("hypothesis_profile", None) or "default"
-    settings.load_profile(profile)
-    config.stash[_PROFILE] = profile
-    config.stash[_LEDGER] = Ledger()
     # TensorFlow's start-up chatter would bury the header.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    operators, layers = config.getoption("--implementation"), config.getoption("--layer")
-    if not operators and not layers:
-        operators, layers = OURS, OUR_LAYERS
+    name = config.getoption("hypothesis_profile", None) or "default"
+    profile = PROFILES.get(name, PROFILES["default"])
+    seed = config.getoption("--seed")
+    seed = profile.seed if seed is None else seed
+    if seed is None:
+        # A worker draws what the controller says.
+        own = getattr(config, "workerinput", {}).get("conformance_seed")
+        seed = random.SystemRandom().randrange(2**32) if own is None else own
+    config.stash[_SESSIONS] = [
+        Session(
+            judged,
+            profile,
+            seed=seed,
+            budget=config.getoption("--budget"),
+            until_failure=config.getoption("--until-failure"),
+        )
+        for judged in _judged(config)
+    ]
+    config.stash[_RECORDS] = {}
+    if config.get_verbosity() < 1:
+        # One screen: the tracebacks and the list of failing tests stay behind -v.
+        config.option.tbstyle = "no"
+        config.option.reportchars = ""
+
+
+def _judged(config: pytest.Config) -> list[Any]:
+    named = {kind: config.getoption(kind.option) for kind in KINDS}
     try:
-        config.stash[_JUDGED] = [load(name) for name in operators]
-        config.stash[_LAYERS] = [load(name, LAYER) for name in layers]
+        if not any(named.values()):
+            if not importlib.util.find_spec("keras"):
+                raise LoadError(
+                    "name what is to be judged, --implementation=package.module:attribute or "
+                    "--layer=...: this project's own implementations need TensorFlow and Keras, "
+                    "which are not installed"
+                )
+            named = {kind: list(names) for kind, names in OURS.items()}
+        return [load(name, kind) for kind, names in named.items() for name in names]
     except LoadError as error:
         raise pytest.UsageError(str(error)) from error
 
 
+def pytest_configure_node(node: Any) -> None:
+    """Tell a pytest-xdist worker the seed."""
+    sessions = node.config.stash[_SESSIONS]
+    node.workerinput["conformance_seed"] = sessions[0].seed if sessions else 0
+
+
+pytest_configure_node = pytest.hookimpl(optionalhook=True)(pytest_configure_node)
+
+
 def pytest_report_header(config: pytest.Config) -> list[str]:
-    """Say what is judged, against which specification, how hard, on what machine."""
-    header = [
-        f"specification {specification.version()}, profile {config.stash[_PROFILE]}, "
-        f"numpy {np.__version__}, python {platform.python_version()}, {platform.machine()}"
+    """Say against which specification it is judged, how hard, on what machine."""
+    sessions = config.stash[_SESSIONS]
+    profile = config.getoption("hypothesis_profile", None) or "default"
+    seed = sessions[0].seed if sessions else 0
+    return [
+        f"specification {specification.version()}, profile {profile}, seed {seed}, "
+        f"numpy {np.__version__}, {platform.machine()}; judged in the process of the judge"
     ]
-    for judged in _all(config):
-        formats = ", ".join(judged.capabilities.dtypes)
-        header.append(f"judging {judged.name} ({judged.environment}) on {formats}")
-    return header
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run each test once for each implementation that is of its kind."""
-    if "judged" in metafunc.fixturenames:
-        of_layers = "layer_judge" in metafunc.fixturenames
-        judged = metafunc.config.stash[_LAYERS if of_layers else _JUDGED]
-        metafunc.parametrize("judged", judged, ids=[one.name for one in judged], scope="session")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Follow the chapters of the specification: geometry, whose failures explain most, first."""
-    # Without an operator, or without a layer, to judge a test has nothing to say.
-    items[:] = [item for item in items if isinstance(_judged(item), Judged)]
-    for item in items:
+    """Run each check once for each implementation that is of its kind."""
+    if "asked" not in metafunc.fixturenames:
+        return
+    wanted = metafunc.config.getoption("--check")
+    asked = []
+    for session in metafunc.config.stash[_SESSIONS]:
+        known = {check.name: check for check in session.checks}
+        if unknown := [name for name in wanted if name not in known]:
+            raise pytest.UsageError(f"--check={unknown[0]}: there is no such check")
         # With pytest-xdist and --dist=loadgroup no graph is traced by two workers.
-        item.add_marker(pytest.mark.xdist_group(_judged(item).name))
-    chapters = list(dict.fromkeys(number[:3] for number in specification.clauses()))
-    items.sort(key=lambda item: [chapters.index(number[:3]) for number in _clauses(item)[:1]])
+        group = pytest.mark.xdist_group(session.judged.name)
+        asked += [
+            pytest.param((session, known[name]), id=f"{session.judged.name}-{name}", marks=group)
+            for name in (wanted or known)
+        ]
+    metafunc.parametrize("asked", asked)
 
 
-def _judged(item: Any) -> Any:
-    callspec = getattr(item, "callspec", None)
-    return callspec and callspec.params.get("judged")
+@pytest.hookimpl(trylast=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Put the bar, or plain lines, in the place of pytest's dots."""
+    config = session.config
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None and config.get_verbosity() < 1 and not hasattr(config, "workerinput"):
+        reporter.showfspath = False
+        names = [one.judged.name for one in config.stash[_SESSIONS]]
+        config.stash[_PROGRESS] = Progress(names, config.stash[_SESSIONS], reporter)
 
 
-def _all(config: pytest.Config) -> list[Judged]:
-    return [*config.stash[_JUDGED], *config.stash[_LAYERS]]
-
-
-@pytest.fixture
-def judge(request: pytest.FixtureRequest, judged: Judged) -> Judge:
-    """The judge of one implementation, on behalf of the requesting test."""
-    return Judge(judged, _clauses(request.node), _ledger(request, judged))
-
-
-@pytest.fixture
-def layer_judge(request: pytest.FixtureRequest, judged: Judged) -> LayerJudge:
-    """The judge of one layer, on behalf of the requesting test."""
-    return LayerJudge(judged, _clauses(request.node), _ledger(request, judged))
-
-
-def _ledger(request: pytest.FixtureRequest, judged: Judged) -> Ledger:
-    ledger = request.config.stash[_LEDGER]
-    if request.config.getoption("--until-failure") and ledger.first_failure(judged.name):
-        pytest.skip("it has failed before")
-    return ledger
-
-
-def _clauses(item: Any) -> tuple[str, ...]:
-    return tuple(number for mark in item.iter_markers("clause") for number in mark.args)
+def pytest_report_teststatus(report: Any, config: pytest.Config) -> tuple[str, str, str] | None:
+    """Print no dot for a check where a bar or lines are printed."""
+    if report.when != "call" or _record(report) is None or _PROGRESS not in config.stash:
+        return None
+    return report.outcome, "", ""
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
-    """Record each test's outcome under its clauses, and the case that it fails."""
+    """Say of a failure what was found, and nothing of the suite's own source."""
     report: Any = yield
-    ledger = item.config.stash[_LEDGER]
-    judged = _judged(item)
-    if judged:
-        ledger.spend(judged.name, report.duration)
-    if judged and (report.when == "call" or not report.passed):
-        # A test skips itself if something is not claimed; the judge, if it is not to go on.
-        skipped = "not claimed" if report.when == "call" else "not run"
-        outcome = skipped if report.skipped else report.outcome
-        ledger.outcome(judged.name, _clauses(item), outcome)
-    if call.excinfo is not None and isinstance(call.excinfo.value, ConformanceError):
-        ledger.failures.append(call.excinfo.value.failure)
+    if call.excinfo is not None and report.failed and hasattr(call.excinfo.value, "failures"):
+        report.longrepr = "\n\n".join(one.message for one in call.excinfo.value.failures)
     return report  # type: ignore[no-any-return]
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_logreport(report: Any) -> None:
+    """Keep the record of a check, whichever process it comes from."""
+    record = _record(report)
+    config = _CONFIG.get("config")
+    if record is None or config is None or report.when != "call":
+        return
+    config.stash[_RECORDS].setdefault(record.implementation, []).append(record)
+    if _PROGRESS in config.stash:
+        config.stash[_PROGRESS].done(record)
+
+
+# The hook above is not told the configuration.
+_CONFIG: dict[str, pytest.Config] = {}
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Remember the configuration."""
+    _CONFIG["config"] = session.config
+
+
+def _record(report: Any) -> Record | None:
+    dumped = dict(getattr(report, "user_properties", ())).get("conformance")
+    return None if dumped is None else Record.load(dumped)
+
+
+def _reports(config: pytest.Config) -> list[Report]:
+    records = config.stash[_RECORDS]
+    return [
+        Report.of(
+            session,
+            records[session.judged.name],
+            diagnosed=not config.getoption("--no-diagnosis"),
+        )
+        for session in config.stash[_SESSIONS]
+        if session.judged.name in records
+    ]
+
+
+_REPORTS = pytest.StashKey[list[Report]]()
+
+
+@pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Hand a pytest-xdist worker's ledger to the controller."""
-    output = getattr(session.config, "workeroutput", None)
-    if output is not None:
-        output["conformance"] = session.config.stash[_LEDGER].dump()
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_testnodedown(node: Any) -> None:
-    """Take over a worker's ledger."""
-    dumped = getattr(node, "workeroutput", {}).get("conformance")
-    if dumped is not None:
-        node.config.stash[_LEDGER].merge(dumped)
+    """Succeed only where all that was asked for conforms."""
+    config = session.config
+    if hasattr(config, "workerinput") or _SESSIONS not in config.stash:
+        return
+    if _PROGRESS in config.stash:
+        config.stash[_PROGRESS].close()
+    config.stash[_REPORTS] = _reports(config)
+    if session.exitstatus == 0 and not all(one.conforms for one in config.stash[_REPORTS]):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Print the table of clauses and the diagnosis of what fails; write the report."""
-    ledger, judged = config.stash[_LEDGER], _all(config)
-    names = [one.name for one in judged]
-    terminalreporter.section("conformance")
-    for line in summary_lines(ledger, names, color=terminalreporter.hasmarkup):
-        terminalreporter.write_line(line)
-    diagnoses = {}
-    for one in judged:
-        failure = ledger.first_failure(one.name)
-        if failure is not None and not config.getoption("--no-diagnosis"):
-            diagnoses[one.name] = _diagnosis(one, failure.token)
-            terminalreporter.section(f"diagnosis of {one.name}")
-            for line in diagnoses[one.name].lines:
-                terminalreporter.write_line(line)
-    path = config.getoption("--report")
+    """Print the verdicts; write the report."""
+    reports, path = config.stash.get(_REPORTS, []), config.getoption("--report")
     if path is not None:
-        path.write_text(json.dumps(report(ledger, judged, diagnoses), indent=2) + "\n")
-
-
-def _diagnosis(judged: Judged, failing: str) -> Diagnosis:
-    # Loaded anew, where it is a class or a factory: what the tests left in it is not its fault.
-    if isinstance(judged.capabilities, LayerCapabilities):
-        return diagnose_layer(load(judged.name, LAYER))
-    return diagnose(load(judged.name), parse(failing))
+        text = json.dumps(document(reports), indent=2, default=str) + "\n"
+        path.write_text(text, encoding="utf-8")
+    more = f"every failure: {path}" if path else "-v or --report=FILE for every failure"
+    shown: list[Any] = []
+    for report in reports:
+        shown += ["", screen(report, more=more)]
+        if config.get_verbosity() > 0:
+            shown += ["", by_clause(report)]
+    if len(reports) > 1:
+        shown += ["", overview(reports)]
+    color = terminalreporter.hasmarkup
+    for line in as_text(*shown, width=WIDTH, color=color).splitlines():
+        terminalreporter.write_line(line)
+    sys.stdout.flush()

@@ -1,0 +1,173 @@
+"""How far a result of the operator may be from the truth (chapter NUM).
+
+The truth comes from the oracle, and so does the magnitude: the same operator on absolute values.
+No number in this file was chosen because tests passed with it.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from conformance.bounds.expected import Expected, Floats
+from conformance.claims.arithmetic import EVALUATION, FLOAT64, Arithmetic, gamma
+from conformance.claims.formats import FORMATS, Format
+from refimpl import involution
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Sums:
+    """What the bound of a result is made of, element by element.
+
+    Attributes
+    ----------
+    terms : ndarray
+        Number n of products that are summed.
+    magnitude : ndarray
+        Sum of the absolute values of the products.
+    lost : ndarray
+        The part of the magnitude whose products have a subnormal factor.
+    """
+
+    terms: Floats
+    magnitude: Floats
+    lost: Floats
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What one result should be.
+
+    Attributes
+    ----------
+    value : ndarray
+        The oracle's result.
+    specified : ndarray of bool
+        False where the specification leaves the result open.
+    sums : Sums or None
+        None where every sum is exact, so that equality is demanded (NUM-1).
+    """
+
+    value: Floats
+    specified: npt.NDArray[np.bool_]
+    sums: Sums | None
+
+    def within(self, arithmetic: Arithmetic) -> Expected:
+        """Give what is expected of an implementation that computes like this."""
+        return Expected(self.value, bound(self, arithmetic))
+
+
+def truths(
+    operands: dict[str, Array], options: dict[str, Any], format_: Format, *, exact: bool
+) -> dict[str, Truth]:
+    """Compute the truth of y, dx and dkernel for one case.
+
+    Parameters
+    ----------
+    operands : dict
+        x, kernel and dy.
+    options : dict
+        Keyword arguments of the call.
+    format_ : Format
+        Of the operands.
+    exact : bool
+        The operands were made so that every sum is exact (NUM-1).
+    """
+    value = _all(operands, options)
+    specified = {name: np.ones(array.shape, bool) for name, array in value.items()}
+    one = {name: np.ones_like(array) for name, array in operands.items()}
+    # Whether a padded tap is skipped or multiplied by zero shows where dy is not finite.
+    finite = np.asarray(np.isfinite(operands["dy"]).all(-1, keepdims=True))
+    if not finite.all():
+        read = involution.backward(one["dy"], one["x"], one["kernel"], **options)[1] > 0
+        specified["dkernel"] = read | finite[..., None, None]
+    if exact:
+        return {name: Truth(value[name], specified[name], None) for name in value}
+    size = {name: np.abs(array) for name, array in operands.items()}
+    terms, magnitude = _all(one, options), _all(size, options)
+    lost = _lost(size, options, format_.smallest_normal)
+    sums = {name: Sums(terms[name], magnitude[name], lost[name]) for name in value}
+    return {name: Truth(value[name], specified[name], sums[name]) for name in value}
+
+
+def _all(operands: dict[str, Array], options: dict[str, Any]) -> dict[str, Floats]:
+    x, kernel, dy = operands["x"], operands["kernel"], operands["dy"]
+    dx, dkernel = involution.backward(dy, x, kernel, **options)
+    return {"y": involution.forward(x, kernel, **options), "dx": dx, "dkernel": dkernel}
+
+
+def _lost(size: dict[str, Array], options: dict[str, Any], tiny: float) -> dict[str, Floats]:
+    """Magnitude of the products with a subnormal factor: small * other + other * small."""
+    small = {
+        name: np.where(array < tiny, array, 0).astype(array.dtype) for name, array in size.items()
+    }
+    if not any(array.any() for array in small.values()):
+        shapes = {"y": size["dy"].shape, "dx": size["x"].shape, "dkernel": size["kernel"].shape}
+        return {name: np.zeros(shape) for name, shape in shapes.items()}
+    x, kernel, dy = size["x"], size["kernel"], size["dy"]
+    dx, dkernel = involution.backward(small["dy"], x, kernel, **options)
+    more_dx, more_dkernel = involution.backward(dy, small["x"], small["kernel"], **options)
+    y = involution.forward(small["x"], kernel, **options)
+    more_y = involution.forward(x, small["kernel"], **options)
+    return {"y": y + more_y, "dx": dx + more_dx, "dkernel": dkernel + more_dkernel}
+
+
+def bound(truth: Truth, arithmetic: Arithmetic) -> Floats:
+    """Largest error allowed, element by element (NUM-1 to NUM-4).
+
+    Zero where equality is demanded, infinite where the result is unspecified.
+    """
+    if truth.sums is None:
+        return np.where(truth.specified, 0.0, np.inf)
+    n, magnitude = truth.sums.terms, truth.sums.magnitude
+    accumulator, result = arithmetic.accumulator, arithmetic.result
+    with np.errstate(over="ignore", invalid="ignore"):
+        error = _sum_error(truth.sums, arithmetic)
+        overflows = _may_overflow(magnitude, error, accumulator)
+        if accumulator != result:
+            least = np.abs(truth.value) - error
+            error = error + result.unit_roundoff * (np.abs(truth.value) + error)
+            error = error + (n > 0) * _result_underflow(least, arithmetic)
+        oracle = _oracle_error(truth.value, truth.sums, arithmetic.operand)
+        error = (error + oracle) * EVALUATION
+    # Of too many terms, or where partial sums may overflow, nothing is known.
+    unknown = np.isnan(error) | overflows
+    return np.where((unknown & np.isfinite(truth.value)) | ~truth.specified, np.inf, error)
+
+
+def _may_overflow(magnitude: Floats, error: Floats, accumulator: Format) -> npt.NDArray[np.bool_]:
+    """Tell where a partial sum, its error included, or the oracle's (NUM-5) may overflow."""
+    may: npt.NDArray[np.bool_] = magnitude + error > accumulator.largest
+    return may | (2 * magnitude > FORMATS["float64"].largest)
+
+
+def _sum_error(sums: Sums, arithmetic: Arithmetic) -> Floats:
+    """Error E of the sum before it is rounded to the result's format."""
+    factors = arithmetic.factors
+    # One rounding more than a plain sum has: a compensated one rounds its correction too.
+    passed = gamma(sums.terms + (sums.terms > 1), arithmetic.unit)
+    absolute = arithmetic.underflow(sums.terms)
+    if arithmetic.loses_subnormal_factors:
+        absolute = absolute + sums.lost
+    error: Floats = (passed * (1 + factors) + factors) * sums.magnitude + (1 + passed) * absolute
+    return error
+
+
+def _result_underflow(smallest: Floats, arithmetic: Arithmetic) -> Floats:
+    """Loss of the last rounding where the sum, at least `smallest` in size, may underflow."""
+    result = arithmetic.result
+    if arithmetic.gradual_underflow:
+        return np.full_like(smallest, result.smallest_subnormal / 2)
+    return np.where(smallest < result.smallest_normal, result.smallest_normal, 0.0)
+
+
+def _oracle_error(value: Floats, sums: Sums, operand: Format) -> Floats:
+    """Error of the oracle itself (NUM-5)."""
+    passed: Floats = gamma(sums.terms, FLOAT64.unit)
+    if operand.name != "float64":
+        return passed * sums.magnitude
+    underflow = sums.terms * FORMATS["float64"].smallest_subnormal
+    return FLOAT64.unit * np.abs(value) + passed**2 * sums.magnitude + underflow

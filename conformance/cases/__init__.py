@@ -1,0 +1,1 @@
+"""What is asked: cases, their geometries, their values, and how these lie in memory."""

@@ -1,0 +1,167 @@
+"""The geometries that cases are made of: small pools, and lists that cover them."""
+
+import itertools
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from conformance.claims.capabilities import Capabilities, Pair, Supported, supports
+from refimpl.geometry import Axis, extent, same_padding
+
+Padding = str | int | tuple[Pair, Pair]
+
+KERNEL_SHAPES: tuple[Pair, ...] = (
+    (1, 1), (3, 3), (2, 2), (2, 3), (3, 1), (1, 4), (5, 5), (4, 2), (7, 7),
+)  # fmt: skip
+STRIDES: tuple[Pair, ...] = ((1, 1), (2, 2), (1, 2), (3, 1), (3, 3), (2, 3), (5, 4))
+DILATIONS: tuple[Pair, ...] = ((1, 1), (2, 2), (1, 2), (3, 1), (2, 5))
+PADDINGS: dict[str, tuple[Padding, ...]] = {
+    # As often as the other kinds: it is the rule that goes wrong most.
+    "same": ("same", "same", "same"),
+    "valid": ("valid",),
+    "int": (0, 1, 4),
+    "explicit": (((0, 1), (2, 0)), ((2, 3), (1, 0)), ((0, 0), (3, 3))),
+}
+# Several groups of several channels first: there the layouts differ.
+CHANNELS: tuple[Pair, ...] = ((2, 2), (1, 1), (3, 2), (2, 1), (1, 2))
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """What an operator is traced or compiled for: everything but batch, height and width.
+
+    `kernel_shape`, `stride` and `dilation` are (vertical, horizontal); `groups` is G and `members`
+    is M, the channels of a group.
+    """
+
+    groups: int = 1
+    members: int = 1
+    kernel_shape: Pair = (1, 1)
+    stride: Pair = (1, 1)
+    dilation: Pair = (1, 1)
+    padding: Padding = "same"
+    group_layout: str = "blocked"
+
+    @property
+    def channels(self) -> int:
+        """C."""
+        return self.groups * self.members
+
+    @property
+    def taps(self) -> int:
+        """Kh * Kw."""
+        return self.kernel_shape[0] * self.kernel_shape[1]
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Keyword arguments of a call."""
+        names = ("stride", "dilation", "padding", "group_layout")
+        return {name: getattr(self, name) for name in names}
+
+    def axes(self, size: Pair) -> tuple[Axis, Axis]:
+        """Vertical and horizontal axis of an image of so many pixels."""
+        vertical, horizontal = (self._axis(axis, size[axis]) for axis in (0, 1))
+        return vertical, horizontal
+
+    def _axis(self, axis: int, n: int) -> Axis:
+        k, s, d = (pair[axis] for pair in (self.kernel_shape, self.stride, self.dilation))
+        return Axis(n, k, s, d, *_before_after(self.padding, axis, n, k, s, d))
+
+    def large_enough(self, size: Pair) -> Pair:
+        """Give the size, enlarged where it has no output to one that has just one."""
+        height, width = (
+            axis.size
+            if axis.outputs >= 1
+            else extent(axis.taps, axis.dilation) - axis.before - axis.after
+            for axis in self.axes(size)
+        )
+        return height, width
+
+
+def _before_after(padding: Padding, axis: int, n: int, k: int, s: int, d: int) -> Pair:
+    if padding == "same":
+        return same_padding(n, k, s, d)
+    if padding == "valid":
+        return 0, 0
+    if isinstance(padding, int):
+        return padding, padding
+    assert not isinstance(padding, str), padding
+    return padding[axis]
+
+
+def pools(
+    claimed: Capabilities,
+    *,
+    paddings: Sequence[str] | None = None,
+    group_layouts: Sequence[str] | None = None,
+    channels: tuple[Pair, ...] = CHANNELS,
+) -> dict[str, tuple[Any, ...]]:
+    """Of every pool what is claimed, and of that what is asked for; "channels" is (G, M)."""
+    kinds = [kind for kind in paddings or claimed.paddings if kind in claimed.paddings]
+    layouts = group_layouts or claimed.group_layouts
+    return {
+        "kernel_shape": pairs(KERNEL_SHAPES, claimed.kernel_shapes),
+        "stride": pairs(STRIDES, claimed.strides),
+        "dilation": pairs(DILATIONS, claimed.dilations),
+        "padding": tuple(padding for kind in kinds for padding in PADDINGS[kind]),
+        "group_layout": tuple(name for name in layouts if name in claimed.group_layouts),
+        "channels": channels,
+    }
+
+
+def geometry(choice: Mapping[str, Any]) -> Geometry:
+    """Give the geometry of one value from each pool."""
+    groups, members = choice["channels"]
+    return Geometry(groups, members, **{n: v for n, v in choice.items() if n != "channels"})
+
+
+def pairs(pool: tuple[Pair, ...], supported: Supported) -> tuple[Pair, ...]:
+    """Of the pool what is claimed; what is claimed where the pool has none of it."""
+    found = tuple(pair for pair in pool if supports(supported, pair))
+    if found or not isinstance(supported, str):
+        return found or tuple(supported)
+    return tuple((vertical, vertical) for vertical, _ in pool)
+
+
+def every_value(factors: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    """Give rows in which each value of each factor occurs.
+
+    Each factor turns in an order of its own, so that the second values do not always meet.
+    """
+    number = max(map(len, factors.values()))
+    columns = []
+    for index, factor in enumerate(factors.values()):
+        column = [factor[i % len(factor)] for i in range(number)]
+        random.Random(index).shuffle(column)
+        columns.append(column)
+    return [dict(zip(factors, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def every_pair(factors: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    """Give rows in which each value of each factor meets each value of every other one.
+
+    Greedy: a row begins with a pair that is missing and goes on with what adds most.
+    """
+    values = [list(dict.fromkeys(factor)) for factor in factors.values()]
+    sizes = [range(len(factor)) for factor in values]
+    missing = {
+        ((f, i), (g, j))
+        for f, g in itertools.combinations(range(len(values)), 2)
+        for i in sizes[f]
+        for j in sizes[g]
+    }
+    rows = []
+    while missing:
+        row = dict(min(missing))
+        for f in range(len(values)):
+            if f not in row:
+                row[f] = max(sizes[f], key=lambda i, f=f: (_added(row, f, i, missing), -i))  # type: ignore[misc]
+        missing -= set(itertools.combinations(sorted(row.items()), 2))
+        rows.append({name: values[f][row[f]] for f, name in enumerate(factors)})
+    return rows
+
+
+def _added(row: dict[int, int], f: int, i: int, missing: set[Any]) -> int:
+    """Count the missing pairs that value i of factor f would add to a row."""
+    return sum(tuple(sorted(((f, i), other))) in missing for other in row.items())

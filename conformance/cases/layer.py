@@ -1,0 +1,391 @@
+"""Cases of the layer, and the strategy that they are drawn from; the values of their operands."""
+
+import contextlib
+import math
+import random
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
+
+import numpy as np
+from hypothesis import strategies as st
+
+from conformance.cases.case import Array, Case, Recipe
+from conformance.cases.geometries import Geometry, Pair, pairs
+from conformance.claims.capabilities import LayerCapabilities, supports
+from conformance.claims.formats import FORMATS
+from refimpl import layer
+from refimpl.layer import Config
+
+KERNEL_SHAPES: tuple[Pair, ...] = ((3, 3), (1, 1), (2, 2), (1, 3), (5, 5), (3, 2))
+STRIDES: tuple[Pair, ...] = ((1, 1), (2, 2), (2, 1), (3, 3), (1, 3), (4, 2))
+DILATIONS: tuple[Pair, ...] = ((1, 1), (2, 2), (1, 2))
+# Where each configuration is compiled: how many beside the named ones, each on one size, and with
+# kernels of few taps, which compile sooner.
+COMPILED = 2
+COMPILED_SHAPES: tuple[Pair, ...] = ((2, 2), (1, 3))
+# Every stride divides one of the sizes up to it, on which all rules agree, if they ever do.
+_LARGEST = 80
+_PLAIN = Config(
+    kernel_size=(3, 3), groups=2, reduced_channels=2, stride=(1, 1), dilation=(1, 1)
+)
+
+
+class NoSizeError(ValueError):
+    """A configuration whose two grids agree on no size."""
+
+
+@dataclass(frozen=True)
+class LayerCase(Case):
+    """One call of a layer, values included; sizes are in pixels."""
+
+    training: bool = False
+    seed: int = 0
+    batch: int = 2
+    height: int = 4
+    width: int = 5
+    members: int = 2
+    config: Config = _PLAIN
+
+    part: ClassVar[str] = "config"
+    renamed: ClassVar[Mapping[str, str]] = {
+        "kernel_size": "kernel_shape",
+        "reduced_channels": "reduced",
+    }
+
+    @property
+    def channels(self) -> int:
+        """C."""
+        return self.config.groups * self.members
+
+    @property
+    def grid(self) -> Pair:
+        """(Ho, Wo)."""
+        return self.config.grid(self.height, self.width)
+
+    @property
+    def pixels(self) -> int:
+        """Pixels of the batch, n."""
+        rows, columns = self.grid
+        return self.batch * rows * columns
+
+    @property
+    def geometry(self) -> Geometry:
+        """What the operator within is asked."""
+        config, dilation = self.config, self.config.dilation
+        return Geometry(
+            config.groups,
+            self.members,
+            config.taps,
+            config.strides,
+            dilation if isinstance(dilation, tuple) else (dilation, dilation),
+            config.padding,
+            config.group_layout,
+        )
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of the operands: x, dy and the parameters (LAY-1)."""
+        return {
+            "x": (self.batch, self.height, self.width, self.channels),
+            "dy": (self.batch, *self.grid, self.channels),
+            **self.config.shapes(self.channels),
+        }
+
+
+def unclaimed(case: LayerCase, claimed: LayerCapabilities) -> str:
+    """Say what of a case is not claimed; nothing if all of it is."""
+    if case.training and not claimed.training:
+        return "training"
+    if "any" not in claimed.conventions and not any(
+        conventional(case, name) == case for name in claimed.conventions
+    ):
+        return f"conventions any (claimed: {', '.join(claimed.conventions)})"
+    return claimed.unclaimed(case.dtype, case.batch, case.geometry)
+
+
+def call_of(case: LayerCase) -> str:
+    """The call of a case in words."""
+    mode = "training" if case.training else "inference"
+    config = case.config
+    return (
+        f"x {case.shapes['x']} {case.dtype}, {mode}, {config}; "
+        f"values: {case.recipe}, seed {case.seed}"
+    )
+
+
+def plain_case(claimed: LayerCapabilities, **changes: Any) -> LayerCase:
+    """Give a case of the first dtype and convention, as near to the changes as is claimed."""
+    case = LayerCase(claimed.first_dtype, "normal").changed(**changes)
+    config = case.config
+    case = case.changed(
+        kernel_size=pairs((config.taps, (3, 3)), claimed.kernel_shapes)[0],
+        stride=pairs((config.strides, (1, 1)), claimed.strides)[0],
+        training=case.training and claimed.training,
+    )
+    if config.group_layout not in claimed.group_layouts:
+        case = case.changed(group_layout=claimed.group_layouts[0])
+    if "same" not in claimed.paddings:
+        case = case.changed(**_padding(lambda *pool: pool[0], case, claimed))
+    return with_pixels(conventional(case, claimed.conventions[0]), (0, 0))
+
+
+@st.composite
+def cases(
+    draw: st.DrawFn,
+    claimed: LayerCapabilities,
+    /,
+    *,
+    dtype: str | None = None,
+    recipe: str,
+    training: bool,
+    convention: str,
+    pooling: str | None = None,
+) -> LayerCase:
+    """Draw a case of a convention that a layer claims.
+
+    Parameters
+    ----------
+    claimed : LayerCapabilities
+        Bounds every choice.
+    dtype, recipe : str
+        Format of the operands, by default the first that is claimed, and value recipe.
+    training : bool
+        The mode.
+    convention : str
+        One that is claimed.
+    pooling : str, optional
+        A rule to keep to.
+    """
+    dtype = dtype or claimed.first_dtype
+    if claimed.compiles and dtype != claimed.first_dtype:
+        # Free configurations are compiled in one dtype, the named ones in all.
+        named = [one for one in claimed.conventions if one != "any"]
+        convention = named[0] if named and convention == "any" else convention
+    pick = _picker(draw, claimed, convention, COMPILED if convention == "any" else 1)
+    shapes = COMPILED_SHAPES if claimed.compiles else KERNEL_SHAPES
+    case = LayerCase(
+        dtype,
+        recipe,
+        training,
+        seed=draw(st.integers(0, 999)),
+        batch=pick(2, 1, 3),
+    ).changed(
+        groups=pick(2, 1, 3),
+        members=pick(2, 1, 3),
+        reduced_channels=pick(2, 1, 3),
+        kernel_size=pick(*pairs(shapes, claimed.kernel_shapes)),
+        stride=pick(*pairs(STRIDES, claimed.strides)),
+    )
+    if convention == "any":
+        case = case.changed(
+            dilation=pick(*pairs(DILATIONS, claimed.dilations)),
+            group_layout=pick(*claimed.group_layouts),
+            kernel_order=pick("tap_major", "group_major"),
+            reduce_bias=pick(True, False),
+            expand_bias=pick(True, False),
+            normalise=recipe != "integers" and pick(True, True, False),
+            epsilon=pick(1e-3, 1e-5, 0.25),
+            momentum=pick(0.99, 0.9, 0.5),
+            unbiased_moving_variance=pick(False, True),
+        )
+        case = _fitting(pick, case, claimed, pooling)
+    else:
+        case = conventional(case, convention)
+    return with_pixels(case, (pick(*range(6)), pick(*range(6))))
+
+
+def _picker(
+    draw: st.DrawFn, claimed: LayerCapabilities, convention: str, few: int
+) -> Callable[..., Any]:
+    """Choose freely or, where each choice is traced or compiled, one of a few whole sets."""
+    if not claimed.compiles:
+        return lambda *pool: draw(st.sampled_from(pool))
+    chosen = random.Random(f"{convention} {draw(st.integers(0, few - 1))}")
+    return lambda *pool: chosen.choice(pool)
+
+
+def conventional(case: LayerCase, convention: str) -> LayerCase:
+    """Give a case the choices of a convention; a named one's kernels and strides are square."""
+    if convention == "any":
+        return case
+    config = case.config
+    size, stride = config.taps[0], config.strides[0]
+    if convention == "keras_example":
+        made = layer.keras_example(config.reduced_channels, config.groups, size, stride)
+    else:
+        # Even kernels shift the official grid, and are refused there.
+        made = layer.official(
+            case.channels,
+            size | 1,
+            stride,
+            group_channels=case.members,
+            reduction_ratio=max(1, case.channels // config.reduced_channels),
+        )
+    # Pairs, as cases have them.
+    pair = {"kernel_size": made.taps, "stride": made.strides, "dilation": (1, 1)}
+    return case.changed(config=made).changed(**pair)
+
+
+def _fitting(
+    pick: Callable[..., Any], case: LayerCase, claimed: LayerCapabilities, pooling: str | None
+) -> LayerCase:
+    """Choose padding and pooling whose grids agree (LAY-6), on some size at least."""
+    stride = case.config.strides
+    if pooling is None:
+        rules = ["same", "valid"] if max(stride) > 1 else ["same", "valid", "none"]
+        pooling = pick(*rules)
+    if pooling == "none" and supports(claimed.strides, (1, 1)):
+        stride = (1, 1)
+    case = case.changed(pooling=pooling, stride=stride)
+    return case.changed(**_padding(pick, case, claimed))
+
+
+def _padding(
+    pick: Callable[..., Any], case: LayerCase, claimed: LayerCapabilities
+) -> dict[str, Any]:
+    """Choose a padding that is claimed, and what has to go with it."""
+    where, kind = case.geometry, pick(*claimed.paddings)
+    extents = [(k - 1) * d + 1 for k, d in zip(where.kernel_shape, where.dilation, strict=True)]
+    if kind == "explicit":
+        before = [pick(*range(extent)) for extent in extents]
+        sides = [(n, extent - 1 - n) for n, extent in zip(before, extents, strict=True)]
+        return {"padding": (sides[0], sides[1])}
+    if kind == "int" and extents[0] == extents[1] and extents[0] % 2:
+        return {"padding": (extents[0] - 1) // 2}
+    if kind == "valid" or "same" not in claimed.paddings:
+        # Windows of the operator that do not overlap are those of the pooling.
+        shape = where.stride if supports(claimed.kernel_shapes, where.stride) else (1, 1)
+        if supports(claimed.kernel_shapes, shape) and "valid" in claimed.paddings:
+            return {"padding": "valid", "kernel_size": shape, "dilation": (1, 1)}
+    return {"padding": "same"}
+
+
+def weight(case: LayerCase) -> tuple[Any, ...]:
+    """Order cases by how small they are, then by how plain."""
+    size = sum(math.prod(shape) for shape in case.shapes.values())
+    odd = sum(getattr(case.config, f.name) != getattr(_PLAIN, f.name) for f in fields(Config))
+    return size, odd, case.token
+
+
+def simpler(case: LayerCase) -> Iterator[LayerCase]:
+    """Give cases with one thing made smaller or plainer, the boldest changes first."""
+    if case.batch > 1:
+        yield case.changed(batch=1)
+    for name, size in (
+        ("groups", case.config.groups),
+        ("members", case.members),
+        ("reduced_channels", case.config.reduced_channels),
+    ):
+        yield from (case.changed(**{name: n}) for n in (1, size - 1) if 0 < n < size)
+    if case.training:
+        yield case.changed(training=False)
+    for changes in ({"stride": (1, 1)}, {"dilation": (1, 1)}, {"kernel_size": (1, 1)}):
+        if any(getattr(case.config, name) != value for name, value in changes.items()):
+            yield from _fits(case.changed(**changes), (0, 0))
+    for spare in ((0, 0), (case.height - 2, case.width - 1), (case.height - 1, case.width - 2)):
+        if min(spare) >= 0:
+            yield from _fits(case, spare)
+    if case.seed:
+        yield case.changed(seed=0)
+
+
+def _fits(case: LayerCase, spare: Pair) -> Iterator[LayerCase]:
+    """Give the case on an image that fits, if there is a small one."""
+    with contextlib.suppress(NoSizeError):
+        yield with_pixels(case, spare)
+
+
+def with_pixels(case: LayerCase, spare: Pair) -> LayerCase:
+    """Give the case on the smallest image that both grids agree on, and some pixels more."""
+    sizes = []
+    for axis in (0, 1):
+        size = 1 + spare[axis]
+        while not _agree(case, axis, size):
+            size += 1
+            if size > _LARGEST:
+                raise NoSizeError(f"no image up to {size} pixels fits {case.config} (LAY-6)")
+        sizes.append(size)
+    case = case.changed(height=sizes[0], width=sizes[1])
+    if case.training and case.config.unbiased_moving_variance and case.pixels < 2:
+        return case.changed(batch=case.batch + 1)
+    return case
+
+
+def _agree(case: LayerCase, axis: int, size: int) -> bool:
+    config = case.config
+    stride = 1 if config.pooling == "none" else config.strides[axis]
+    pooled = -(-size // stride) if config.pooling == "same" else size // stride
+    return pooled == config.grid(size, size)[axis] >= 1
+
+
+def operands(case: LayerCase, bits: int) -> dict[str, Array]:
+    """Make x, dy and the parameters of a case, in its dtype.
+
+    Parameters
+    ----------
+    case : LayerCase
+        The call.
+    bits : int
+        Significand bits of exact sums; a layer's integers are as small as they can be.
+    """
+    config = case.config
+    sizes = [case.height, case.width, config.groups, case.members, config.reduced_channels]
+    rng = np.random.default_rng([case.seed, *sizes, *config.taps])
+    values = RECIPES[case.recipe].make(case, bits, rng)
+    dtype = FORMATS[case.dtype].dtype
+    return {name: a.astype(dtype) for name, a in zip(case.shapes, values, strict=True)}
+
+
+def _small(case: LayerCase, bits: int, rng: np.random.Generator) -> Iterator[Array]:  # noqa: ARG001
+    """Give small integers; averages over 2, 4 or 8 pixels are integers too."""
+    for name, shape in case.shapes.items():
+        yield _integers(rng, name, shape) * (8 if name == "x" else 1)
+
+
+def _scaled(case: LayerCase, bits: int, rng: np.random.Generator) -> Iterator[Array]:  # noqa: ARG001
+    """Give normal numbers, of the size that they have in networks."""
+    values = {name: rng.standard_normal(shape) for name, shape in case.shapes.items()}
+    _to_scale(case, values, rng)
+    return iter(values.values())
+
+
+def _integers(rng: np.random.Generator, name: str, shape: tuple[int, ...]) -> Array:
+    """Minus one, zero and one: sums of products of five of them still fit into half precision."""
+    values = rng.integers(-1, 2, shape).astype(np.float64)
+    # Weights without zeros: each term is to count.
+    return (
+        values if name in {"x", "dy"} else np.where(values == 0, rng.choice([-1, 1], shape), values)
+    )
+
+
+def _to_scale(case: LayerCase, values: dict[str, Array], rng: np.random.Generator) -> None:
+    """Give weights the size that they have in networks, and statistics some that they can have."""
+    for name, fan in (("reduce_kernel", case.channels), ("expand_kernel", case.config.reduced_channels)):
+        values[name] /= np.sqrt(fan)
+    if case.recipe == "plain":
+        # The kernel is its bias, so that what the operator makes of it is exact.
+        values["expand_kernel"] *= 0
+        for name in ("x", "dy", "expand_bias"):
+            if name in values:
+                values[name] = rng.integers(-2, 3, values[name].shape).astype(np.float64)
+    if case.recipe == "faint":
+        # Variances of the size of epsilon, which therefore shows.
+        for name in ("reduce_kernel", "reduce_bias", "moving_mean"):
+            if name in values:
+                values[name] = values[name] / 32
+    if case.config.normalise:
+        values["moving_variance"] = rng.uniform(0.5, 2, case.config.reduced_channels)
+        if case.recipe == "faint":
+            values["moving_variance"] /= 1024
+
+
+RECIPES: Mapping[str, Recipe] = {
+    recipe.name: recipe
+    for recipe in (
+        Recipe("integers", _small),
+        Recipe("plain", _scaled),
+        Recipe("normal", _scaled),
+        Recipe("faint", _scaled),
+    )
+}

@@ -1,0 +1,166 @@
+"""Value recipes of the operator: how the operands of a case are made from its seed.
+
+Each recipe carries all that is known of it: its generator, whether its sums are exact, what it
+decides, and which clause a wrong element breaks. `operands` rounds to the case's format. Nothing
+here judges.
+"""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from conformance.cases.case import Array, Floats, Recipe
+from conformance.cases.impulses import impulse_dy, impulse_x
+from conformance.cases.operator import OperatorCase
+from conformance.claims.formats import FORMATS
+from refimpl import involution
+
+OPERANDS = ("x", "kernel", "dy")
+Three = tuple[Floats, Floats, Floats]
+
+
+def operands(case: OperatorCase, bits: int) -> dict[str, Array]:
+    """Make x, kernel and dy of a case, in its dtype.
+
+    Parameters
+    ----------
+    case : OperatorCase
+        The call.
+    bits : int
+        Significand bits in which the sums of exact recipes must fit (NUM-1).
+    """
+    where = case.geometry
+    entropy = [case.seed, *case.size, where.groups, where.members, *where.kernel_shape]
+    values = RECIPES[case.recipe].make(case, bits, np.random.default_rng(entropy))
+    dtype = FORMATS[case.dtype].dtype
+    # An overflow here would be a fault of the recipe; NaN and infinity pass silently.
+    with np.errstate(over="raise"):
+        return {name: a.astype(dtype) for name, a in zip(OPERANDS, values, strict=True)}
+
+
+def inside(case: OperatorCase) -> npt.NDArray[np.bool_]:
+    """Tell, in the shape of the kernel, which taps are not padded."""
+    ones = {name: np.ones(shape) for name, shape in case.shapes.items()}
+    options = case.geometry.options
+    return involution.backward(ones["dy"], ones["x"], ones["kernel"], **options)[1] > 0
+
+
+def terms(case: OperatorCase) -> int:
+    """Most terms that a sum of this geometry has: taps for y and dx, channels for dkernel."""
+    return max(case.geometry.taps, case.geometry.members)
+
+
+def _integers(case: OperatorCase, bits: int, rng: np.random.Generator) -> Three:
+    """Integers so small that every sum of products is exact in the case's format (NUM-1)."""
+    amplitude = int((2**bits / terms(case)) ** 0.5)
+    assert amplitude >= 1, f"too many terms for exact sums: {case.token}"
+    return tuple(
+        # No zeros: a dropped term is to show.
+        rng.integers(1, amplitude, shape, endpoint=True) * rng.choice([-1.0, 1.0], shape)
+        for shape in case.shapes.values()
+    )
+
+
+def _normal(case: OperatorCase, bits: int, rng: np.random.Generator) -> Three:
+    """Standard normal numbers."""
+    return tuple(rng.standard_normal(shape) for shape in case.shapes.values())
+
+
+def _wide(case: OperatorCase, bits: int, rng: np.random.Generator) -> Three:
+    """Magnitudes spread evenly over the exponents of which no product overflows or underflows."""
+    bound = FORMATS[case.dtype]
+    high = (bound.largest_exponent - np.ceil(np.log2(terms(case)))) / 2 - 1
+    low = max(bound.smallest_exponent / 2, -high)
+    return tuple(
+        rng.choice([-1.0, 1.0], shape) * 2.0 ** rng.uniform(low, high, shape)
+        for shape in case.shapes.values()
+    )
+
+
+def _cancelling(case: OperatorCase, bits: int, rng: np.random.Generator) -> Three:
+    """Sums whose value is far below their magnitude.
+
+    Nearly constant x and dy, and signs that alternate from tap to tap and channel to channel.
+    """
+    noise = 8 * FORMATS[case.dtype].unit_roundoff
+    x, kernel, dy = (
+        rng.uniform(1, 2) * (1 + noise * rng.standard_normal(shape)) for shape in case.shapes.values()
+    )
+    taps = np.indices(kernel.shape[3:5]).sum(0) % 2 * 2 - 1
+    channel, where = np.arange(case.channels), case.geometry
+    blocked = where.group_layout == "blocked"
+    member = channel % where.members if blocked else channel // where.groups
+    return x, kernel * taps[..., None], dy * (member % 2 * 2 - 1)
+
+
+def _subnormal(case: OperatorCase, bits: int, rng: np.random.Generator) -> Three:
+    """Operands and results around the underflow threshold, some of each below it."""
+    tiny = FORMATS[case.dtype].smallest_normal
+    x, kernel, dy = (
+        rng.standard_normal(shape) * 2.0 ** rng.integers(-3, 4, shape) for shape in case.shapes.values()
+    )
+    # y and dkernel underflow through x; dx through the kernel's few small entries.
+    return x * tiny, np.where(rng.random(kernel.shape) < 0.25, kernel * tiny, kernel), dy
+
+
+def _large(case: OperatorCase, bits: int, rng: np.random.Generator) -> Three:
+    """Sums of magnitude near, but never above, half the largest number (NUM-6)."""
+    limit = FORMATS[case.dtype].largest / (2 * terms(case))
+    # Rounding to the format may add an ulp to each factor; 1 + 2^-6 squared covers bfloat16.
+    root = np.sqrt(limit) / (1 + 2.0**-6)
+    return tuple(
+        rng.choice([-1.0, 1.0, 1.0, 1.0], shape) * rng.uniform(0.5, 1, shape) * root
+        for shape in case.shapes.values()
+    )
+
+
+def _specials(case: OperatorCase, bits: int, rng: np.random.Generator) -> Three:
+    """Small integers, many zeros and a few NaN and infinities among them (SPC-1 to SPC-3).
+
+    Zeros so many that they meet the others. No NaN or infinity in the kernel at a padded tap: what
+    it does there is unspecified.
+    """
+    result = []
+    for name, array in zip(OPERANDS, _integers(case, bits, rng), strict=True):
+        zeros = rng.choice([0.0, -0.0], array.shape)
+        array = np.where(rng.random(array.shape) < 0.3, zeros, array)  # noqa: PLW2901
+        chosen = rng.random(array.shape) < min(0.2, 2 / max(1, array.size))
+        chosen &= inside(case) if name == "kernel" else True
+        result.append(np.where(chosen, rng.choice([np.nan, np.inf, -np.inf], array.shape), array))
+    return result[0], result[1], result[2]
+
+
+def _of_specials(result: str, got: float, expected: float) -> str:
+    """Which clause a wrong element breaks where NaN and infinities are about."""
+    if math.isfinite(got) and math.isfinite(expected):
+        return ""
+    if result != "y":
+        return "SPC-3"
+    return "SPC-2" if math.isinf(expected) else "SPC-1"
+
+
+def _of_large(result: str, got: float, expected: float) -> str:  # noqa: ARG001
+    """An overflow is one, a wrong number is within no bound."""
+    return "" if math.isfinite(got) else "NUM-6"
+
+
+def _of_subnormal(result: str, got: float, expected: float) -> str:  # noqa: ARG001
+    return "SPC-5"
+
+
+RECIPES: Mapping[str, Recipe] = {
+    recipe.name: recipe
+    for recipe in (
+        Recipe("integers", _integers, exact=True),
+        Recipe("impulse-x", impulse_x, exact=True, decides=("y",)),
+        Recipe("impulse-dy", impulse_dy, exact=True, decides=("dx", "dkernel")),
+        Recipe("normal", _normal),
+        Recipe("wide", _wide),
+        Recipe("cancelling", _cancelling),
+        Recipe("subnormal", _subnormal, rule=_of_subnormal),
+        Recipe("large", _large, rule=_of_large),
+        Recipe("specials", _specials, exact=True, rule=_of_specials),
+    )
+}

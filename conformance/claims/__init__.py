@@ -1,0 +1,1 @@
+"""What is judged and what it claims: formats, declared arithmetic, capabilities, loading."""

@@ -1,0 +1,253 @@
+"""Finds what is to be judged: under a name of the command line, or as an object.
+
+What cannot be judged gets a sentence that says what to do. Nothing here knows how to compute
+anything, or which kinds of implementations there are: a kind is given.
+"""
+
+import difflib
+import importlib
+import inspect
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import metadata
+from types import ModuleType
+from typing import Any
+
+import numpy.typing as npt
+
+from conformance.claims.capabilities import DeclarationError, declared
+
+Array = npt.NDArray[Any]
+
+# Where modules stood before; their names on the command line go on working.
+_RENAMED = {
+    "conformance.implementations.keras_operator": "conformance.implementations.operator.keras_operator",
+    "conformance.implementations.keras_layer": "conformance.implementations.operator.keras_in_layer",
+    "conformance.implementations.published": "conformance.implementations.operator.published",
+    "conformance.implementations.numpy_unfold": "conformance.implementations.operator.numpy_unfold",
+    "conformance.implementations.keras_involution": "conformance.implementations.layer.keras_layer",
+    "conformance.implementations.numpy_layer": "conformance.implementations.layer.numpy_layer",
+    "conformance.layers.mutants": "conformance.mutants.layer",
+}  # fmt: skip
+_FRAMEWORKS = {"torch": "torch", "keras": "tensorflow", "tensorflow": "tensorflow", "jax": "jax"}
+
+
+class LoadError(Exception):
+    """Nothing that can be judged was found; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """An implementation under judgement.
+
+    Attributes
+    ----------
+    name : str
+        On the command line, or what stands for it.
+    implementation : object
+        With `forward` and `backward`.
+    capabilities : Capabilities
+        What it claims.
+    kind : Kind
+        What it is.
+    make : callable
+        Gives the implementation anew where it is made by a class or a factory; else the same.
+    """
+
+    name: str
+    implementation: Any
+    capabilities: Any
+    kind: Any
+    make: Callable[[], Any]
+
+    @property
+    def environment(self) -> str:
+        """What it runs on: its own words, the version of the package that it comes from, or nothing."""
+        own = getattr(self.implementation, "environment", None)
+        if own is not None:
+            return str(own)
+        package = self.name.partition(":")[0].partition(".")[0]
+        try:
+            return f"{package} {metadata.version(package)}"
+        except metadata.PackageNotFoundError:
+            return ""
+
+
+def load(target: Any, kind: Any, capabilities: Any = None) -> Judged:
+    """Find an implementation.
+
+    Parameters
+    ----------
+    target : object
+        An implementation; a class or a function without arguments that makes one; or a name
+        ``package.module:attribute`` of one of these, or of a module.
+    kind : Kind
+        What it is to be.
+    capabilities : mapping, optional
+        In the place of what it declares itself.
+
+    Raises
+    ------
+    LoadError
+        Saying what is missing and what to do.
+    """
+    name = target if isinstance(target, str) else _name_of(target)
+    said = f"{kind.option}={name}"
+    found = _imported(target, said) if isinstance(target, str) else target
+    make: Callable[[], Any] = lambda: found  # noqa: E731
+    if _is_factory(found):
+        _check_factory(found, kind, said)
+        make = lambda: _made(found, said)  # noqa: E731
+    implementation = make()
+    _check_seam(implementation, kind, said)
+    try:
+        declaration = getattr(implementation, "capabilities", None)
+        claimed = declared(capabilities or declaration, kind.capabilities)
+    except DeclarationError as error:
+        raise LoadError(f"{said}: {error}") from error
+    return Judged(name, implementation, claimed, kind, make)
+
+
+def _name_of(target: Any) -> str:
+    """Give an object the name under which the command line would find it, if it has one."""
+    if isinstance(target, ModuleType):
+        return target.__name__
+    if inspect.isclass(target) or inspect.isroutine(target):
+        return f"{target.__module__}:{target.__qualname__}"
+    return f"{type(target).__module__}.{type(target).__qualname__} object"
+
+
+def _imported(name: str, said: str) -> Any:
+    module_name, _, attribute = name.partition(":")
+    module_name = _RENAMED.get(module_name, module_name)
+    if not module_name:
+        raise LoadError(f"{said}: write package.module:attribute")
+    try:
+        with warnings.catch_warnings():
+            # Whoever made warnings errors did not mean those of what is judged.
+            warnings.simplefilter("ignore")
+            found: Any = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        wanted = error.name or module_name
+        if not f"{module_name}.".startswith(f"{wanted}."):
+            raise LoadError(
+                f"{said}: {module_name} imports {wanted}, which is not installed"
+            ) from error
+        raise LoadError(
+            f"{said}: cannot import {module_name}: there is no module {wanted}. Install it, or run "
+            "in the folder that it lies in"
+        ) from error
+    except (Exception, SystemExit) as error:
+        raise LoadError(
+            f"{said}: cannot import {module_name}: it raises {type(error).__name__}: {error}"
+        ) from error
+    walked = module_name
+    for part in filter(None, attribute.split(".")):
+        if not hasattr(found, part):
+            near = difflib.get_close_matches(part, dir(found), 1)
+            instead = f"; did you mean {near[0]}?" if near else ""
+            raise LoadError(f"{said}: {walked} has no attribute {part}{instead}")
+        found, walked = getattr(found, part), f"{walked}.{part}"
+    return found
+
+
+def _is_factory(found: Any) -> bool:
+    """Tell what makes an implementation from what is one, or is none."""
+    # A class has forward and backward too, but not bound to an instance.
+    return inspect.isclass(found) or (callable(found) and not _lacking(found) == [])
+
+
+def _lacking(found: Any) -> list[str]:
+    return [name for name in ("forward", "backward") if not callable(getattr(found, name, None))]
+
+
+def _check_factory(found: Any, kind: Any, said: str) -> None:
+    """Refuse what is no factory, or one that wants arguments."""
+    if not inspect.isclass(found) and (framework := _framework(found)):
+        raise LoadError(f"{said}: {_no_backward(found, framework, kind)}")
+    try:
+        parameters = inspect.signature(found).parameters.values()
+    except (TypeError, ValueError):
+        return
+    wanted = [
+        one.name
+        for one in parameters
+        if one.default is one.empty and one.kind not in {one.VAR_POSITIONAL, one.VAR_KEYWORD}
+    ]
+    if not wanted:
+        return
+    arguments = ", ".join(wanted)
+    if inspect.isclass(found):
+        raise LoadError(
+            f"{said}: the class {found.__name__} is made with arguments ({arguments}). Write a "
+            f"function without arguments that returns {found.__name__}(...), and name that"
+        )
+    if _framework(found) or wanted[0] in {"x", "input", "inputs", "images"}:
+        raise LoadError(
+            f"{said}: a function of ({arguments}) has no backward. An implementation has the "
+            f"functions forward and backward of {kind.signature}; conformance.adapt makes one of a "
+            "function of tensors"
+        )
+    raise LoadError(
+        f"{said}: the function wants arguments ({arguments}). A factory takes none; an "
+        f"implementation has the functions forward and backward of {kind.signature}"
+    )
+
+
+def _made(factory: Callable[[], Any], said: str) -> Any:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return factory()
+    except (Exception, SystemExit) as error:
+        raise LoadError(f"{said}: making it raises {type(error).__name__}: {error}") from error
+
+
+def _check_seam(found: Any, kind: Any, said: str) -> None:
+    lacking = _lacking(found)
+    if lacking and (framework := _framework(found)):
+        raise LoadError(f"{said}: {_no_backward(found, framework, kind)}")
+    if lacking:
+        raise LoadError(
+            f"{said}: needs the functions forward and backward with the signature of "
+            f"{kind.signature}, got {_short(found)} without {' and '.join(lacking)}"
+        )
+    for function, operands in (("forward", kind.operands[1:]), ("backward", kind.operands)):
+        try:
+            signature = inspect.signature(getattr(found, function))
+        except (TypeError, ValueError):
+            continue
+        try:
+            signature.bind(*operands, **dict.fromkeys(kind.keywords))
+        except TypeError as error:
+            if (set(kind.other.operands) - set(kind.operands)) & set(signature.parameters):
+                raise LoadError(
+                    f"{said}: {function}{signature} is that of the {kind.other.name}, not of the "
+                    f"{kind.name}; give it as {kind.other.option}={said.partition('=')[2]}"
+                ) from error
+            due = f"({', '.join(operands)}, *, {', '.join(kind.keywords)})"
+            raise LoadError(
+                f"{said}: {function} must take the arguments {due} of {kind.signature}, got "
+                f"{signature}: {error}"
+            ) from error
+
+
+def _framework(found: Any) -> str:
+    """Name the framework that an object's class, or a function, comes from."""
+    kinds = found if inspect.isclass(found) else type(found)
+    roots = [one.__module__.partition(".")[0] for one in kinds.__mro__]
+    return next((_FRAMEWORKS[root] for root in roots if root in _FRAMEWORKS), "")
+
+
+def _no_backward(found: Any, framework: str, kind: Any) -> str:
+    hint = f"; {kind.adapter.format(framework=framework)}" if kind.adapter else ""
+    return (
+        f"{type(found).__name__} is a {framework} object without backward. Write forward and "
+        f"backward with the signature of {kind.signature} around it{hint}"
+    )
+
+
+def _short(found: Any) -> str:
+    words = repr(found)
+    return words if len(words) <= 80 else words[:77] + "..."

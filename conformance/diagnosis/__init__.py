@@ -1,0 +1,1 @@
+"""Names the fault of a failing implementation, or says where it is."""

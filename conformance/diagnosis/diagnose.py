@@ -1,0 +1,179 @@
+"""Compares a failing implementation with every known fault, and says what is known of it.
+
+Its outcomes on the probes of its kind are compared with those of every mutant, and of every two
+conventions at once. A fault that matches nothing known is located, if its kind can. This is no
+verdict: what an implementation is due the judge decides.
+"""
+
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from conformance.claims.loading import Judged
+from conformance.diagnosis.answers import Outcome, Probe, Raised, differing
+from conformance.mutants import words
+
+Factory = Callable[[], Any]
+# The same exact number rounded twice by each side, where a fault divides.
+_ROUNDINGS = 4
+# Bounds are those of a correct implementation; a faulty one computes with other magnitudes.
+_ROOM = 8
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What is known about a failing implementation.
+
+    Attributes
+    ----------
+    matches : tuple of str
+        Names of the mutants that give its outcomes, the first guess first; "A+B" is a combination.
+    words : str
+        The first guess in words, or that nothing known matches.
+    details : tuple of str
+        Where the fault is: lines, a drawing of a window among them.
+    """
+
+    matches: tuple[str, ...]
+    words: str
+    details: tuple[str, ...] = field(default=())
+
+    @property
+    def lines(self) -> list[str]:
+        """The diagnosis as it is printed."""
+        others = f" (or: {', '.join(self.matches[1:4])})" if self.matches[1:] else ""
+        return [self.words + others, *(f"  {line}" for line in self.details)]
+
+
+class Known(NamedTuple):
+    """What a kind is compared with: a right implementation, the mutants, pairs of them."""
+
+    right: Factory
+    mutants: Mapping[str, Factory]
+    pairs: Callable[[], Iterator[tuple[str, Factory]]]
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A probe, what the implementation answered, and what is right."""
+
+    judged: Judged
+    probe: Probe
+    outcome: Outcome
+
+    def ask(self, factory: Factory) -> Outcome:
+        return self.probe.ask(self.judged.kind, self.judged.capabilities, factory())
+
+    @functools.cached_property
+    def limits(self) -> Mapping[str, Any]:
+        """How far results that are one and the same may be apart."""
+        return self.judged.kind.apart(self.probe.case, self.judged.capabilities, _ROOM)
+
+    @functools.cached_property
+    def wrong(self) -> set[str]:
+        """The results, or "behaviour", that are wrong here."""
+        known = self.judged.kind.known()
+        return self.aspects(differing(self.outcome, self.ask(known.right), self.limits))
+
+    def apart(self, factory: Factory, roundings: int) -> set[str]:
+        """The results, or "behaviour", in which a candidate answers otherwise."""
+        theirs = self.ask(factory)
+        return self.aspects(differing(theirs, self.outcome, self.limits, roundings=roundings))
+
+    def aspects(self, names: set[str]) -> set[str]:
+        results = self.judged.kind.rules.value
+        return {name if name in results else "behaviour" for name in names}
+
+
+def diagnose(judged: Judged, failing: Any = None) -> Diagnosis:
+    """Compare an implementation with every known fault.
+
+    Parameters
+    ----------
+    judged : Judged
+        The implementation and what it claims.
+    failing : Case, optional
+        A case that it fails; it becomes one of the probes.
+    """
+    kind = judged.kind
+    asked = list(_reproducible(judged, kind.probes(judged.capabilities, failing)))
+    wrong = set().union(*(one.wrong for one in asked))
+    if not wrong:
+        details = kind.where(judged, failing, brief=False)
+        return Diagnosis((), "no probe shows the fault: see the failing case", details)
+    # What shows the fault first, small before large: most candidates end there.
+    asked.sort(key=lambda one: (not one.wrong, sum(map(np.size, one.outcome.values()))))
+    fits = _fitting(kind.known(), asked, wrong)
+    seen = _seen(asked, wrong)
+    if not fits:
+        details = (*seen, *kind.where(judged, failing, brief=False))
+        return Diagnosis((), "matches no known fault; what is known of it:", details)
+    # Who errs nowhere else before who errs where the implementation is right.
+    matches = sorted(fits, key=lambda name: len(fits[name]))
+    details = (*seen, *kind.where(judged, failing, brief=True))
+    return Diagnosis(tuple(matches), _sentence(kind, matches[0], fits[matches[0]]), details)
+
+
+def _fitting(known: Known, asked: list[_Asked], wrong: set[str]) -> dict[str, set[str]]:
+    """Find the candidates that fit, single ones first, and what each gets wrong beyond."""
+    for candidates, roundings in (
+        (known.mutants.items, 0),
+        (known.mutants.items, _ROUNDINGS),
+        (known.pairs, _ROUNDINGS),
+    ):
+        fits = {
+            name: fit
+            for name, factory in candidates()
+            if (fit := _fit(factory, asked, wrong, roundings)) is not None
+        }
+        if fits:
+            return fits
+    return {}
+
+
+def _fit(factory: Factory, asked: list[_Asked], wrong: set[str], roundings: int) -> set[str] | None:
+    """Name the aspects in which a candidate errs and the implementation does not.
+
+    None if they differ in an aspect in which the implementation is wrong.
+    """
+    beyond: set[str] = set()
+    for one in asked:
+        apart = one.apart(factory, roundings)
+        if apart & wrong:
+            return None
+        beyond |= apart
+    return beyond
+
+
+def _reproducible(judged: Judged, probes: list[Probe]) -> Iterator[_Asked]:
+    """Ask twice, and drop what varies: the probes of behaviour say so on their own."""
+    for probe in probes:
+        # Anew, where it is made by a class or a factory: as the candidates are.
+        outcome = probe.ask(judged.kind, judged.capabilities, judged.make())
+        if probe.behavioural or not differing(
+            outcome, probe.ask(judged.kind, judged.capabilities, judged.make())
+        ):
+            yield _Asked(judged, probe, outcome)
+
+
+def _seen(asked: list[_Asked], wrong: set[str]) -> Iterator[str]:
+    """Say which results are wrong on how many probes, and what was raised."""
+    counts = {name: sum(name in one.wrong for one in asked) for name in sorted(wrong)}
+    yield "wrong: " + ", ".join(f"{n} in {count}" for n, count in counts.items()) + (
+        f" of {len(asked)} probes"
+    )
+    for one in asked:
+        raised = [r for r in one.outcome.values() if isinstance(r, Raised)]
+        if raised and one.wrong:
+            yield f"{raised[0]}"[:200] + f", case {one.probe.name}"
+            return
+
+
+def _sentence(kind: Any, match: str, beyond: set[str]) -> str:
+    parts = match.split("+")
+    said = " and ".join(f"{words(kind.known().mutants[name])} [{name}]" for name in parts)
+    right = f", but {', '.join(sorted(beyond))} right" if beyond else ""
+    return f"matches: {said}{right}"

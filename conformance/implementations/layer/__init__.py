@@ -1,0 +1,1 @@
+"""Layers to judge, as ``--layer=conformance.implementations.layer.<module>:<name>``."""

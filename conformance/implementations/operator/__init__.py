@@ -1,0 +1,1 @@
+"""Operators to judge, as ``--implementation=conformance.implementations.operator.<module>:<name>``."""

@@ -1,0 +1,79 @@
+"""Checks: named questions to an implementation, each with the clauses that it decides.
+
+A check is a function of a judge, written in `conformance.suite`. The decorator here notes it,
+once for each choice of its parameters. Nothing is asked here.
+"""
+
+import inspect
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+Function = Callable[..., None]
+
+
+@dataclass(frozen=True)
+class Check:
+    """A question to an implementation.
+
+    Attributes
+    ----------
+    name : str
+        Its function's name, with the choice of its parameters in brackets.
+    clauses : tuple of str
+        What it decides; the first is blamed for what the check itself finds.
+    function : callable
+        Takes a judge, ``draw`` if cases are drawn, and the parameters.
+    parameters : dict
+        The choice.
+    drawn : bool
+        Whether it is repeated on drawn cases.
+    """
+
+    name: str
+    clauses: tuple[str, ...]
+    function: Function = field(repr=False)
+    parameters: dict[str, Any] = field(repr=False)
+    drawn: bool
+
+    def of(self, chapters: Iterable[str]) -> tuple[str, ...]:
+        """Give its clauses that are in some chapters; none: it is for another kind."""
+        return tuple(number for number in self.clauses if number[:3] in chapters)
+
+
+_CHECKS: list[Check] = []
+
+
+def check(*clauses: str, **choices: Iterable[Any]) -> Callable[[Function], Function]:
+    """Note a check.
+
+    Parameters
+    ----------
+    *clauses : str
+        What it decides. A check for several kinds names the clauses of each.
+    **choices
+        Values of each of its parameters; it is one check for each combination.
+    """
+
+    def note(function: Function) -> Function:
+        drawn = "draw" in inspect.signature(function).parameters
+        for values in itertools.product(*choices.values()):
+            chosen = dict(zip(choices, values, strict=True))
+            words = "-".join(_word(value) for value in values)
+            name = function.__name__ + (f"[{words}]" if words else "")
+            _CHECKS.append(Check(name, clauses, function, chosen, drawn))
+        return function
+
+    return note
+
+
+def checks_of(chapters: Iterable[str]) -> Iterator[Check]:
+    """List the checks that decide clauses of some chapters, in the order of the suite."""
+    return (one for one in _CHECKS if one.of(chapters))
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, tuple):
+        return "x".join(map(_word, value))
+    return str(getattr(value, "__name__", value)).strip("_")

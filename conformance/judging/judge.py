@@ -1,0 +1,260 @@
+"""Judges one implementation on behalf of one check: asks, examines, counts, and raises.
+
+The message of what it raises says everything: the clause and its words, the call, what was got and
+expected, and the command that shows it again.
+"""
+
+import functools
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+from unittest import SkipTest
+
+from hypothesis.strategies import SearchStrategy
+
+from conformance.cases.case import Array
+from conformance.claims.loading import Judged
+from conformance.judging.ask import Answer, ask
+from conformance.judging.examine import Finding, examine
+from conformance.judging.kind import FUNCTIONS
+from conformance.judging.record import Failure, Record
+from conformance.specification import clauses
+
+
+class NotClaimedError(SkipTest):
+    """A check is about something that the implementation does not claim."""
+
+
+class ConformanceError(AssertionError):
+    """An implementation breaks a clause.
+
+    Parameters
+    ----------
+    failures : list of Failure
+        What it breaks; the message is that of the first.
+    """
+
+    def __init__(self, failures: list[Failure]) -> None:
+        super().__init__(failures[0].message)
+        self.failures = failures
+
+
+class Judge:
+    """Judges one implementation on behalf of one check.
+
+    Parameters
+    ----------
+    judged : Judged
+        The implementation.
+    record : Record
+        Where it is counted; it names the check and the clauses that this decides.
+    seed : int
+        Of the run, for the command that shows a failure again.
+    watch : callable, optional
+        Is told how many seconds each answer took, and how to ask again.
+    """
+
+    def __init__(
+        self,
+        judged: Judged,
+        record: Record,
+        seed: int = 0,
+        watch: Callable[[Callable[[], Any], float], None] | None = None,
+    ) -> None:
+        self.judged, self.kind, self.claimed = judged, judged.kind, judged.capabilities
+        self.record, self.seed, self._watch = record, seed, watch
+
+    # What the implementation claims.
+
+    def claim(self, entry: str, *wanted: str) -> tuple[str, ...]:
+        """Those of the wanted values that are claimed; the check is not claimed if none is."""
+        __tracebackhide__ = True
+        claimed = getattr(self.claimed, entry)
+        common = tuple(value for value in wanted if value in claimed)
+        if not common:
+            raise NotClaimedError(
+                f"not claimed: {entry} {', '.join(wanted)} (claimed: {', '.join(claimed)})"
+            )
+        return common
+
+    def claim_flag(self, entry: str) -> None:
+        """Mark the check as not claimed unless the flag is claimed."""
+        __tracebackhide__ = True
+        if not getattr(self.claimed, entry):
+            raise NotClaimedError(f"not claimed: {entry}")
+
+    def claim_case(self, case: Any) -> None:
+        """Mark the check as not claimed unless the case is."""
+        __tracebackhide__ = True
+        if lacking := self.kind.unclaimed(case, self.claimed):
+            raise NotClaimedError(f"not claimed: {lacking}")
+
+    def claimed_of(self, cases: Iterable[Any]) -> Iterator[Any]:
+        """Give those of some cases that are claimed; the check is not claimed if none is."""
+        lacking = found = ""
+        for case in cases:
+            if lacking := self.kind.unclaimed(case, self.claimed):
+                continue
+            found = "some"
+            yield case
+        if not found:
+            raise NotClaimedError(f"not claimed: {lacking}")
+
+    # The cases of its kind.
+
+    def cases(self, **wanted: Any) -> SearchStrategy[Any]:
+        """Draw cases that are claimed; the kind says what can be wanted."""
+        return self.kind.draw(self.claimed, **wanted)  # type: ignore[no-any-return]
+
+    def plain(self, **changes: Any) -> Any:
+        """Give a case of moderate sizes in the plainest geometry that is claimed, with changes."""
+        return self.kind.plain(self.claimed, **changes)
+
+    def values(self, case: Any) -> dict[str, Array]:
+        """Make the operands of a case."""
+        made: dict[str, Array] = self.kind.values(case, self.kind.bits(case, self.claimed))
+        return made
+
+    # What is demanded.
+
+    def check(
+        self,
+        case: Any,
+        results: Collection[str] | None = None,
+        *,
+        values: Mapping[str, Array] | None = None,
+        functions: Collection[str] = FUNCTIONS,
+        blame: tuple[str, ...] = (),
+    ) -> dict[str, Array]:
+        """Demand that the results of a case are right, and return them.
+
+        Parameters
+        ----------
+        case : Case
+            Geometry and values.
+        results : collection of str, optional
+            Which to demand; by default all that the recipe decides.
+        values : mapping, optional
+            Operands in the place of the case's own.
+        functions : collection of str
+            Which functions to call; by default those that give a demanded result.
+        blame : tuple of str
+            What is broken if anything is wrong; by default the clause of what is wrong.
+
+        Raises
+        ------
+        ConformanceError
+            Something is wrong.
+        NotClaimedError
+            The case is not claimed.
+        """
+        __tracebackhide__ = True
+        values = self.values(case) if values is None else values
+        wanted = results or self.kind.recipe_of(case).decides
+        if wanted:
+            functions = {self.kind.function_of(name) for name in wanted}
+        answer = self._ask(case, values, functions)
+        got = {name: a for name, a in answer.results.items() if not wanted or name in wanted}
+        self.compare(case, values, got, answer.findings, blame)
+        return got
+
+    def compare(
+        self,
+        case: Any,
+        values: Mapping[str, Array],
+        got: Mapping[str, Array],
+        findings: Iterable[Finding] = (),
+        blame: tuple[str, ...] = (),
+    ) -> None:
+        """Demand that results are right, and that nothing else was found."""
+        __tracebackhide__ = True
+        expected = self.kind.expected(case, values, self.claimed) if got else {}
+        worst, wrong = examine(self.judged, case, got, expected)
+        rules, decides = self.kind.rules, self.record.clauses
+        for name, fraction in worst.items():
+            own = rules.bound[name] if fraction else (rules.value[name],)
+            self.record.count((*decides, *own), fraction)
+        found = [*findings, *wrong]
+        if found and blame:
+            self.fail(case, [replace(one, clauses=blame) for one in found])
+        if found:
+            blamed = self.kind.blamed(decides, case, {one.result for one in wrong}, set(worst))
+            self.fail(case, found, blamed)
+
+    def run(
+        self,
+        case: Any,
+        values: Mapping[str, Array] | None = None,
+        *,
+        functions: Collection[str] = FUNCTIONS,
+        **options: Any,
+    ) -> dict[str, Array]:
+        """Demand an answer of the due form, whatever its values, and return it.
+
+        `options` stand in the place of the case's.
+        """
+        __tracebackhide__ = True
+        values = self.values(case) if values is None else values
+        answer = self._ask(case, values, functions, **options)
+        if answer.findings:
+            self.fail(case, answer.findings)
+        return answer.results
+
+    def expect(self, case: Any, holds: bool, words: str) -> None:
+        """Demand something else than a value; it is the check's first clause that it breaks."""
+        __tracebackhide__ = True
+        if not holds:
+            self.fail(case, [Finding(self.record.clauses[:1], words)])
+        self.record.count(self.record.clauses)
+
+    def fail(self, case: Any, findings: Iterable[Finding], blamed: tuple[str, ...] = ()) -> None:
+        """Note what is wrong and raise it."""
+        __tracebackhide__ = True
+        failures = [self._failure(case, one, blamed) for one in findings]
+        self.record.failures += failures
+        raise ConformanceError(failures)
+
+    def _ask(
+        self, case: Any, values: Mapping[str, Array], functions: Collection[str], **options: Any
+    ) -> Answer:
+        __tracebackhide__ = True
+        self.claim_case(case)
+        start = time.perf_counter()
+        answer = ask(self.judged, case, values, functions=functions, **options)
+        if self._watch is not None:
+            again = functools.partial(ask, self.judged, case, values, functions=functions)
+            self._watch(again, time.perf_counter() - start)
+        return answer
+
+    def _failure(self, case: Any, finding: Finding, blamed: tuple[str, ...]) -> Failure:
+        name, clause = self.judged.name, finding.clauses[0]
+        command = f"python -m conformance {self.kind.option}={name}"
+        # A wrong value is seen in its case alone; how it behaves, in what the check did.
+        alone = finding.mismatch is not None or finding.refusal
+        again = f"--case={case.token}" if alone else f"--check='{self.record.check}'"
+        again += "" if alone else f" --seed={self.seed}"
+        lines = [
+            f"{clause}: {clauses()[clause]}",
+            "",
+            f"  implementation  {name}",
+            f"  check           {self.record.check}",
+            f"  call            {self.kind.call_of(case)}",
+            f"  wrong           {finding.words}",
+            *(f"                  {line}" for line in finding.details),
+            f"  again           {command} {again}",
+        ]
+        return Failure(
+            implementation=name,
+            check=self.record.check,
+            clause=clause,
+            clauses=tuple(dict.fromkeys((*finding.clauses, *blamed))),
+            token=case.token,
+            tier=finding.tier,
+            after=self.record.judged,
+            words=finding.words,
+            message="\n".join(lines),
+            replay=f"{command} {again}",
+            result=finding.result,
+            refusal=finding.refusal,
+        )

@@ -1,0 +1,194 @@
+"""What a kind of implementation must tell so that it can be judged.
+
+The judge asks a kind for everything that is not the same for operators and layers; the kinds
+themselves are in `conformance.kinds`. Nothing is judged here.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from hypothesis.strategies import SearchStrategy
+
+from conformance.bounds.expected import Expected
+from conformance.cases.case import Array, Case, Recipe
+from conformance.claims.capabilities import Capabilities
+
+Shapes = dict[str, tuple[int, ...]]
+FUNCTIONS = ("forward", "backward")
+
+
+class MalformedError(Exception):
+    """A function did not return what its signature says."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Which clause is broken by what is wrong.
+
+    Attributes
+    ----------
+    value : mapping of result to clause
+        Where equality is demanded.
+    bound : mapping of result to tuple of clauses
+        Where a result is outside its bound.
+    raises : mapping of function to clause
+        Where a function raises instead of answering.
+    dtype : mapping of function to clause
+        For a result of another format.
+    shape, memory, empty : str
+        For a wrong shape; for what is written or shared; for an empty batch.
+    """
+
+    value: Mapping[str, str]
+    bound: Mapping[str, tuple[str, ...]]
+    raises: Mapping[str, str]
+    dtype: Mapping[str, str]
+    shape: str
+    memory: str
+    empty: str
+
+
+class Kind(ABC):
+    """A kind of implementation: everything in which operators and layers differ."""
+
+    name: ClassVar[str]
+    """In words."""
+    option: ClassVar[str]
+    """Of the command line."""
+    signature: ClassVar[str]
+    """The module whose `forward` and `backward` have the signature that is asked for."""
+    operands: ClassVar[tuple[str, ...]]
+    """Positional arguments of `backward`; those of `forward` are all but the first."""
+    keywords: ClassVar[tuple[str, ...]]
+    """Keyword arguments of both."""
+    adapter: ClassVar[str]
+    """What to say to who has a framework's object; {framework} is its name."""
+    other: ClassVar["Kind"]
+    """The kind that it may be mistaken for."""
+    chapters: ClassVar[frozenset[str]]
+    """Chapters of the specification whose checks are for it."""
+    capabilities: ClassVar[type[Capabilities]]
+    case: ClassVar[type[Any]]
+    recipes: ClassVar[Mapping[str, Recipe]]
+    rules: ClassVar[Rules]
+    share: ClassVar[int]
+    """Of so many drawn cases of an operator one is drawn."""
+
+    @abstractmethod
+    def draw(self, claimed: Any, **wanted: Any) -> SearchStrategy[Any]:
+        """Draw cases that are claimed."""
+
+    @abstractmethod
+    def plain(self, claimed: Any, **changes: Any) -> Any:
+        """Give a case of moderate sizes in the plainest geometry that is claimed, with changes."""
+
+    @abstractmethod
+    def values(self, case: Any, bits: int) -> dict[str, Array]:
+        """Make the operands of a case."""
+
+    @abstractmethod
+    def unclaimed(self, case: Any, claimed: Any) -> str:
+        """Say what of a case is not claimed; nothing if all of it is."""
+
+    @abstractmethod
+    def call_of(self, case: Any) -> str:
+        """The call of a case in words."""
+
+    @abstractmethod
+    def arguments(
+        self, function: str, case: Any, values: Mapping[str, Array]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Positional and keyword arguments of a call."""
+
+    @abstractmethod
+    def unpack(self, function: str, answer: Any, claimed: Any) -> dict[str, Any]:
+        """Name what a function returned; raise `MalformedError` if it cannot be."""
+
+    @abstractmethod
+    def shapes(self, function: str, case: Any, values: Mapping[str, Array], claimed: Any) -> Shapes:
+        """Shape of each result of a function (GEO-1, LAY-17)."""
+
+    @abstractmethod
+    def expected(
+        self, case: Any, values: Mapping[str, Array], claimed: Any
+    ) -> dict[str, Expected]:
+        """Truth and bound of each result."""
+
+    @abstractmethod
+    def blamed(
+        self, decides: tuple[str, ...], case: Any, wrong: set[str], right: set[str]
+    ) -> tuple[str, ...]:
+        """Of a check's clauses those that wrong results break besides their own."""
+
+    @abstractmethod
+    def axes(self, result: str, rank: int) -> tuple[str, ...]:
+        """Names of a result's axes."""
+
+    @abstractmethod
+    def picture(
+        self, case: Any, claimed: Any, result: str, got: Array, expected: Array
+    ) -> list[str]:
+        """Draw what a certificate shows, if the case is one."""
+
+    @abstractmethod
+    def probes(self, claimed: Any, failing: Any) -> list[Any]:
+        """List what a failing implementation is asked; a case that it fails comes first."""
+
+    @abstractmethod
+    def known(self) -> Any:
+        """Give what a failing implementation is compared with."""
+
+    @abstractmethod
+    def where(self, judged: Any, failing: Any, *, brief: bool) -> tuple[str, ...]:
+        """Say where an implementation is wrong, as far as it can be read off its answers."""
+
+    @abstractmethod
+    def apart(self, case: Any, claimed: Any, times: float) -> Mapping[str, Array]:
+        """Give how far results that are one may be apart: so many times their bounds, or nothing."""
+
+    @abstractmethod
+    def weight(self, case: Any) -> tuple[Any, ...]:
+        """Order cases by how small and plain they are."""
+
+    @abstractmethod
+    def simpler(self, case: Any) -> Iterator[Any]:
+        """Give simpler cases than one, the simplest first."""
+
+    def modes(self, claimed: Any) -> tuple[dict[str, Any], ...]:  # noqa: ARG002
+        """Changes of a case that give each mode of a call that is claimed."""
+        return ({},)
+
+    def enlarged(self, case: Any, spare: tuple[int, int]) -> Any:
+        """Give a case on the smallest image that fits it, and so many pixels more."""
+        raise NotImplementedError(f"{self.name} cases have the size that they have")
+
+    @abstractmethod
+    def operands_of(self, values: Mapping[str, Array]) -> list[tuple[str, ...]]:
+        """Sets of operands to be placed otherwise in memory: each kind of them, and all."""
+
+    def may_share(self, case: Case, result: str, operand: str) -> bool:  # noqa: ARG002
+        """Tell whether a result may be an operand's own memory."""
+        return False
+
+    def function_of(self, result: str) -> str:
+        """Name the function that gives a result."""
+        return "backward" if result.startswith("d") else "forward"
+
+    def recipe_of(self, case: Case) -> Recipe:
+        """Give the recipe of a case.
+
+        Raises
+        ------
+        ValueError
+            For a recipe that there is not.
+        """
+        if case.recipe not in self.recipes:
+            known = ", ".join(self.recipes)
+            raise ValueError(f"recipe must be one of {known}, got {case.recipe!r}")
+        return self.recipes[case.recipe]
+
+    def bits(self, case: Case, claimed: Capabilities) -> int:
+        """Significand bits in which sums of a case are exact (NUM-1)."""
+        return claimed.arithmetic(case.dtype).bits

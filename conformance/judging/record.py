@@ -1,0 +1,116 @@
+"""What came of one check: plain data, so that it can travel between processes and into a report."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Self
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A finding on a case.
+
+    Attributes
+    ----------
+    implementation, check : str
+        Whose it is, and which check met it.
+    clause : str
+        What is broken; `clauses` names what is broken besides.
+    token : str
+        The case.
+    tier : str
+        What noticed: "certificate", "equality", "bound" or "behaviour".
+    after : int
+        How many results the check had judged before.
+    words : str
+        What is wrong, in a line.
+    message : str
+        Everything about it.
+    replay : str
+        The command that shows it again.
+    result : str
+        Which result is wrong, if it is one.
+    refusal : bool
+        The implementation raised instead of answering.
+    """
+
+    implementation: str
+    check: str
+    clause: str
+    clauses: tuple[str, ...]
+    token: str
+    tier: str
+    after: int
+    words: str
+    message: str
+    replay: str
+    result: str = ""
+    refusal: bool = False
+
+
+@dataclass
+class Count:
+    """What was judged under one clause: how many results, and the largest error over its bound."""
+
+    cases: int = 0
+    worst: float = 0.0
+
+    def add(self, cases: int, worst: float) -> None:
+        """Count more."""
+        self.cases += cases
+        self.worst = max(self.worst, worst)
+
+
+@dataclass
+class Record:
+    """What came of one check of one implementation.
+
+    Attributes
+    ----------
+    implementation, check : str
+        Which.
+    clauses : tuple of str
+        What the check decides.
+    outcome : str
+        "passed", "failed", "not claimed" or "not run".
+    reason : str
+        Why it was not claimed or not run.
+    judged : int
+        Results that were judged.
+    counts : dict of str to Count
+        By clause.
+    failures : list of Failure
+        In the order in which they came.
+    seconds : float
+        Time that it took.
+    """
+
+    implementation: str
+    check: str
+    clauses: tuple[str, ...]
+    outcome: str = "passed"
+    reason: str = ""
+    judged: int = 0
+    counts: dict[str, Count] = field(default_factory=dict)
+    failures: list[Failure] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def count(self, clauses: Iterable[str], worst: float = 0.0) -> None:
+        """Count one right result under each of some clauses."""
+        self.judged += 1
+        for clause in dict.fromkeys(clauses):
+            self.counts.setdefault(clause, Count()).add(1, worst)
+
+    def dump(self) -> dict[str, Any]:
+        """As plain data."""
+        return asdict(self)
+
+    @classmethod
+    def load(cls, dumped: Mapping[str, Any]) -> Self:
+        """From plain data."""
+        fields = dict(dumped)
+        fields["clauses"] = tuple(fields["clauses"])
+        fields["counts"] = {name: Count(**one) for name, one in fields["counts"].items()}
+        fields["failures"] = [
+            Failure(**{**one, "clauses": tuple(one["clauses"])}) for one in fields["failures"]
+        ]
+        return cls(**fields)

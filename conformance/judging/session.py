@@ -1,0 +1,210 @@
+"""Runs checks on one implementation, within a time, and keeps what came of each.
+
+Where the first call of a geometry is dear, because it is traced or compiled, the session notices
+and keeps to few geometries; a check that draws cases stops drawing when its share of the time is
+spent. What was not reached is recorded as not run.
+"""
+
+import random
+import time
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import hypothesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from conformance.claims.loading import Judged
+from conformance.judging.ask import NotRunError
+from conformance.judging.checks import Check, checks_of
+from conformance.judging.judge import ConformanceError, Judge, NotClaimedError
+from conformance.judging.record import Record
+
+# A first call is dear if it takes so long, and so many times what a repeated one takes.
+_DEAR_SECONDS, _DEAR_TIMES = 0.02, 10
+# Calls that are watched for it.
+_WATCHED = 6
+# The least number of cases that a drawn check draws, whatever the time.
+_LEAST = 2
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How hard it is tried.
+
+    Attributes
+    ----------
+    examples : int
+        Drawn cases of each check.
+    seed : int or None
+        The same cases in each run; None: new ones.
+    budget : float
+        Seconds for one implementation.
+    """
+
+    examples: int
+    seed: int | None = None
+    budget: float = 120.0
+
+
+PROFILES = {
+    "default": Profile(10),
+    "ci": Profile(5, seed=0, budget=600.0),
+    "nightly": Profile(500, budget=36_000.0),
+    "survey": Profile(3, budget=600.0),
+}
+
+
+class _EnoughError(BaseException):
+    """Ends the drawing at once; an ordinary exception Hypothesis would look into."""
+
+
+class _DearError(Exception):
+    """It was found that geometries are dear."""
+
+
+class Session:
+    """Judges one implementation.
+
+    Parameters
+    ----------
+    judged : Judged
+        The implementation.
+    profile : Profile
+        How hard it is tried.
+    seed : int, optional
+        In the place of the profile's; what is drawn depends on it and on the check's name alone.
+    budget : float, optional
+        Seconds, in the place of the profile's.
+    until_failure : bool
+        Whether to judge no further after the first failure.
+    """
+
+    def __init__(
+        self,
+        judged: Judged,
+        profile: Profile = PROFILES["default"],
+        *,
+        seed: int | None = None,
+        budget: float | None = None,
+        until_failure: bool = False,
+    ) -> None:
+        self.profile, self.until_failure = profile, until_failure
+        seed = profile.seed if seed is None else seed
+        self.seed = random.SystemRandom().randrange(2**32) if seed is None else seed
+        self.budget = profile.budget if budget is None else budget
+        self.spent, self.failed = 0.0, False
+        self.judged = self._given = judged
+        self._watched = self._dear = 0
+
+    @property
+    def economises(self) -> bool:
+        """Whether it was found, and not declared, that geometries are dear."""
+        return self.judged is not self._given
+
+    @property
+    def checks(self) -> list[Check]:
+        """All checks that are for implementations of the kind, in order."""
+        return list(checks_of(self._given.kind.chapters))
+
+    def run(self, check: Check) -> Record:
+        """Run one check; what it raises is in the record."""
+        name, chapters = self._given.name, self._given.kind.chapters
+        record = Record(name, check.name, check.of(chapters))
+        reason = self._stopped()
+        if reason:
+            record.outcome, record.reason = "not run", reason
+            return record
+        start = time.perf_counter()
+        try:
+            try:
+                self._run(check, Judge(self.judged, record, self.seed, self._watch))
+            except _DearError:
+                # From the beginning, with the few geometries that it now keeps to.
+                self._run(check, Judge(self.judged, record, self.seed))
+        except NotClaimedError as unclaimed:
+            # What was judged before the check came to something unclaimed remains judged.
+            if not record.judged:
+                record.outcome, record.reason = "not claimed", str(unclaimed)
+        except NotRunError as error:
+            record.outcome, record.reason = "not run", str(error)
+        if record.failures:
+            record.outcome, self.failed = "failed", True
+        record.seconds = time.perf_counter() - start
+        self.spent += record.seconds
+        return record
+
+    def _stopped(self) -> str:
+        if self.until_failure and self.failed:
+            return "it has failed before"
+        if self.spent >= self.budget:
+            return f"not reached within the budget of {self.budget:g} seconds"
+        return ""
+
+    def _run(self, check: Check, judge: Judge) -> None:
+        if not check.drawn:
+            try:
+                check.function(judge, **check.parameters)
+            except ConformanceError:
+                assert judge.record.failures
+            return
+        self._draw(check, judge)
+
+    def _draw(self, check: Check, judge: Judge) -> None:
+        """Repeat a check on drawn cases; the first failure ends it."""
+        stop, drawn = time.perf_counter() + self._time_for_one(), 0
+
+        def example(data: Any) -> None:
+            nonlocal drawn
+            if drawn >= _LEAST and time.perf_counter() > stop:
+                raise _EnoughError
+            drawn += 1
+            try:
+                check.function(judge, data.draw, **check.parameters)
+            except (ConformanceError, NotClaimedError, NotRunError, _DearError) as error:
+                raise _EnoughError from error
+
+        examples = max(_LEAST, self.profile.examples // judge.kind.share)
+        try:
+            self._drawing(example, examples, check.name)()
+        except _EnoughError as enough:
+            if isinstance(enough.__cause__, ConformanceError):
+                assert judge.record.failures
+            elif enough.__cause__ is not None:
+                raise enough.__cause__ from None
+
+    def _drawing(self, example: Callable[..., None], examples: int, name: str) -> Any:
+        drawing = settings(
+            max_examples=examples,
+            deadline=None,
+            database=None,
+            phases=(Phase.generate,),
+            suppress_health_check=list(HealthCheck),
+            report_multiple_bugs=False,
+            derandomize=False,
+            print_blob=False,
+        )
+        seed = zlib.crc32(f"{self.seed} {name}".encode())
+        return hypothesis.seed(seed)(drawing(given(data=st.data())(example)))
+
+    def _time_for_one(self) -> float:
+        """Seconds for one check, so that the others get theirs."""
+        return max(1.0, 4 * (self.budget - self.spent) / len(self.checks))
+
+    def _watch(self, ask_again: Callable[[], Any], seconds: float) -> None:
+        """Learn from the first few calls whether the first one of a geometry is dear."""
+        if self._watched >= _WATCHED or self.judged.capabilities.compiles:
+            return
+        self._watched += 1
+        if seconds < _DEAR_SECONDS:
+            return
+        start = time.perf_counter()
+        ask_again()
+        self._dear += seconds > _DEAR_TIMES * (time.perf_counter() - start)
+        # The very first call loads what is loaded lazily, whoever it is.
+        if self._dear >= 2:
+            claimed = replace(self.judged.capabilities, compiles=True)
+            self.judged = replace(self.judged, capabilities=claimed)
+            raise _DearError

@@ -1,0 +1,72 @@
+"""Makes a failing case small: changes one thing after another while the same clause is broken.
+
+It stops when nothing simpler fails, or when its time is over. What only shows after other calls is
+left as it is.
+"""
+
+import time
+from typing import Any
+
+from conformance.claims.loading import Judged
+from conformance.judging.ask import NotRunError
+from conformance.judging.judge import ConformanceError, Judge, NotClaimedError
+from conformance.judging.record import Failure, Record
+
+
+def smallest(judged: Judged, failures: list[Failure], seconds: float = 2.0) -> Failure | None:
+    """Give the failure that shows most: wrong values before refusals, exact before bounded, small before large.
+
+    Parameters
+    ----------
+    judged : Judged
+        The implementation.
+    failures : list of Failure
+        All that were found.
+    seconds : float
+        How long to look for a smaller case.
+    """
+    if not failures:
+        return None
+    kind = judged.kind
+
+    def order(failure: Failure) -> tuple[Any, ...]:
+        behaviour = failure.tier == "behaviour" and not failure.refusal
+        case = kind.case.parse(failure.token)
+        usual = case.dtype == judged.capabilities.first_dtype
+        return failure.refusal, behaviour, failure.tier == "bound", not usual, kind.weight(case)
+
+    best, stop = min(failures, key=order), time.perf_counter() + seconds
+    found: Failure | None = best
+    while found is not None and time.perf_counter() < stop:
+        best, found = found, _smaller(judged, found, stop)
+    return best
+
+
+def _smaller(judged: Judged, failure: Failure, stop: float) -> Failure | None:
+    """Give the failure of the first simpler case that breaks the same clause, if there is one."""
+    kind = judged.kind
+    case = kind.case.parse(failure.token)
+    for simpler in kind.simpler(case):
+        if time.perf_counter() > stop:
+            return None
+        if kind.weight(simpler) >= kind.weight(case):
+            continue
+        for other in failures_of(judged, simpler, failure.check):
+            same = (other.clause, other.result, other.refusal)
+            if same == (failure.clause, failure.result, failure.refusal):
+                return other
+    return None
+
+
+def failures_of(judged: Judged, case: Any, check: str) -> list[Failure]:
+    """What is wrong with one case, on an implementation made anew."""
+    record = Record(judged.name, check, ())
+    try:
+        Judge(_anew(judged), record).check(case)
+    except (ConformanceError, NotClaimedError, NotRunError):
+        pass
+    return record.failures
+
+
+def _anew(judged: Judged) -> Judged:
+    return Judged(judged.name, judged.make(), judged.capabilities, judged.kind, judged.make)

@@ -1,0 +1,337 @@
+"""The two kinds of what is judged: the operator and the layer. The only file that knows both.
+
+A kind binds what stands elsewhere: its cases, its bounds, its rules. Everything that judges,
+counts or reports asks a kind and knows none.
+"""
+
+import itertools
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from hypothesis.strategies import SearchStrategy
+
+from conformance.bounds import layer as layer_bounds
+from conformance.bounds import operator as operator_bounds
+from conformance.bounds.expected import Array, Expected
+from conformance.cases import layer as layer_cases
+from conformance.cases import operator as operator_cases
+from conformance.cases import recipes
+from conformance.cases.impulses import meetings
+from conformance.cases.layer import LayerCase
+from conformance.cases.operator import OperatorCase
+from conformance.cases.picture import localise
+from conformance.claims.capabilities import Capabilities, LayerCapabilities
+from conformance.claims.formats import FORMATS
+from conformance.diagnosis import layer as layer_diagnosis
+from conformance.diagnosis import operator as operator_diagnosis
+from conformance.diagnosis.answers import Probe
+from conformance.diagnosis.diagnose import Known
+from conformance.judging.kind import Kind, MalformedError, Rules, Shapes
+from conformance.specification import clauses
+
+_CHAPTERS = frozenset(number[:3] for number in clauses())
+_STATISTICS = ("moving_mean", "moving_variance")
+_IMAGE = ("batch", "row", "column", "channel")
+_KERNEL = ("batch", "row", "column", "tap u", "tap v", "group")
+
+
+class _Operator(Kind):
+    """The operator and its two vector-Jacobian products (chapters GEO to SPC)."""
+
+    name = "operator"
+    option = "--implementation"
+    signature = "refimpl.involution"
+    operands = ("dy", "x", "kernel")
+    keywords = ("stride", "dilation", "padding", "group_layout")
+    adapter = "conformance.adapt.{framework} does so for a function of tensors"
+    chapters = _CHAPTERS - {"LAY"}
+    capabilities = Capabilities
+    case = OperatorCase
+    recipes = recipes.RECIPES
+    share = 1
+    rules = Rules(
+        value={"y": "FWD-1", "dx": "GRD-1", "dkernel": "GRD-2"},
+        bound={"y": ("NUM-2",), "dx": ("NUM-3",), "dkernel": ("NUM-4",)},
+        raises={"forward": "FWD-1", "backward": "GRD-1"},
+        dtype={"forward": "FWD-4", "backward": "GRD-6"},
+        shape="GEO-1",
+        memory="FWD-5",
+        empty="SPC-6",
+    )
+
+    def draw(self, claimed: Capabilities, **wanted: Any) -> SearchStrategy[OperatorCase]:
+        return operator_cases.cases(claimed, **wanted)
+
+    def plain(self, claimed: Capabilities, **changes: Any) -> OperatorCase:
+        return operator_cases.plain_case(claimed, **changes)
+
+    def values(self, case: OperatorCase, bits: int) -> dict[str, Array]:
+        return recipes.operands(case, bits)
+
+    def unclaimed(self, case: OperatorCase, claimed: Capabilities) -> str:
+        return operator_cases.unclaimed(case, claimed)
+
+    def call_of(self, case: OperatorCase) -> str:
+        return operator_cases.call_of(case)
+
+    def arguments(
+        self, function: str, case: OperatorCase, values: Mapping[str, Array]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        names = self.operands if function == "backward" else self.operands[1:]
+        return tuple(values[name] for name in names), case.geometry.options
+
+    def unpack(self, function: str, answer: Any, claimed: Capabilities) -> dict[str, Any]:  # noqa: ARG002
+        if function == "forward":
+            return {"y": answer}
+        if not isinstance(answer, tuple | list) or len(answer) != 2:
+            raise MalformedError(f"backward must return (dx, dkernel), got {_short(answer)}")
+        return {"dx": answer[0], "dkernel": answer[1]}
+
+    def shapes(
+        self,
+        function: str,
+        case: OperatorCase,  # noqa: ARG002
+        values: Mapping[str, Array],
+        claimed: Capabilities,  # noqa: ARG002
+    ) -> Shapes:
+        if function == "forward":
+            return {"y": values["dy"].shape}
+        return {"dx": values["x"].shape, "dkernel": values["kernel"].shape}
+
+    def expected(
+        self, case: OperatorCase, values: Mapping[str, Array], claimed: Capabilities
+    ) -> dict[str, Expected]:
+        arithmetic, options = claimed.arithmetic(case.dtype), case.geometry.options
+        exact = self.recipe_of(case).exact
+        truths = operator_bounds.truths(values, options, FORMATS[case.dtype], exact=exact)
+        return {name: truth.within(arithmetic) for name, truth in truths.items()}
+
+    def blamed(
+        self,
+        decides: tuple[str, ...],
+        case: OperatorCase,  # noqa: ARG002
+        wrong: set[str],
+        right: set[str],
+    ) -> tuple[str, ...]:
+        """Blame geometry and groups, which y, dx and dkernel share, where none of them is right."""
+        if right or not wrong:
+            return ()
+        return tuple(number for number in decides if number[:3] in {"GEO", "GRP"})
+
+    def operands_of(self, values: Mapping[str, Array]) -> list[tuple[str, ...]]:
+        return [*((name,) for name in values), tuple(values)]
+
+    def probes(self, claimed: Capabilities, failing: OperatorCase | None) -> list[Probe]:
+        return operator_diagnosis.probes(claimed, failing)
+
+    def known(self) -> Known:
+        from conformance.implementations.operator.numpy_unfold import Unfold
+        from conformance.mutants.operator import CONVENTIONS, MUTANTS
+
+        def both() -> Iterator[tuple[str, Any]]:
+            for one, other in itertools.combinations(CONVENTIONS, 2):
+                yield f"{one}+{other}", type("Both", (CONVENTIONS[one], CONVENTIONS[other]), {})
+
+        return Known(Unfold, MUTANTS, both)
+
+    def where(
+        self, judged: Any, failing: OperatorCase | None, *, brief: bool
+    ) -> tuple[str, ...]:
+        return operator_diagnosis.where(judged, failing, brief=brief)
+
+    def apart(self, case: OperatorCase, claimed: Capabilities, times: float) -> dict[str, Array]:  # noqa: ARG002
+        # Its probes are exact.
+        return {}
+
+    def enlarged(self, case: OperatorCase, spare: tuple[int, int]) -> OperatorCase:
+        height, width = case.geometry.large_enough((1, 1))
+        return case.changed(height=height + spare[0], width=width + spare[1])
+
+    def weight(self, case: OperatorCase) -> tuple[Any, ...]:
+        return operator_cases.weight(case)
+
+    def simpler(self, case: OperatorCase) -> Iterator[OperatorCase]:
+        return operator_cases.simpler(case)
+
+    def axes(self, result: str, rank: int) -> tuple[str, ...]:  # noqa: ARG002
+        return _KERNEL if result == "dkernel" else _IMAGE
+
+    def picture(
+        self, case: OperatorCase, claimed: Capabilities, result: str, got: Array, expected: Array
+    ) -> list[str]:
+        if not self.recipe_of(case).certifies:
+            return []
+        bits = self.bits(case, claimed)
+        shown = (meetings(case, bits, result, array) for array in (got, expected))
+        return localise(case, result, *shown)
+
+
+class _Layer(Kind):
+    """The whole layer: kernel generation and operator (chapter LAY)."""
+
+    name = "layer"
+    option = "--layer"
+    signature = "refimpl.layer"
+    operands = ("dy", "x", "parameters", "config")
+    keywords = ("training",)
+    adapter = ""
+    chapters = frozenset({"LAY"})
+    capabilities = LayerCapabilities
+    case = LayerCase
+    recipes = layer_cases.RECIPES
+    # Each case has up to a dozen results.
+    share = 2
+    _parameters = tuple(
+        name for name in layer_cases.LayerCase("", "").shapes if name not in {"x", "dy"}
+    )
+    _value: Mapping[str, str] = {
+        "y": "LAY-2",
+        "kernel": "LAY-11",
+        **dict.fromkeys(_STATISTICS, "LAY-12"),
+        "dx": "LAY-13",
+        **{f"d{name}": "LAY-14" for name in _parameters if name not in _STATISTICS},
+    }
+    rules = Rules(
+        value=_value,
+        bound={result: (clause, "LAY-16") for result, clause in _value.items()},
+        raises={"forward": "LAY-2", "backward": "LAY-13"},
+        dtype={"forward": "LAY-17", "backward": "LAY-17"},
+        shape="LAY-17",
+        memory="LAY-17",
+        empty="LAY-19",
+    )
+
+    def draw(self, claimed: LayerCapabilities, **wanted: Any) -> SearchStrategy[LayerCase]:
+        usual = {
+            "recipe": "normal",
+            "training": claimed.training,
+            "convention": claimed.conventions[0],
+        }
+        return layer_cases.cases(claimed, **usual | wanted)
+
+    def modes(self, claimed: LayerCapabilities) -> tuple[dict[str, Any], ...]:
+        return ({"training": False}, *([{"training": True}] if claimed.training else []))
+
+    def enlarged(self, case: LayerCase, spare: tuple[int, int]) -> LayerCase:
+        return layer_cases.with_pixels(case, spare)
+
+    def operands_of(self, values: Mapping[str, Array]) -> list[tuple[str, ...]]:
+        weights = tuple(name for name in values if name not in {"x", "dy"})
+        return [("x",), ("dy",), weights, tuple(values)]
+
+    def plain(self, claimed: LayerCapabilities, **changes: Any) -> LayerCase:
+        return layer_cases.plain_case(claimed, **changes)
+
+    def values(self, case: LayerCase, bits: int) -> dict[str, Array]:
+        return layer_cases.operands(case, bits)
+
+    def unclaimed(self, case: LayerCase, claimed: LayerCapabilities) -> str:
+        return layer_cases.unclaimed(case, claimed)
+
+    def call_of(self, case: LayerCase) -> str:
+        return layer_cases.call_of(case)
+
+    def arguments(
+        self, function: str, case: LayerCase, values: Mapping[str, Array]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        parameters = {name: one for name, one in values.items() if name not in {"x", "dy"}}
+        leading = ("dy", "x") if function == "backward" else ("x",)
+        positional = (*(values[name] for name in leading), parameters, case.config)
+        return positional, {"training": case.training}
+
+    def unpack(self, function: str, answer: Any, claimed: LayerCapabilities) -> dict[str, Any]:
+        if function == "forward":
+            if _is_answer(answer, 3):
+                y, kernel, moving = answer
+                return {"y": y, **({"kernel": kernel} if claimed.returns_kernel else {}), **moving}
+            due = "(y, kernel, moving statistics)"
+        else:
+            if _is_answer(answer, 2):
+                return {"dx": answer[0], **{f"d{name}": one for name, one in answer[1].items()}}
+            due = "(dx, gradients of the parameters)"
+        raise MalformedError(f"{function} must return {due}, got {_short(answer)}")
+
+    def shapes(
+        self, function: str, case: LayerCase, values: Mapping[str, Array], claimed: LayerCapabilities
+    ) -> Shapes:
+        parameters = {n: one.shape for n, one in values.items() if n not in {"x", "dy"}}
+        if function == "backward":
+            trained = {n: shape for n, shape in parameters.items() if n not in _STATISTICS}
+            return {"dx": values["x"].shape, **{f"d{n}": shape for n, shape in trained.items()}}
+        grid, config = values["dy"].shape[:3], case.config
+        kernel = {"kernel": (*grid, *config.taps, config.groups)} if claimed.returns_kernel else {}
+        moving = {n: shape for n, shape in parameters.items() if n in _STATISTICS}
+        return {"y": values["dy"].shape, **kernel, **moving}
+
+    def expected(
+        self, case: LayerCase, values: Mapping[str, Array], claimed: LayerCapabilities
+    ) -> dict[str, Expected]:
+        arithmetic = claimed.arithmetic(case.dtype)
+        return layer_bounds.expected(arithmetic, values, case.config, training=case.training)
+
+    def blamed(
+        self, decides: tuple[str, ...], case: LayerCase, wrong: set[str], right: set[str]
+    ) -> tuple[str, ...]:
+        """Blame the steps before the kernel where the kernel is wrong, or y if it is not shown.
+
+        And the derivative through the statistics where all but a gradient is right in training.
+        """
+        seen = "kernel" if "kernel" in wrong | right else "y"
+        forward = {"y", "kernel", *_STATISTICS}
+        steps = {f"LAY-{number}" for number in (1, *range(3, 12))}
+        if seen not in wrong:
+            steps = {"LAY-15"} if case.training and not wrong & forward and wrong else set()
+        return tuple(number for number in decides if number in steps)
+
+    def axes(self, result: str, rank: int) -> tuple[str, ...]:
+        if result in {"y", "dx"}:
+            return _IMAGE
+        if result == "kernel":
+            return _KERNEL
+        return ("channel",) if rank == 1 else ("row of the weights", "column of the weights")
+
+    def picture(self, *_: Any) -> list[str]:
+        return []
+
+    def probes(self, claimed: LayerCapabilities, failing: LayerCase | None) -> list[Probe]:
+        return layer_diagnosis.probes(claimed, failing)
+
+    def known(self) -> Known:
+        from conformance.implementations.layer.numpy_layer import NumpyLayer
+        from conformance.mutants.layer import MUTANTS
+
+        return Known(NumpyLayer, MUTANTS, lambda: iter(()))
+
+    def where(self, judged: Any, failing: LayerCase | None, *, brief: bool) -> tuple[str, ...]:  # noqa: ARG002
+        # Its results depend on one another, and no certificate shows them apart.
+        return ()
+
+    def apart(self, case: LayerCase, claimed: LayerCapabilities, times: float) -> dict[str, Array]:
+        values = self.values(case, self.bits(case, claimed))
+        expected = self.expected(case, values, claimed)
+        return {name: times * one.bound for name, one in expected.items()}
+
+    def weight(self, case: LayerCase) -> tuple[Any, ...]:
+        return layer_cases.weight(case)
+
+    def simpler(self, case: LayerCase) -> Iterator[LayerCase]:
+        return layer_cases.simpler(case)
+
+    def may_share(self, case: Any, result: str, operand: str) -> bool:
+        """In inference the moving statistics may be the operands themselves."""
+        return not case.training and result == operand and result in _STATISTICS
+
+
+def _is_answer(answer: Any, parts: int) -> bool:
+    return isinstance(answer, tuple) and len(answer) == parts and isinstance(answer[-1], Mapping)
+
+
+def _short(answer: Any) -> str:
+    if isinstance(answer, tuple | list):
+        return f"{type(answer).__name__} of {len(answer)}"
+    return type(answer).__name__
+
+
+OPERATOR, LAYER = _Operator(), _Layer()
+_Operator.other, _Layer.other = LAYER, OPERATOR
+KINDS: tuple[Kind, ...] = (OPERATOR, LAYER)

@@ -1,1 +1,0 @@
-"""Judging whole layers: kernel generation and operator (specification chapter LAY)."""

@@ -1,0 +1,22 @@
+"""Operators with one planted fault each."""
+
+from collections.abc import Mapping
+
+from conformance.implementations.operator.numpy_unfold import Unfold
+from conformance.mutants import planted
+from conformance.mutants.operator import (
+    arithmetic,
+    blocks,
+    conventions,
+    gradients,
+    padding,
+    state,
+    taps,
+)
+
+# What implementations disagree on: usual enough that two are met at once.
+CONVENTIONS: Mapping[str, type[Unfold]] = planted(padding, conventions)
+
+MUTANTS: Mapping[str, type[Unfold]] = planted(
+    padding, conventions, taps, gradients, blocks, arithmetic, state
+)

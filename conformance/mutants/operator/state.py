@@ -1,0 +1,214 @@
+"""What is remembered, shared, changed, refused or accepted and should not be."""
+
+from typing import Any
+
+import numpy as np
+
+from conformance.implementations.operator.numpy_unfold import Array, Call, Plan, Unfold
+
+
+class KernelCachedByShape(Unfold):
+    """The first kernel of each shape is used for all that follow."""
+
+    def __init__(self) -> None:
+        self._seen: dict[Any, Array] = {}
+
+    def wide(self, array: Array) -> Array:
+        if array.ndim != 6:
+            return super().wide(array)
+        return self._seen.setdefault((array.shape, array.dtype), super().wide(array))
+
+
+class PlanCachedByShape(Unfold):
+    """What was worked out for a shape is used again with other options."""
+
+    def __init__(self) -> None:
+        self._seen: dict[Any, Plan] = {}
+
+    def plan(self, call: Call) -> Plan:
+        return self._seen.setdefault((call.image, call.kernel), super().plan(call))
+
+
+class ImageOfTheLastForward(Unfold):
+    """backward uses the image of the last forward call of that shape instead of its argument."""
+
+    def __init__(self) -> None:
+        self._last: dict[Any, Array] = {}
+
+    def forward(self, x: Array, kernel: Array, **options: Any) -> Array:
+        self._last[x.shape, x.dtype] = np.array(x)
+        return super().forward(x, kernel, **options)
+
+    def backward(self, dy: Array, x: Array, kernel: Array, **options: Any) -> tuple[Array, Array]:
+        return super().backward(dy, self._last.get((x.shape, x.dtype), x), kernel, **options)
+
+
+class GradientsAddUp(Unfold):
+    """dkernel is added to that of the call before, if the shapes are equal."""
+
+    def __init__(self) -> None:
+        self._last = np.zeros(0)
+
+    def dkernel(self, call: Call, dy: Array, x: Array) -> Array:
+        dkernel = super().dkernel(call, dy, x)
+        old, self._last = self._last, dkernel
+        return dkernel + old.astype(dkernel.dtype) if old.shape == dkernel.shape else dkernel
+
+
+class OutputBufferReused(Unfold):
+    """y is written into the buffer that an earlier call of that shape returned."""
+
+    def __init__(self) -> None:
+        self._buffers: dict[Any, Array] = {}
+
+    def forward(self, x: Array, kernel: Array, **options: Any) -> Array:
+        y = super().forward(x, kernel, **options)
+        buffer = self._buffers.setdefault((y.shape, y.dtype), y)
+        buffer[...] = y
+        return buffer
+
+
+class ScalesInPlace(Unfold):
+    """forward doubles its image in place."""
+
+    def forward(self, x: Array, kernel: Array, **options: Any) -> Array:
+        y = super().forward(x, kernel, **options)
+        if x.flags.writeable:
+            x *= 2
+        return y
+
+
+class ClearsDy(Unfold):
+    """backward sets dy to zero when it is done."""
+
+    def backward(self, dy: Array, x: Array, kernel: Array, **options: Any) -> tuple[Array, Array]:
+        results = super().backward(dy, x, kernel, **options)
+        if dy.flags.writeable:
+            dy[...] = 0
+        return results
+
+
+class DxInPlaceOfDy(Unfold):
+    """dx is written into the memory of dy where the shapes are equal."""
+
+    def backward(self, dy: Array, x: Array, kernel: Array, **options: Any) -> tuple[Array, Array]:
+        dx, dkernel = super().backward(dy, x, kernel, **options)
+        if dx.shape != dy.shape or not dy.flags.writeable:
+            return dx, dkernel
+        dy[...] = dx
+        return dy, dkernel
+
+
+class StridesInMemoryIgnored(Unfold):
+    """A transposed or strided operand is read in the order in which it lies in memory."""
+
+    def wide(self, array: Array) -> Array:
+        return super().wide(array).ravel("K").reshape(array.shape)
+
+
+class ReversedViewsReadForwards(Unfold):
+    """A view with negative strides is read forwards."""
+
+    def wide(self, array: Array) -> Array:
+        flip = tuple(slice(None, None, -1 if step < 0 else 1) for step in array.strides)
+        return super().wide(array[flip])
+
+
+class EveryTenthCallWrong(Unfold):
+    """Every tenth forward call adds one to its first output."""
+
+    def __init__(self) -> None:
+        self._calls = 0
+
+    def y(self, call: Call, x: Array, kernel: Array) -> Array:
+        self._calls += 1
+        y = super().y(call, x, kernel)
+        y.reshape(-1)[:1] += self._calls % 10 == 0
+        return y
+
+
+class FirstCallWarmsUp(Unfold):
+    """The first call of each shape returns zeros."""
+
+    def __init__(self) -> None:
+        self._seen: set[Any] = set()
+
+    def y(self, call: Call, x: Array, kernel: Array) -> Array:
+        y = super().y(call, x, kernel)
+        new = call not in self._seen
+        self._seen.add(call)
+        return y * 0 if new else y
+
+
+class OrderVaries(Unfold):
+    """The sum is taken in another order from call to call: other bits on real numbers."""
+
+    def __init__(self) -> None:
+        self._calls = 0
+
+    def total(self, products: Array) -> Array:
+        self._calls += 1
+        flat = products.reshape(*products.shape[:3], -1, products.shape[5])
+        ordered = np.roll(flat, self._calls, axis=3)
+        total = ordered[:, :, :, :0].sum(3)
+        for tap in range(ordered.shape[3]):
+            total = total + ordered[:, :, :, tap]
+        return total
+
+
+class AcceptsEverything(Unfold):
+    """Validation is claimed and nothing is validated."""
+
+    capabilities: dict[str, Any] = {"gradual_underflow": True}  # noqa: RUF012
+
+
+class EmptyBatchRefused(Unfold):
+    """An empty batch raises."""
+
+    def plan(self, call: Call) -> Plan:
+        if call.batch == 0:
+            raise ValueError("empty batch")
+        return super().plan(call)
+
+
+class EvenKernelsRefused(Unfold):
+    """An even kernel extent raises."""
+
+    def plan(self, call: Call) -> Plan:
+        if call.taps[0] % 2 == 0 or call.taps[1] % 2 == 0:
+            raise ValueError("even kernel")
+        return super().plan(call)
+
+
+class RaggedSizesRefused(Unfold):
+    """A size that the stride does not divide raises."""
+
+    def plan(self, call: Call) -> Plan:
+        if call.size[0] % call.stride[0] or call.size[1] % call.stride[1]:
+            raise ValueError("ragged size")
+        return super().plan(call)
+
+
+class DefaultPaddingIsValid(Unfold):
+    """Padding that is left out means VALID."""
+
+    def forward(self, x: Array, kernel: Array, **options: Any) -> Array:
+        return super().forward(x, kernel, **{"padding": "valid"} | options)
+
+    def backward(self, dy: Array, x: Array, kernel: Array, **options: Any) -> tuple[Array, Array]:
+        return super().backward(dy, x, kernel, **{"padding": "valid"} | options)
+
+
+class IntegerStrideIsVertical(Unfold):
+    """An integer stride holds for the rows alone."""
+
+    def forward(self, x: Array, kernel: Array, **options: Any) -> Array:
+        return super().forward(x, kernel, **_vertical(options))
+
+    def backward(self, dy: Array, x: Array, kernel: Array, **options: Any) -> tuple[Array, Array]:
+        return super().backward(dy, x, kernel, **_vertical(options))
+
+
+def _vertical(options: dict[str, Any]) -> dict[str, Any]:
+    stride = options.get("stride", 1)
+    return options | {"stride": (stride, 1) if isinstance(stride, int) else stride}

@@ -1,0 +1,1 @@
+"""What is said about a judgement: counted, reported, printed."""

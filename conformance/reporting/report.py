@@ -1,0 +1,175 @@
+"""The verdict on one implementation, with everything that it rests on."""
+
+import functools
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from rich.console import Console, ConsoleOptions, RenderResult
+
+from conformance import specification
+from conformance.diagnosis.diagnose import Diagnosis, diagnose
+from conformance.judging.record import Failure, Record
+from conformance.judging.session import Session
+from conformance.judging.shrink import smallest
+from conformance.reporting.ledger import Entry, entries
+
+
+@dataclass
+class Report:
+    """What was found about one implementation.
+
+    Attributes
+    ----------
+    name, kind, environment : str
+        What was judged: its name, "operator" or "layer", what it runs on.
+    capabilities : Capabilities
+        What it claims.
+    records : list of Record
+        What came of each check.
+    checks : int
+        How many checks there are for its kind.
+    seed : int
+        With which the run can be repeated.
+    economised : bool
+        Geometries were found to be dear, and few were asked for.
+    diagnosis : Diagnosis or None
+        What is known of its fault.
+    smallest : Failure or None
+        The failure that shows most, its case made small.
+    """
+
+    name: str
+    kind: str
+    environment: str
+    capabilities: Any
+    records: list[Record]
+    checks: int
+    seed: int
+    economised: bool = False
+    diagnosis: Diagnosis | None = None
+    smallest: Failure | None = None
+    specification: str = field(default_factory=specification.version)
+
+    @classmethod
+    def of(cls, session: Session, records: Iterable[Record], *, diagnosed: bool = True) -> "Report":
+        """Report on a session's implementation; look into what fails."""
+        judged, records = session.judged, list(records)
+        report = cls(
+            judged.name,
+            judged.kind.name,
+            judged.environment,
+            judged.capabilities,
+            records,
+            len(session.checks),
+            session.seed,
+            session.economises,
+        )
+        if report.failures and diagnosed:
+            shown = smallest(judged, report.failures)
+            assert shown is not None
+            report.smallest = shown
+            report.diagnosis = diagnose(judged, judged.kind.case.parse(shown.token))
+        elif report.failures:
+            report.smallest = smallest(judged, report.failures, 0.0)
+        return report
+
+    @functools.cached_property
+    def clauses(self) -> dict[str, Entry]:
+        """What happened under each clause."""
+        return entries(self.records)
+
+    @property
+    def failures(self) -> list[Failure]:
+        """All that is wrong, in the order in which it was found."""
+        return [failure for record in self.records for failure in record.failures]
+
+    def outcome(self, outcome: str) -> list[Record]:
+        """Give the checks that passed, failed, were not claimed, or were not run."""
+        return [record for record in self.records if record.outcome == outcome]
+
+    @property
+    def conforms(self) -> bool:
+        """Whether all that was asked for was judged, something was, and nothing is wrong."""
+        return self.verdict == "conforms"
+
+    @property
+    def verdict(self) -> str:
+        """One of "conforms", "fails", "refuses" (right wherever it answers), "incomplete"."""
+        if self.failures:
+            return "refuses" if all(one.refusal for one in self.failures) else "fails"
+        if self.outcome("not run") or not self.outcome("passed"):
+            return "incomplete"
+        return "conforms"
+
+    @property
+    def judged(self) -> int:
+        """Results that were judged."""
+        return sum(record.judged for record in self.records)
+
+    @property
+    def seconds(self) -> float:
+        """Time that the checks took."""
+        return sum(record.seconds for record in self.records)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything as plain data, ready for JSON."""
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "environment": self.environment,
+            "capabilities": asdict(self.capabilities),
+            "verdict": self.verdict,
+            "conforms": self.conforms,
+            "seconds": self.seconds,
+            "seed": self.seed,
+            "economised": self.economised,
+            "clauses": {
+                name: {
+                    "verdict": entry.verdict,
+                    "checks": entry.cases,
+                    "worst": entry.worst,
+                    "failed": entry.failed,
+                }
+                for name, entry in self.clauses.items()
+            },
+            "checks": [
+                {
+                    "check": record.check,
+                    "clauses": list(record.clauses),
+                    "outcome": record.outcome,
+                    "reason": record.reason,
+                    "judged": record.judged,
+                    "seconds": record.seconds,
+                }
+                for record in self.records
+            ],
+            "failures": [asdict(failure) for failure in self.failures],
+            "smallest": None if self.smallest is None else asdict(self.smallest),
+            "diagnosis": None if self.diagnosis is None else asdict(self.diagnosis),
+        }
+
+    def __str__(self) -> str:
+        from conformance.reporting.terminal import as_text
+
+        return as_text(self)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        from conformance.reporting.terminal import screen
+
+        yield screen(self)
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        """For notebooks: the same screen, coloured."""
+        from conformance.reporting.terminal import as_html
+
+        return {"text/html": as_html(self), "text/plain": str(self)}
+
+
+def document(reports: Iterable[Report]) -> dict[str, Any]:
+    """Several reports as one document for JSON."""
+    listed = list(reports)
+    return {
+        "specification": specification.version(),
+        "implementations": [report.as_dict() for report in listed],
+    }

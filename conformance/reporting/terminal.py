@@ -1,0 +1,175 @@
+"""One screen for a verdict: what it is, what is wrong, where, how to see it again.
+
+What judged code says is data: it is shown as text, whatever it looks like. Everything else is left
+to ``-v`` and to the report file.
+"""
+
+import io
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from conformance.reporting.report import Report
+from conformance.specification import clauses
+
+WIDTH = 100
+_STYLES = {"conforms": "bold green", "fails": "bold red", "refuses": "bold red"}
+_WORDS = {
+    "conforms": "CONFORMS",
+    "fails": "FAILS",
+    "refuses": "REFUSES",
+    "incomplete": "INCOMPLETE",
+}
+# Lines that the diagnosis may take on one screen.
+_MOST_LINES = 14
+
+
+def screen(report: Report, *, more: str = "") -> RenderableType:
+    """The verdict on one implementation, on one screen.
+
+    Parameters
+    ----------
+    report : Report
+        What was found.
+    more : str
+        Where everything else stands.
+    """
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True, style="dim")
+    table.add_column(overflow="fold")
+    for title, lines in _rows(report, more):
+        for number, line in enumerate(lines):
+            table.add_row("" if number else f"  {title}", Text(_shown(line)))
+    return Group(_headline(report), table)
+
+
+def _headline(report: Report) -> Text:
+    style = _STYLES.get(report.verdict, "bold yellow")
+    line = Text(_WORDS[report.verdict], style)
+    line.append(f"  {_shown(report.name)}", "bold")
+    runs_on = f"; {_shown(report.environment)}" if report.environment else ""
+    line.append(f"  ({report.kind}{runs_on})", "dim")
+    return line
+
+
+def _rows(report: Report, more: str) -> Iterable[tuple[str, list[str]]]:
+    yield "judged", [_judged(report)]
+    yield "claims", [report.capabilities.scope, report.capabilities.arithmetic_words]
+    if report.verdict == "refuses":
+        yield "what", ["every result that it gives is right; it raises where it should answer"]
+    if report.diagnosis is not None:
+        yield ("" if report.verdict == "refuses" else "what"), report.diagnosis.lines[:_MOST_LINES]
+    if report.failures:
+        yield "broken", [_broken(report)]
+    shown = report.smallest
+    if shown is not None:
+        called = next(
+            (line.split(None, 1)[1] for line in shown.message.splitlines() if "  call  " in line),
+            shown.token,
+        )
+        yield "see", [called, f"{shown.clause}: {shown.words}"]
+        yield "again", [shown.replay]
+    yield from _left_out(report)
+    if more and report.verdict != "conforms":
+        yield "more", [more]
+
+
+def _judged(report: Report) -> str:
+    ran = len(report.outcome("passed")) + len(report.outcome("failed"))
+    unclaimed, unrun = len(report.outcome("not claimed")), len(report.outcome("not run"))
+    failed = len(report.outcome("failed"))
+    said = f"{ran} of {report.checks - unclaimed} checks, {report.judged:,} results"
+    said += f", in {report.seconds:.1f} s, seed {report.seed}"
+    if failed:
+        said = f"{failed} checks fail of {said}"
+    if unclaimed:
+        said += f"; {unclaimed} more are not claimed"
+    if unrun:
+        said += f"; {unrun} were not run"
+    worst = [(entry.worst, name) for name, entry in report.clauses.items() if entry.worst]
+    if worst and not failed:
+        said += f"; largest error {max(worst)[0]:.2f} of its bound ({max(worst)[1]})"
+    return said
+
+
+def _broken(report: Report) -> str:
+    failing = {name: e.failed for name, e in report.clauses.items() if e.verdict == "fails"}
+    said = ", ".join(f"{name} in {count}" for name, count in failing.items())
+    passing = sum(entry.verdict == "passes" for entry in report.clauses.values())
+    return f"{said} checks; {passing} clauses pass"
+
+
+def _left_out(report: Report) -> Iterable[tuple[str, list[str]]]:
+    """What was not judged, and why, or with fewer cases."""
+    if report.economised:
+        yield "note", ["first calls of a geometry are dear here: few geometries were asked for"]
+    reasons: dict[str, list[str]] = {}
+    for record in report.outcome("not run"):
+        reasons.setdefault(record.reason, []).append(record.check)
+    for reason, names in reasons.items():
+        some = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if names[4:] else "")
+        yield "not run", [f"{reason}: {some}"]
+
+
+def overview(reports: Sequence[Report]) -> RenderableType:
+    """A row for each chapter, a column for each of several implementations."""
+    table = Table.grid(padding=(0, 3))
+    table.add_column(no_wrap=True, style="dim")
+    for _ in reports:
+        table.add_column(no_wrap=True, justify="right")
+    table.add_row("clauses that pass", *(f"[{number}]" for number, _ in enumerate(reports, 1)))
+    for chapter in dict.fromkeys(number[:3] for number in clauses()):
+        cells = [_chapter(report, chapter) for report in reports]
+        if any(cells):
+            table.add_row(f"  {chapter}", *cells)
+    return table
+
+
+def _chapter(report: Report, chapter: str) -> Text:
+    own = [entry for name, entry in report.clauses.items() if name[:3] == chapter]
+    passing = sum(entry.verdict == "passes" for entry in own)
+    judged = sum(entry.verdict != "not claimed" for entry in own)
+    if not judged:
+        return Text("not claimed" if own else "", "dim")
+    failing = sum(entry.verdict == "fails" for entry in own)
+    return Text(f"{passing} of {judged}", "red" if failing else "")
+
+
+def by_clause(report: Report) -> RenderableType:
+    """The long form: every clause with its results, its worst error, and its verdict."""
+    table = Table(box=None, pad_edge=False)
+    for title in ("clause", "results", "worst", "checks that fail", "verdict"):
+        table.add_column(title, no_wrap=True, justify="left" if title == "clause" else "right")
+    for name, entry in report.clauses.items():
+        # "=": nothing but equality was demanded.
+        worst = f"{entry.worst:.3f}" if entry.worst else "="
+        failed = str(entry.failed or "")
+        table.add_row(name, f"{entry.cases:,}", worst, failed, entry.verdict)
+    return table
+
+
+def as_text(*shown: RenderableType, width: int = WIDTH, color: bool = False) -> str:
+    """Render what is shown as text of a fixed width."""
+    console = Console(
+        file=io.StringIO(), width=width, force_terminal=color, no_color=not color, markup=False,
+        highlight=False, emoji=False, legacy_windows=False,
+    )  # fmt: skip
+    console.print(*(screen(one) if isinstance(one, Report) else one for one in shown), sep="\n")
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    return "\n".join(line.rstrip() for line in text.rstrip().splitlines())
+
+
+def as_html(report: Report) -> str:
+    """Render the screen for a notebook."""
+    console = Console(record=True, file=io.StringIO(), width=WIDTH, markup=False, highlight=False)
+    console.print(screen(report))
+    return console.export_html(
+        inline_styles=True, code_format='<pre style="line-height:1.3;white-space:pre">{code}</pre>'
+    )
+
+
+def _shown(words: str) -> str:
+    """Show control characters, terminal escapes among them, instead of obeying them."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in words)

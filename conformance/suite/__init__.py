@@ -1,0 +1,18 @@
+"""The checks, a module for each chapter; importing this notes them all, in the order they are run.
+
+What decides most comes first: the certificate and what else is exact.
+"""
+
+# isort: off
+from conformance.suite import (  # noqa: F401
+    geometry,
+    groups,
+    forward,
+    gradients,
+    layer,
+    sizes,
+    calls,
+    precision,
+    special,
+    errors,
+)

@@ -1,0 +1,86 @@
+"""Sizes on both sides of the usual block and vector widths, and past the reach of narrow indices.
+
+Small cases never get there. Equality on exact sums, one axis at a time.
+"""
+
+from typing import Any
+
+from conformance.cases.geometries import pairs
+from conformance.claims.formats import FORMATS
+from conformance.judging.checks import check
+from conformance.judging.judge import Judge
+
+WIDTHS = (4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 63, 64, 65, 129)
+# Past 2^16, and so past what 8 bits, 16 bits and float16 count.
+PAST_16_BITS = 66_001
+
+SMALL: dict[str, Any] = {"batch": 1, "height": 2, "width": 3, "groups": 2, "members": 2}
+# What stands beside an axis so long that everything else is paid for 66,001 times.
+THIN: dict[str, Any] = {"batch": 1, "height": 1, "width": 2, "groups": 2, "members": 2}
+AXES = tuple(SMALL)
+
+
+@check("FWD-1", "GRD-1", "GRD-2", "GEO-10", axis=AXES)
+def block_widths(judge: Judge, axis: str) -> None:
+    """Tails, block edges and block counts of one axis."""
+    sizes = (17, 65) if _traced(judge, axis) else WIDTHS
+    for index, size in enumerate(sizes):
+        which = 0 if judge.claimed.compiles else index
+        judge.check(_case(judge, which, **SMALL | {axis: size}))
+
+
+@check("FWD-1", "GRD-1", "GRD-2", "GEO-10", dtype=FORMATS)
+def block_widths_in_every_format(judge: Judge, dtype: str) -> None:
+    """Vectors hold more of the narrow formats."""
+    judge.claim("dtypes", dtype)
+    for axis in AXES:
+        if not _traced(judge, axis):
+            judge.check(_case(judge, 0, **SMALL | {axis: 67, "dtype": dtype}))
+
+
+@check("FWD-1", "GRD-1", "GRD-2", "GEO-10", axis=AXES)
+def narrow_indices(judge: Judge, axis: str) -> None:
+    """An axis longer than 16 bits can count."""
+    shape = pairs(((2, 2),), judge.claimed.kernel_shapes)[0]
+    case = judge.plain(kernel_shape=shape, **THIN | {axis: PAST_16_BITS})
+    # No sum of dkernel may be longer than is exact.
+    longest = 2 ** judge.kind.bits(case, judge.claimed)
+    judge.check(case.changed(members=min(case.geometry.members, longest)))
+
+
+@check("FWD-1", "GRD-1", "GRD-2", "GEO-10", stride=[(1, 1), (2, 2)])
+def many_pixels(judge: Judge, stride: tuple[int, int]) -> None:
+    """More than 1024 outputs, and more pixels than 16 bits can count."""
+    stride = pairs((stride,), judge.claimed.strides)[0]
+    for size in ((67, 69), (259, 263)):
+        judge.check(judge.plain(batch=1, height=size[0], width=size[1], stride=stride))
+
+
+@check("FWD-1", "GRD-1", "GRD-2", "GEO-10")
+def many_taps(judge: Judge) -> None:
+    """More taps than a block of 32 or 64 holds."""
+    wide = ((9, 9), (1, 33), (65, 1), (6, 11))
+    claimed = judge.claimed.kernel_shapes
+    shapes = wide if claimed == "any" else ((9, 9),) if claimed == "square" else claimed
+    for shape in shapes[:1] if judge.claimed.compiles else shapes:
+        size = {"height": shape[0] + 1, "width": shape[1] + 2}
+        judge.check(judge.plain(kernel_shape=shape, **size))
+
+
+def _traced(judge: Judge, axis: str) -> bool:
+    """Tell whether each size of the axis costs a trace or a compilation."""
+    return judge.claimed.compiles and axis in {"groups", "members"}
+
+
+def _case(judge: Judge, index: int, **sizes: Any) -> Any:
+    """Make a case of these sizes, with every other stride and layout that is claimed."""
+    claimed = judge.claimed
+    shape = pairs(((3, 3), (2, 3)), claimed.kernel_shapes)
+    stride = pairs(((1, 1), (2, 2)), claimed.strides)
+    layouts = claimed.group_layouts
+    return judge.plain(
+        kernel_shape=shape[index % len(shape)],
+        stride=stride[index // 2 % len(stride)],
+        group_layout=layouts[index % len(layouts)],
+        **sizes,
+    )

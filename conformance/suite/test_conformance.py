@@ -1,0 +1,21 @@
+"""What ``pytest conformance`` collects: every check of everything that is judged.
+
+The checks themselves stand in the modules beside this one; `conformance/conftest.py` says what is
+judged.
+"""
+
+from typing import Any
+
+from conformance.judging.judge import ConformanceError, NotClaimedError
+
+
+def test_conformance(asked: Any, record_property: Any) -> None:
+    """Run one check of one implementation, and hand on what came of it."""
+    __tracebackhide__ = True
+    session, check = asked
+    record = session.run(check)
+    record_property("conformance", record.dump())
+    if record.failures:
+        raise ConformanceError(record.failures)
+    if record.outcome != "passed":
+        raise NotClaimedError(record.reason)
