@@ -9,15 +9,10 @@ from typing import Any
 import keras
 from keras import ops
 
-from refimpl.keras._arguments import Pair, Shape
-from refimpl.keras._shapes import pooled_grid
+from refimpl.keras._arguments import Pair, wide
+from refimpl.keras._shapes import Shape, pooled_grid
 
 _PACKAGE = "refimpl"
-
-
-def wide(dtype: str) -> str:
-    """Name the format that sums over `dtype` are accumulated in."""
-    return "float32" if dtype in {"float16", "bfloat16"} else dtype
 
 
 @keras.saving.register_keras_serializable(package=_PACKAGE)

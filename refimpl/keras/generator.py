@@ -8,7 +8,8 @@ from typing import Any
 
 import keras
 
-from refimpl.keras._arguments import Pair, Shape, choice, pair, plain, positive, real
+from refimpl.keras._arguments import Pair, choice, pair, plain, positive, real
+from refimpl.keras._shapes import Shape
 from refimpl.keras._sublayers import Normalisation, Pointwise, Pool
 
 __all__ = ["KernelGenerator"]

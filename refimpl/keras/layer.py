@@ -13,8 +13,8 @@ from keras import ops
 
 from refimpl.keras._arguments import (
     Options,
+    Padding,
     Pair,
-    Shape,
     check_options,
     choice,
     pair,
@@ -24,8 +24,8 @@ from refimpl.keras._arguments import (
 from refimpl.keras._configuration import GENERATION, Configured, checked_layer
 from refimpl.keras._parameters import NamedParameters
 from refimpl.keras._shapes import (
-    check_entries,
-    check_grids,
+    Shape,
+    check_generated,
     input_shape_last,
     keeps_size,
     operator_grid,
@@ -35,7 +35,6 @@ from refimpl.keras.operator import involution
 
 __all__ = ["Involution"]
 
-Padding = str | int | tuple[Pair, Pair]
 ORDERS = ("tap_major", "group_major")
 FORMATS = ("channels_last", "channels_first")
 
@@ -259,9 +258,10 @@ kernel_constraint, bias_constraint
     def compute_output_shape(self, input_shape: Shape) -> Any:
         """Return the shape of the output, or of output and kernel; None is what is unknown."""
         batch, *sizes, channels = shape = self._last(input_shape)
-        rows, columns = operator_grid(sizes, self._taps, self._options)
+        rows, columns = grid = operator_grid(sizes, self._taps, self._options)
         if self._generates:
-            check_grids(self.generator.compute_output_shape(shape)[1:3], (rows, columns), sizes)
+            generated = self.generator.compute_output_shape(shape)
+            check_generated(generated, self._entries, grid, sizes)
         output = (
             (batch, channels, rows, columns) if self._first else (batch, rows, columns, channels)
         )
@@ -291,7 +291,5 @@ kernel_constraint, bias_constraint
 
     def _check_generated(self, made: Any, shape: Shape) -> None:
         """Hold generated kernels to the number of entries and to the operator's grid."""
-        check_entries(tuple(made.shape), self._entries)
-        sizes = shape[1:3]
-        grid = operator_grid(sizes, self._taps, self._options)
-        check_grids(tuple(made.shape[1:3]), grid, sizes)
+        grid = operator_grid(shape[1:3], self._taps, self._options)
+        check_generated(tuple(made.shape), self._entries, grid, shape[1:3])
