@@ -6,7 +6,7 @@ the rule with its clause, and the sizes received. No tensor is computed here.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from refimpl.keras._arguments import Options, Pair
 
@@ -62,66 +62,106 @@ def check_grid(grid: Grid, x: Any, kernel: Any) -> None:
         )
 
 
-def input_shape_last(shape: Sequence[int | None], first: bool, groups: int) -> Shape:
-    """Check the shape of the layer's input and return it channels last.
+class LayerShapes(NamedTuple):
+    """What every shape of a layer follows from.
 
-    Raises
-    ------
-    ValueError
-        ERR-1 and ERR-3, and channels that are unknown.
+    Attributes
+    ----------
+    taps : (int, int)
+        Kh and Kw.
+    groups : int
+        G.
+    options : Options
+        The operator's.
+    first : bool
+        Whether images lie channels first.
     """
-    names = "(B, C, H, W)" if first else "(B, H, W, C)"
-    given = tuple(shape)
-    if len(given) != 4:
-        raise ValueError(f"x must have rank 4, shape {names} (ERR-1), got shape {given}")
-    batch, height, width, channels = (given[i] for i in ((0, 2, 3, 1) if first else range(4)))
-    if channels is None:
-        raise ValueError(f"x must have a known number of channels C, got shape {given}")
-    if channels < 1 or channels % groups:
-        raise ValueError(
-            "group_number must divide the channels C of x (ERR-3), "
-            f"got group_number = {groups} and C = {channels}"
+
+    taps: Pair
+    groups: int
+    options: Options
+    first: bool
+
+    @property
+    def entries(self) -> int:
+        """Kh * Kw * G, the channels that are generated."""
+        return self.taps[0] * self.taps[1] * self.groups
+
+    def image(self, shape: Sequence[int | None]) -> Shape:
+        """Check the shape of an input and return it channels last.
+
+        Raises
+        ------
+        ValueError
+            ERR-1 and ERR-3, and channels that are unknown.
+        """
+        names = "(B, C, H, W)" if self.first else "(B, H, W, C)"
+        given = tuple(shape)
+        if len(given) != 4:
+            raise ValueError(f"x must have rank 4, shape {names} (ERR-1), got shape {given}")
+        order = (0, 2, 3, 1) if self.first else range(4)
+        batch, height, width, channels = (given[axis] for axis in order)
+        if channels is None:
+            raise ValueError(f"x must have a known number of channels C, got shape {given}")
+        if channels < 1 or channels % self.groups:
+            raise ValueError(
+                "group_number must divide the channels C of x (ERR-3), "
+                f"got group_number = {self.groups} and C = {channels}"
+            )
+        if 0 in (height, width):
+            raise ValueError(f"x must have H and W of at least 1 (ERR-3), got shape {given}")
+        return batch, height, width, channels
+
+    def grid(self, image: Shape) -> Grid:
+        """Return the operator's output grid (Ho, Wo) for an image (B, H, W, C).
+
+        Raises
+        ------
+        ValueError
+            ERR-8.
+        """
+        sizes = image[1:3]
+        rows, columns = (
+            None if size is None else outputs(size, axis, self.taps[axis], self.options)
+            for axis, size in enumerate(sizes)
         )
-    if 0 in (height, width):
-        raise ValueError(f"x must have H and W of at least 1 (ERR-3), got shape {given}")
-    return batch, height, width, channels
+        _check_outputs((rows, columns), f"(H, W) = {sizes} and kernel_size = {self.taps}")
+        return rows, columns
 
+    def check_generated(self, generated: Shape, image: Shape) -> None:
+        """Hold generated kernels to their number of entries and to the operator's grid.
 
-def check_generated(
-    generated: Shape, entries: int, grid: Grid, sizes: Sequence[int | None]
-) -> None:
-    """Hold generated kernels to Kh * Kw * G entries, and to the operator's grid for (H, W).
+        Raises
+        ------
+        ValueError
+            ERR-4 and ERR-8, and a wrong rank or number of entries.
+        """
+        if len(generated) != 4 or _differ(generated[3], self.entries):
+            raise ValueError(
+                "kernel_generator must return shape (B, Ho, Wo, Kh * Kw * G) with Kh * Kw * G = "
+                f"{self.entries}, got shape {generated}"
+            )
+        grid, made = self.grid(image), generated[1:3]
+        if _grids_differ(made, grid):
+            raise ValueError(
+                "pooling or kernel_generator must give kernels on the operator's output grid "
+                f"(Ho, Wo) = {grid} (ERR-4), got kernels on {made} from (H, W) = {image[1:3]}"
+            )
 
-    Raises
-    ------
-    ValueError
-        ERR-4, in the words of the layer, and a wrong rank or number of entries.
-    """
-    if len(generated) != 4 or _differ(generated[3], entries):
-        raise ValueError(
-            "kernel_generator must return shape (B, Ho, Wo, Kh * Kw * G) with Kh * Kw * G = "
-            f"{entries}, got shape {generated}"
-        )
-    if _grids_differ(generated[1:3], grid):
-        raise ValueError(
-            "pooling or kernel_generator must give kernels on the operator's output grid (Ho, Wo) "
-            f"= {grid} (ERR-4), got kernels on {generated[1:3]} from (H, W) = {tuple(sizes)}"
-        )
+    def results(self, image: Shape) -> tuple[Shape, Shape]:
+        """Return the shapes of the output, which lies as the input does, and of the kernel."""
+        batch, *_, channels = image
+        grid = self.grid(image)
+        output = (batch, channels, *grid) if self.first else (batch, *grid, channels)
+        return output, (batch, *grid, self.taps[0] * self.taps[1], 1, self.groups)
 
-
-def operator_grid(sizes: Sequence[int | None], kernel_size: Pair, options: Options) -> Grid:
-    """Return (Ho, Wo) of the operator for (H, W).
-
-    Raises
-    ------
-    ValueError
-        ERR-8.
-    """
-    rows, columns = (
-        None if sizes[a] is None else outputs(sizes[a], a, kernel_size[a], options) for a in (0, 1)
-    )
-    _check_outputs((rows, columns), f"(H, W) = {tuple(sizes)} and kernel_size = {kernel_size}")
-    return rows, columns
+    def keeps_size(self) -> bool:
+        """Tell whether every image comes out as large as it went in."""
+        options = self.options
+        if options.strides != (1, 1) or options.sides is None:
+            return options.strides == (1, 1)
+        extents = ((taps - 1) * d for taps, d in zip(self.taps, options.dilations, strict=True))
+        return all(sum(side) == more for side, more in zip(options.sides, extents, strict=True))
 
 
 def outputs(size: Any, axis: int, taps: int, options: Options) -> Any:
@@ -143,14 +183,6 @@ def pooled_grid(sizes: Sequence[int | None], strides: Pair, pooling: str) -> Gri
         None if height is None else (height + rest[0]) // strides[0],
         None if width is None else (width + rest[1]) // strides[1],
     )
-
-
-def keeps_size(kernel_size: Pair, options: Options) -> bool:
-    """Tell whether every image comes out as large as it went in."""
-    if options.strides != (1, 1) or options.sides is None:
-        return options.strides == (1, 1)
-    extents = ((taps - 1) * d for taps, d in zip(kernel_size, options.dilations, strict=True))
-    return all(sum(side) == more for side, more in zip(options.sides, extents, strict=True))
 
 
 def _ranked(name: str, tensor: Any, sizes: Sequence[str]) -> Shape:
