@@ -1,7 +1,7 @@
 """The default kernel generator: pool, reduce, normalise, activate, expand, channels last.
 
 It knows nothing of taps and groups: it maps the channels of an image to a number of kernel entries.
-Any Keras layer that does the same can take its place. Its options are named here and nowhere else:
+Any Keras layer that does the same can take its place. Its options are the fields of one dataclass:
 `refimpl.keras.Involution` documents them and hands them on as they come.
 """
 
