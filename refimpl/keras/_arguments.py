@@ -1,8 +1,8 @@
-"""Argument checks of the Keras operator and layer (specification chapter ERR).
+"""What the Keras operator and layer may be given, shapes apart (specification chapter ERR).
 
-Whatever is known when a call is made or traced is checked here: in eager mode everything, in a
-graph all but the sizes that are unknown (None). Every message names the argument, the rule with its
-clause, and the value received. No tensor is computed here.
+Options are brought into one normal form, operands to one of the four formats. Every message names
+the argument, the rule with its clause, and the value received. No tensor is computed here, and no
+size is compared: that is `_shapes`.
 """
 
 import math
@@ -14,7 +14,7 @@ from keras import KerasTensor, ops
 FORMATS = ("float16", "bfloat16", "float32", "float64")
 
 Pair = tuple[int, int]
-Shape = tuple[int | None, ...]
+Padding = str | int | tuple[Pair, Pair]
 
 
 class Options(NamedTuple):
@@ -54,79 +54,21 @@ def check_options(stride: Any, dilation: Any, padding: Any, group_layout: Any) -
     return Options(strides, dilations, _sides(padding), group_layout == "blocked")
 
 
-def check_operand(name: str, value: Any) -> Any:
-    """Return `value` as a tensor of one of the four formats.
+def check_operands(x: Any, kernel: Any) -> tuple[Any, Any]:
+    """Return two operands as tensors of one of the four formats.
 
     Raises
     ------
     TypeError
         ERR-9.
     """
-    # A plain list has no dtype before the backend gives it one. All else is asked for its dtype
-    # first, since a backend may convert what it should refuse.
-    tensor = value if hasattr(value, "dtype") else ops.convert_to_tensor(value)
-    if format_name(tensor) not in FORMATS:
-        raise TypeError(
-            f"{name} must be of dtype {', '.join(FORMATS)} (ERR-9), got {format_name(tensor)}"
-        )
-    return tensor if isinstance(tensor, KerasTensor) else ops.convert_to_tensor(tensor)
-
-
-def check_shapes(x: Any, kernel: Any) -> None:
-    """Check what two operands must have in common, as far as their sizes are known.
-
-    Raises
-    ------
-    TypeError
-        ERR-9, for two dtypes.
-    ValueError
-        ERR-1, ERR-2 and ERR-3, and a Kh, Kw or G that is unknown.
-    """
+    x, kernel = _operand("x", x), _operand("kernel", kernel)
     if format_name(x) != format_name(kernel):
         raise TypeError(
             "x and kernel must have one dtype (ERR-9), "
             f"got x {format_name(x)} and kernel {format_name(kernel)}"
         )
-    image, taps = _shape("x", x, "BHWC"), _shape("kernel", kernel, ("B", *_GRID, "Kh", "Kw", "G"))
-    if differ(image[0], taps[0]):
-        raise ValueError(
-            "kernel must have the batch size of x (ERR-2), "
-            f"got x of shape {image} and kernel of shape {taps}"
-        )
-    if 0 in image[1:]:
-        raise ValueError(f"x must have H, W and C of at least 1 (ERR-3), got shape {image}")
-    if 0 in taps[3:]:
-        raise ValueError(f"kernel must have Kh, Kw and G of at least 1 (ERR-3), got shape {taps}")
-    if None in taps[3:]:
-        raise ValueError(
-            f"kernel must have Kh, Kw and G that are known when it is traced, got shape {taps}"
-        )
-    channels, groups = image[3], taps[5]
-    if channels is not None and groups is not None and channels % groups:
-        raise ValueError(
-            "kernel must have a number of groups G that divides the channels C of x (ERR-3), "
-            f"got G = {groups} and C = {channels}"
-        )
-
-
-def check_grid(outputs: Shape, x: Any, kernel: Any) -> None:
-    """Check the output grid (Ho, Wo), unknown sizes being None, and the kernel's grid.
-
-    Raises
-    ------
-    ValueError
-        ERR-4 and ERR-8.
-    """
-    if any(size is not None and size < 1 for size in outputs):
-        raise ValueError(
-            "padding must leave at least one output row and column (ERR-8), got (Ho, Wo) = "
-            f"{outputs} from x of shape {tuple(x.shape)} and kernel of shape {tuple(kernel.shape)}"
-        )
-    if any(differ(due, got) for due, got in zip(outputs, kernel.shape[1:3], strict=True)):
-        raise ValueError(
-            f"kernel must have the output grid (Ho, Wo) = {outputs} (ERR-4), "
-            f"got {tuple(kernel.shape[1:3])} in shape {tuple(kernel.shape)}"
-        )
+    return x, kernel
 
 
 def positive(name: str, value: Any) -> int:
@@ -193,17 +135,16 @@ def real(name: str, value: Any, most: float = math.inf) -> float:
     return float(number)
 
 
-def differ(one: int | None, other: int | None) -> bool:
-    """Tell whether two sizes are known and not equal."""
-    return one is not None and other is not None and one != other
-
-
 def format_name(tensor: Any) -> str:
     """Return the dtype's name, which every backend spells in its own way."""
     return str(getattr(tensor.dtype, "name", tensor.dtype)).removeprefix("torch.")
 
 
-_GRID = ("Ho", "Wo")
+def wide(dtype: str) -> str:
+    """Name the format that sums over `dtype` are accumulated in."""
+    return "float32" if dtype in {"float16", "bfloat16"} else dtype
+
+
 _RULES = {
     "stride": "a positive integer or a pair of them, (vertical, horizontal) (ERR-5)",
     "dilation": "a positive integer or a pair of them, (vertical, horizontal) (ERR-5)",
@@ -212,15 +153,15 @@ _RULES = {
 }
 
 
-def _shape(name: str, tensor: Any, sizes: Any) -> Shape:
-    unranked = getattr(tensor.shape, "rank", 0) is None
-    shape = None if unranked else tuple(tensor.shape)
-    if shape is None or len(shape) != len(sizes):
-        raise ValueError(
-            f"{name} must have rank {len(sizes)}, shape ({', '.join(sizes)}) (ERR-1), "
-            f"got {'unknown rank' if shape is None else f'shape {shape}'}"
+def _operand(name: str, value: Any) -> Any:
+    # A plain list has no dtype before the backend gives it one. All else is asked for its dtype
+    # first, since a backend may convert what it should refuse.
+    tensor = value if hasattr(value, "dtype") else ops.convert_to_tensor(value)
+    if format_name(tensor) not in FORMATS:
+        raise TypeError(
+            f"{name} must be of dtype {', '.join(FORMATS)} (ERR-9), got {format_name(tensor)}"
         )
-    return shape
+    return tensor if isinstance(tensor, KerasTensor) else ops.convert_to_tensor(tensor)
 
 
 def _integer(value: Any) -> int | None:

@@ -1,23 +1,77 @@
-"""The small layers that a kernel generator is made of, channels last.
+"""The small layers that a kernel generator is made of, channels last, and a convolution's options.
 
-Each differs from Keras's own in one point that was measured: how it rounds, what it does with an
-empty batch, or which variance it remembers. None is for use outside this package.
+Each layer differs from Keras's own in one point that was measured: how it rounds, what it does with
+an empty batch, or which variance it remembers. None is for use outside this package.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from typing import Any
 
 import keras
 from keras import ops
 
-from refimpl.keras._arguments import Pair, Shape
-from refimpl.keras._shapes import pooled_grid
+from refimpl.keras._arguments import Pair, wide
+from refimpl.keras._shapes import Shape, pooled_grid
 
 _PACKAGE = "refimpl"
+# What a variable can be given, and the part of Keras that reads it and writes it.
+_KINDS: dict[str, Any] = {
+    "initializer": keras.initializers,
+    "regularizer": keras.regularizers,
+    "constraint": keras.constraints,
+}
+_PARTS = {f"{v}_{kind}": part for kind, part in _KINDS.items() for v in ("kernel", "bias")}
 
 
-def wide(dtype: str) -> str:
-    """Name the format that sums over `dtype` are accumulated in."""
-    return "float32" if dtype in {"float16", "bfloat16"} else dtype
+@dataclass(frozen=True, kw_only=True)
+class ConvolutionOptions:
+    """How kernel and bias of a convolution begin, are penalised and are held, as for Conv2D.
+
+    A subclass adds options of its own; names, defaults and configuration are those of its fields.
+    """
+
+    kernel_initializer: Any = "glorot_uniform"
+    bias_initializer: Any = "zeros"
+    kernel_regularizer: Any = None
+    bias_regularizer: Any = None
+    kernel_constraint: Any = None
+    bias_constraint: Any = None
+
+    def __post_init__(self) -> None:
+        """Replace names and configurations by the objects that they stand for."""
+        self._set({name: part.get(getattr(self, name)) for name, part in _PARTS.items()})
+
+    @classmethod
+    def split(cls, keywords: Mapping[str, object]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Divide the keywords of a constructor into these options and the rest."""
+        names = {field.name for field in fields(cls)}
+        own = {name: value for name, value in keywords.items() if name in names}
+        return own, {name: value for name, value in keywords.items() if name not in names}
+
+    def of(self, variable: str) -> dict[str, Any]:
+        """Return what `add_weight` is given for "kernel" or "bias"."""
+        return {kind: getattr(self, f"{variable}_{kind}") for kind in _KINDS}
+
+    def anew(self) -> dict[str, Any]:
+        """Return the options of one more convolution, which draws numbers of its own."""
+        return {name: _fresh(getattr(self, name)) for name in _PARTS}
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the options as a layer's configuration keeps them."""
+        written = {name: part.serialize(getattr(self, name)) for name, part in _PARTS.items()}
+        return vars(self) | written
+
+    def _set(self, values: Mapping[str, Any]) -> None:
+        # The one way around `frozen`, for __post_init__ alone.
+        vars(self).update(values)
+
+
+def _fresh(value: Any) -> Any:
+    """Return an initializer that draws anew: each draws the same values at each call (Keras 3)."""
+    known = isinstance(value, keras.initializers.Initializer)
+    config = value.get_config() if known else {}
+    return value.from_config(config) if config.get("seed", 0) is None else value
 
 
 @keras.saving.register_keras_serializable(package=_PACKAGE)
@@ -78,47 +132,21 @@ class Pointwise(keras.layers.Layer):  # type: ignore[misc]
     the number of channels of its input. This is also the faster of the two.
     """
 
-    def __init__(
-        self,
-        filters: int,
-        *,
-        use_bias: bool = True,
-        kernel_initializer: Any = "glorot_uniform",
-        bias_initializer: Any = "zeros",
-        kernel_regularizer: Any = None,
-        bias_regularizer: Any = None,
-        kernel_constraint: Any = None,
-        bias_constraint: Any = None,
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, filters: int, *, use_bias: bool = True, **kwargs: Any) -> None:
+        options, kwargs = ConvolutionOptions.split(kwargs)
         super().__init__(**kwargs)
         self.filters, self.use_bias = filters, use_bias
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.bias_initializer = keras.initializers.get(bias_initializer)
-        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
-        self.bias_regularizer = keras.regularizers.get(bias_regularizer)
-        self.kernel_constraint = keras.constraints.get(kernel_constraint)
-        self.bias_constraint = keras.constraints.get(bias_constraint)
+        self.options = ConvolutionOptions(**options)
         self.supports_masking = True
 
     def build(self, input_shape: Shape) -> None:
         """Create kernel (1, 1, C, filters) and bias (filters)."""
-        self.kernel = self.add_weight(
-            name="kernel",
-            shape=(1, 1, input_shape[-1], self.filters),
-            initializer=self.kernel_initializer,
-            regularizer=self.kernel_regularizer,
-            constraint=self.kernel_constraint,
-        )
+        shape = (1, 1, input_shape[-1], self.filters)
+        self.kernel = self.add_weight(name="kernel", shape=shape, **self.options.of("kernel"))
         self.bias = None
         if self.use_bias:
             self.bias = self.add_weight(
-                name="bias",
-                shape=(self.filters,),
-                initializer=self.bias_initializer,
-                regularizer=self.bias_regularizer,
-                constraint=self.bias_constraint,
-                autocast=False,
+                name="bias", shape=(self.filters,), autocast=False, **self.options.of("bias")
             )
         self.built = True
 
@@ -139,17 +167,8 @@ class Pointwise(keras.layers.Layer):  # type: ignore[misc]
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make an equal layer."""
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "use_bias": self.use_bias,
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-            "bias_initializer": keras.initializers.serialize(self.bias_initializer),
-            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
-            "bias_regularizer": keras.regularizers.serialize(self.bias_regularizer),
-            "kernel_constraint": keras.constraints.serialize(self.kernel_constraint),
-            "bias_constraint": keras.constraints.serialize(self.bias_constraint),
-        }
+        own = {"filters": self.filters, "use_bias": self.use_bias}
+        return {**super().get_config(), **own, **self.options.get_config()}
 
 
 @keras.saving.register_keras_serializable(package=_PACKAGE)

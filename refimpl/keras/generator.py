@@ -1,19 +1,70 @@
 """The default kernel generator: pool, reduce, normalise, activate, expand, channels last.
 
 It knows nothing of taps and groups: it maps the channels of an image to a number of kernel entries.
-Any Keras layer that does the same can take its place.
+Any Keras layer that does the same can take its place. Its options are the fields of one dataclass:
+`refimpl.keras.Involution` documents them and hands them on as they come.
 """
 
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypedDict, Unpack
 
 import keras
+import numpy as np
+from keras import ops
 
-from refimpl.keras._arguments import Pair, Shape, choice, pair, plain, positive, real
-from refimpl.keras._sublayers import Normalisation, Pointwise, Pool
+from refimpl.keras._arguments import Pair, choice, pair, plain, positive, real
+from refimpl.keras._shapes import Shape
+from refimpl.keras._sublayers import ConvolutionOptions, Normalisation, Pointwise, Pool
 
-__all__ = ["KernelGenerator"]
+__all__ = ["GeneratorKeywords", "GeneratorOptions", "KernelGenerator"]
 
-POOLINGS = ("same", "valid", "none")
+
+@dataclass(frozen=True, kw_only=True)
+class GeneratorOptions(ConvolutionOptions):
+    """What a generator can be told, checked; `Involution` documents each option."""
+
+    pooling: str = "same"
+    reduce_bias: bool = True
+    expand_bias: bool = True
+    normalise: bool = True
+    epsilon: float = 1e-3
+    momentum: float = 0.99
+    unbiased_moving_variance: bool = False
+
+    def __post_init__(self) -> None:
+        """Bring every option into its one normal form."""
+        checked = {
+            "pooling": choice("pooling", self.pooling, ("same", "valid", "none")),
+            "epsilon": real("epsilon", self.epsilon),
+            "momentum": real("momentum", self.momentum, most=1),
+        }
+        switches = ("reduce_bias", "expand_bias", "normalise", "unbiased_moving_variance")
+        self._set(checked | {name: bool(getattr(self, name)) for name in switches})
+        super().__post_init__()
+
+
+class GeneratorKeywords(TypedDict, total=False):
+    """The same options, and those of every Keras layer, as editors and type checkers read them."""
+
+    pooling: str
+    reduce_bias: bool
+    expand_bias: bool
+    normalise: bool
+    epsilon: float
+    momentum: float
+    unbiased_moving_variance: bool
+    kernel_initializer: Any
+    bias_initializer: Any
+    kernel_regularizer: Any
+    bias_regularizer: Any
+    kernel_constraint: Any
+    bias_constraint: Any
+
+    dtype: Any
+    trainable: bool
+    activity_regularizer: Any
+    autocast: bool
 
 
 @keras.saving.register_keras_serializable(package="refimpl")
@@ -28,24 +79,11 @@ class KernelGenerator(keras.layers.Layer):  # type: ignore[misc]
         Channels R between the two convolutions.
     stride : int or (int, int), default 1
         Window and step of the pooling, (vertical, horizontal).
-    pooling : "same", "valid" or "none", default "same"
-        ``ceil(n / stride)`` windows laid out by TensorFlow's rule, each the mean of its pixels
-        inside the image; ``floor(n / stride)`` windows; or no pooling.
-    reduce_bias, expand_bias : bool, default True
-        Whether the first and the second convolution have a bias.
-    normalise : bool, default True
-        Whether there is a batch normalisation.
-    epsilon : float, default 1e-3
-        Added to the variance by which the normalisation divides.
-    momentum : float, default 0.99
-        Weight of the old moving statistic.
-    unbiased_moving_variance : bool, default False
-        The moving variance learns the batch's variance times ``n / (n - 1)``, as in PyTorch.
-    kernel_initializer, bias_initializer, kernel_regularizer, bias_regularizer, \
-kernel_constraint, bias_constraint
-        Of both convolutions, as for `keras.layers.Conv2D`.
-    **kwargs
-        Of `keras.layers.Layer`.
+    name : str, optional
+        Name of the layer.
+    **keywords
+        The other parameters of `Involution`, `pooling` to `bias_constraint`, and those of
+        `keras.layers.Layer`.
 
     Raises
     ------
@@ -59,64 +97,35 @@ kernel_constraint, bias_constraint
         hidden: int,
         *,
         stride: int | Pair = 1,
-        pooling: str = "same",
-        reduce_bias: bool = True,
-        expand_bias: bool = True,
-        normalise: bool = True,
-        epsilon: float = 1e-3,
-        momentum: float = 0.99,
-        unbiased_moving_variance: bool = False,
-        kernel_initializer: Any = "glorot_uniform",
-        bias_initializer: Any = "zeros",
-        kernel_regularizer: Any = None,
-        bias_regularizer: Any = None,
-        kernel_constraint: Any = None,
-        bias_constraint: Any = None,
-        **kwargs: Any,
+        name: str | None = None,
+        **keywords: Unpack[GeneratorKeywords],
     ) -> None:
-        super().__init__(**kwargs)
+        own, rest = GeneratorOptions.split(keywords)
+        super().__init__(name=name, **rest)
         self.entries, self.hidden = positive("entries", entries), positive("hidden", hidden)
-        self.stride, self.pooling = plain(stride), choice("pooling", pooling, POOLINGS)
-        self.epsilon, self.momentum = real("epsilon", epsilon), real("momentum", momentum, most=1)
-        self.unbiased_moving_variance = bool(unbiased_moving_variance)
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.bias_initializer = keras.initializers.get(bias_initializer)
-        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
-        self.bias_regularizer = keras.regularizers.get(bias_regularizer)
-        self.kernel_constraint = keras.constraints.get(kernel_constraint)
-        self.bias_constraint = keras.constraints.get(bias_constraint)
+        self.stride = plain(stride)
+        self.options = options = GeneratorOptions(**own)
 
         # A sublayer computes in what the layer computes in, and is frozen with it.
         common = {"dtype": self.dtype_policy, "trainable": self.trainable}
-        self.pool = Pool(pair("stride", stride), self.pooling, name="pool", **common)
-        self.reduce = self._pointwise("reduce", self.hidden, reduce_bias)
+        self.pool = Pool(pair("stride", stride), options.pooling, name="pool", **common)
+        self.reduce = Pointwise(
+            self.hidden, use_bias=options.reduce_bias, name="reduce", **options.anew(), **common
+        )
         self.normalise = None
-        if normalise:
+        if options.normalise:
             self.normalise = Normalisation(
-                epsilon=self.epsilon,
-                momentum=self.momentum,
-                unbiased_moving_variance=self.unbiased_moving_variance,
+                epsilon=options.epsilon,
+                momentum=options.momentum,
+                unbiased_moving_variance=options.unbiased_moving_variance,
                 name="normalise",
                 **common,
             )
         self.activate = keras.layers.ReLU(name="activate", **common)
-        self.expand = self._pointwise("expand", self.entries, expand_bias)
-        self.supports_masking = True
-
-    def _pointwise(self, name: str, filters: int, use_bias: bool) -> Pointwise:
-        return Pointwise(
-            filters,
-            use_bias=bool(use_bias),
-            kernel_initializer=_fresh(self.kernel_initializer),
-            bias_initializer=_fresh(self.bias_initializer),
-            kernel_regularizer=self.kernel_regularizer,
-            bias_regularizer=self.bias_regularizer,
-            kernel_constraint=self.kernel_constraint,
-            bias_constraint=self.bias_constraint,
-            name=name,
-            dtype=self.dtype_policy,
-            trainable=self.trainable,
+        self.expand = Pointwise(
+            self.entries, use_bias=options.expand_bias, name="expand", **options.anew(), **common
         )
+        self.supports_masking = True
 
     def build(self, input_shape: Shape) -> None:
         """Create all variables; height and width stay open, for images of several sizes."""
@@ -153,29 +162,50 @@ kernel_constraint, bias_constraint
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make an equal layer."""
+        own = {"entries": self.entries, "hidden": self.hidden, "stride": self.stride}
+        return {**super().get_config(), **own, **self.options.get_config()}
+
+    def get_parameters(self) -> dict[str, Any]:
+        """Return the variables of a built generator by name, as `Involution.get_parameters`."""
         return {
-            **super().get_config(),
-            "entries": self.entries,
-            "hidden": self.hidden,
-            "stride": self.stride,
-            "pooling": self.pooling,
-            "reduce_bias": self.reduce.use_bias,
-            "expand_bias": self.expand.use_bias,
-            "normalise": self.normalise is not None,
-            "epsilon": self.epsilon,
-            "momentum": self.momentum,
-            "unbiased_moving_variance": self.unbiased_moving_variance,
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-            "bias_initializer": keras.initializers.serialize(self.bias_initializer),
-            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
-            "bias_regularizer": keras.regularizers.serialize(self.bias_regularizer),
-            "kernel_constraint": keras.constraints.serialize(self.kernel_constraint),
-            "bias_constraint": keras.constraints.serialize(self.bias_constraint),
+            name: ops.convert_to_numpy(variable).reshape(_shape(variable))
+            for name, variable in self._named().items()
         }
 
+    def set_parameters(self, parameters: Mapping[str, Any]) -> None:
+        """Set the variables of a built generator by name, all or none.
 
-def _fresh(initializer: Any) -> Any:
-    """Return an initializer that draws anew: each draws the same values at each call (Keras 3)."""
-    known = isinstance(initializer, keras.initializers.Initializer)
-    config = initializer.get_config() if known else {}
-    return initializer.from_config(config) if config.get("seed", 0) is None else initializer
+        Raises
+        ------
+        ValueError
+            A name that is missing or unknown, a wrong shape.
+        """
+        named = self._named()
+        if set(parameters) != set(named):
+            raise ValueError(
+                f"parameters must be {', '.join(named)}, got {', '.join(map(str, parameters))}"
+            )
+        arrays = {name: np.asarray(value) for name, value in parameters.items()}
+        for name, variable in named.items():
+            if arrays[name].shape != _shape(variable):
+                raise ValueError(
+                    f"{name} must be of shape {_shape(variable)}, got {arrays[name].shape}"
+                )
+        for name, variable in named.items():
+            variable.assign(arrays[name].reshape(tuple(variable.shape)))
+
+    def _named(self) -> dict[str, Any]:
+        statistics = ("gamma", "beta", "moving_mean", "moving_variance")
+        named = {
+            "reduce_kernel": self.reduce.kernel,
+            "reduce_bias": self.reduce.bias,
+            **{name: getattr(self.normalise, name, None) for name in statistics},
+            "expand_kernel": self.expand.kernel,
+            "expand_bias": self.expand.bias,
+        }
+        return {name: variable for name, variable in named.items() if variable is not None}
+
+
+def _shape(variable: Any) -> tuple[int, ...]:
+    """Return a variable's shape, a convolution's kernel being a matrix."""
+    return tuple(variable.shape)[-2:]

@@ -6,42 +6,30 @@ no reference: it shares no code with `refimpl.layer`.
 """
 
 import inspect
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Self, Unpack
 
 import keras
 from keras import ops
 
-from refimpl.keras._arguments import (
-    Options,
-    Pair,
-    Shape,
-    check_options,
-    choice,
-    pair,
-    plain,
-    positive,
-)
-from refimpl.keras._configuration import GENERATION, Configured, checked_layer
-from refimpl.keras._parameters import NamedParameters
-from refimpl.keras._shapes import (
-    check_entries,
-    check_grids,
-    input_shape_last,
-    keeps_size,
-    operator_grid,
-)
-from refimpl.keras.generator import KernelGenerator
+from refimpl.keras._arguments import Padding, Pair, check_options, choice, pair, plain, positive
+from refimpl.keras._shapes import LayerShapes, Shape
+from refimpl.keras.generator import GeneratorKeywords, GeneratorOptions, KernelGenerator
 from refimpl.keras.operator import involution
 
 __all__ = ["Involution"]
 
-Padding = str | int | tuple[Pair, Pair]
 ORDERS = ("tap_major", "group_major")
 FORMATS = ("channels_last", "channels_first")
+# What a configuration keeps, beside the options of the default generator.
+ARGUMENTS = (
+    "channel", "group_number", "kernel_size", "stride", "reduction_ratio", "dilation", "padding",
+    "group_layout", "kernel_order", "return_kernel", "data_format",
+)  # fmt: skip
 
 
 @keras.saving.register_keras_serializable(package="refimpl")
-class Involution(Configured, NamedParameters):
+class Involution(keras.layers.Layer):  # type: ignore[misc]
     """Generate a kernel for each pixel from the pixel itself, and apply it to its neighbourhood.
 
     The kernel comes from average pooling by the stride (where that is above 1), a 1x1 convolution,
@@ -69,6 +57,18 @@ class Involution(Configured, NamedParameters):
         Channel c uses group ``c % G`` (GRP-3) or ``c // (C // G)`` (GRP-2).
     kernel_order : "tap_major" or "group_major", default "tap_major"
         The generator's channel is ``tap * G + group``, or ``group * Kh * Kw + tap``.
+    return_kernel : bool, default True
+        Return (output, kernel) rather than the output alone.
+    data_format : "channels_last", "channels_first" or None, default "channels_last"
+        Layout of input and output; None is ``keras.config.image_data_format()``.
+    kernel_generator : keras.layers.Layer, optional
+        Maps the input, channels last, (B, H, W, C) to (B, Ho, Wo, Kh * Kw * G) in `kernel_order`,
+        in place of the default generator, which the other parameters are about.
+    **keywords
+        The other parameters, and those of `keras.layers.Layer`, as `dtype` and `trainable`.
+
+    Other Parameters
+    ----------------
     pooling : "same", "valid" or "none", default "same"
         ``ceil(n / stride)`` windows laid out by TensorFlow's rule, each the mean of its pixels
         inside the image; ``floor(n / stride)`` windows; or no pooling.
@@ -80,18 +80,9 @@ class Involution(Configured, NamedParameters):
         Weight of the old moving statistic; one minus what PyTorch calls momentum.
     unbiased_moving_variance : bool, default False
         The moving variance learns the batch's variance times ``n / (n - 1)``, as in PyTorch.
-    return_kernel : bool, default True
-        Return (output, kernel) rather than the output alone.
-    data_format : "channels_last", "channels_first" or None, default "channels_last"
-        Layout of input and output; None is ``keras.config.image_data_format()``.
-    kernel_generator : keras.layers.Layer, optional
-        Maps the input, channels last, (B, H, W, C) to (B, Ho, Wo, Kh * Kw * G) in `kernel_order`,
-        in place of all that was said about pooling, convolutions and normalisation.
     kernel_initializer, bias_initializer, kernel_regularizer, bias_regularizer, \
 kernel_constraint, bias_constraint
-        Of the default generator's two convolutions, as for `keras.layers.Conv2D`.
-    **kwargs
-        Of `keras.layers.Layer`, as `dtype` and `trainable`.
+        Of the generator's two convolutions, as for `keras.layers.Conv2D`.
 
     Raises
     ------
@@ -139,27 +130,13 @@ kernel_constraint, bias_constraint
         padding: Padding = "same",
         group_layout: str = "interleaved",
         kernel_order: str = "tap_major",
-        pooling: str = "same",
-        reduce_bias: bool = True,
-        expand_bias: bool = True,
-        normalise: bool = True,
-        epsilon: float = 1e-3,
-        momentum: float = 0.99,
-        unbiased_moving_variance: bool = False,
         return_kernel: bool = True,
         data_format: str | None = "channels_last",
         kernel_generator: Any = None,
-        kernel_initializer: Any = "glorot_uniform",
-        bias_initializer: Any = "zeros",
-        kernel_regularizer: Any = None,
-        bias_regularizer: Any = None,
-        kernel_constraint: Any = None,
-        bias_constraint: Any = None,
-        **kwargs: Any,
+        **keywords: Unpack[GeneratorKeywords],
     ) -> None:
-        # What the default generator alone is concerned with.
-        generation = {key: value for key, value in locals().items() if key in GENERATION}
-        super().__init__(name=name, **kwargs)
+        generation, rest = GeneratorOptions.split(keywords)
+        super().__init__(name=name, **rest)
         self.channel = positive("channel", channel)
         self.group_number = positive("group_number", group_number)
         self.reduction_ratio = positive("reduction_ratio", reduction_ratio)
@@ -171,40 +148,110 @@ kernel_constraint, bias_constraint
         self._taps = pair("kernel_size", kernel_size)
         check_options(stride, dilation, padding, group_layout)
         self.kernel_size, self.stride = plain(kernel_size), plain(stride)
-        self.dilation, self.padding, self.group_layout = (
-            plain(dilation),
-            plain(padding),
-            group_layout,
-        )
+        self.dilation, self.padding = plain(dilation), plain(padding)
+        self.group_layout = group_layout
         self.kernel_order = choice("kernel_order", kernel_order, ORDERS)
         self.return_kernel = bool(return_kernel)
         layout = keras.config.image_data_format() if data_format is None else data_format
         self.data_format = choice("data_format", layout, FORMATS)
         self.supports_masking = True
         self._generates = kernel_generator is None
-        self.generator = checked_layer(kernel_generator) or KernelGenerator(
-            self._entries,
-            self.channel // self.reduction_ratio,
-            stride=self.stride,
-            **generation,
-            name="generator",
-            dtype=self.dtype_policy,
-        )
+        if self._generates:
+            kernel_generator = self._default_generator(generation)
+        elif not isinstance(kernel_generator, keras.layers.Layer):
+            raise TypeError(
+                f"kernel_generator must be a keras.layers.Layer, got {kernel_generator!r}"
+            )
+        self.generator = kernel_generator
         # A layer that was made frozen has a generator that normalises as in inference.
         if not self.trainable:
             self.generator.trainable = False
 
+    def _default_generator(self, options: Mapping[str, Any]) -> KernelGenerator:
+        return KernelGenerator(
+            self._shapes.entries,
+            self.channel // self.reduction_ratio,
+            stride=self.stride,
+            name="generator",
+            dtype=self.dtype_policy,
+            **options,
+        )
+
+    @classmethod
+    def official(
+        cls,
+        channels: int,
+        kernel_size: int,
+        stride: int = 1,
+        *,
+        group_channels: int = 16,
+        reduction_ratio: int = 4,
+        **kwargs: Any,
+    ) -> Self:
+        """Make the layer of the paper's official PyTorch code.
+
+        Parameters
+        ----------
+        channels : int
+            Channels of the input.
+        kernel_size : int
+            Height and width of the kernel, odd.
+        stride : int, default 1
+            Divides the image, or the layer refuses it (ERR-4), as the official one does.
+        group_channels : int, default 16
+            Channels that share a kernel; divides `channels`.
+        reduction_ratio : int, default 4
+            The hidden layer has ``channels // reduction_ratio`` channels.
+        **kwargs
+            Of `Involution`; they win.
+
+        Returns
+        -------
+        Involution
+            Blocked groups, group-major kernels, padding ``(kernel_size - 1) // 2``, pooling
+            without the last windows that the border cuts, no first bias, epsilon 1e-5, momentum
+            0.9, an unbiased moving variance, and the output alone.
+
+        Raises
+        ------
+        ValueError
+            A `group_channels` that does not divide `channels`.
+        """
+        groups, rest = divmod(
+            positive("channels", channels), positive("group_channels", group_channels)
+        )
+        if rest:
+            raise ValueError(
+                f"group_channels must divide channels, got {group_channels} and {channels}"
+            )
+        official = {
+            "padding": (positive("kernel_size", kernel_size) - 1) // 2,
+            "group_layout": "blocked",
+            "kernel_order": "group_major",
+            "pooling": "valid",
+            "reduce_bias": False,
+            "epsilon": 1e-5,
+            "momentum": 0.9,
+            "unbiased_moving_variance": True,
+            "return_kernel": False,
+        }
+        return cls(channels, groups, kernel_size, stride, reduction_ratio, **{**official, **kwargs})
+
+    reduce = property(lambda self: self.generator.reduce, doc="The first convolution.")
+    normalise = property(lambda self: self.generator.normalise, doc="The normalisation, or None.")
+    expand = property(lambda self: self.generator.expand, doc="The second convolution.")
+
     def build(self, input_shape: Shape) -> None:
         """Create all variables; height and width may be unknown."""
-        shape = self._last(input_shape)
+        image = self._shapes.image(input_shape)
         if self._generates:
-            self.generator.build((None, None, None, shape[3]))
+            self.generator.build((None, None, None, image[3]))
         else:
             # A call, since only that builds every kind of layer.
-            x = keras.KerasTensor(shape, dtype=self.compute_dtype)
-            self._check_generated(self.generator(x), shape)
-        axis = 1 if self._first else 3
-        self.input_spec = keras.layers.InputSpec(ndim=4, axes={axis: shape[3]})
+            x = keras.KerasTensor(image, dtype=self.compute_dtype)
+            self._shapes.check_generated(tuple(self.generator(x).shape), image)
+        axis = 1 if self._shapes.first else 3
+        self.input_spec = keras.layers.InputSpec(ndim=4, axes={axis: image[3]})
         self.built = True
 
     def call(self, x: Any, training: bool | None = None) -> Any:
@@ -224,8 +271,8 @@ kernel_constraint, bias_constraint
         kernel : tensor, shape (B, Ho, Wo, Kh * Kw, 1, G)
             The generated kernels, taps row by row, channels last always; if `return_kernel`.
         """
-        x = ops.cast(x, self.compute_dtype)
-        if self._first:
+        x, first = ops.cast(x, self.compute_dtype), self._shapes.first
+        if first:
             x = ops.transpose(x, (0, 2, 3, 1))
         kernel = self.generate_kernel(x, training=training)
         grid, groups = ops.shape(kernel)[:3], kernel.shape[5]
@@ -237,7 +284,7 @@ kernel_constraint, bias_constraint
             padding=self.padding,
             group_layout=self.group_layout,
         )
-        if self._first:
+        if first:
             output = ops.transpose(output, (0, 3, 1, 2))
         return (output, kernel) if self.return_kernel else output
 
@@ -248,7 +295,7 @@ kernel_constraint, bias_constraint
         """
         takes = "training" in inspect.signature(self.generator.call).parameters
         made = self.generator(x, training=training) if takes else self.generator(x)
-        self._check_generated(made, tuple(x.shape))
+        self._shapes.check_generated(tuple(made.shape), tuple(x.shape))
         made = ops.cast(made, self.compute_dtype)
         grid, taps = ops.shape(made)[:3], self._taps[0] * self._taps[1]
         if self.kernel_order == "tap_major":
@@ -258,40 +305,69 @@ kernel_constraint, bias_constraint
 
     def compute_output_shape(self, input_shape: Shape) -> Any:
         """Return the shape of the output, or of output and kernel; None is what is unknown."""
-        batch, *sizes, channels = shape = self._last(input_shape)
-        rows, columns = operator_grid(sizes, self._taps, self._options)
+        image = self._shapes.image(input_shape)
+        output, kernel = self._shapes.results(image)
         if self._generates:
-            check_grids(self.generator.compute_output_shape(shape)[1:3], (rows, columns), sizes)
-        output = (
-            (batch, channels, rows, columns) if self._first else (batch, rows, columns, channels)
-        )
-        kernel = (batch, rows, columns, self._taps[0] * self._taps[1], 1, self.group_number)
+            self._shapes.check_generated(self.generator.compute_output_shape(image), image)
         return (output, kernel) if self.return_kernel else output
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:  # noqa: ARG002
         """Pass a mask on where every image comes out as large as it went in."""
-        mask = previous_mask if keeps_size(self._taps, self._options) else None
+        mask = previous_mask if self._shapes.keeps_size() else None
         # The mask of an image that lies channels first does not fit the kernels.
-        return (mask, None if self._first else mask) if self.return_kernel else mask
+        return (mask, None if self._shapes.first else mask) if self.return_kernel else mask
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that make an equal layer."""
+        own = {name: getattr(self, name) for name in ARGUMENTS}
+        if self._generates:
+            made = {**self.generator.options.get_config(), "kernel_generator": None}
+        else:
+            made = {"kernel_generator": keras.saving.serialize_keras_object(self.generator)}
+        return {**super().get_config(), **own, **made}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        """Make a layer from what `get_config` returned."""
+        given = keras.saving.deserialize_keras_object(config.get("kernel_generator"))
+        return super().from_config({**config, "kernel_generator": given})
+
+    def get_parameters(self) -> dict[str, Any]:
+        """Return the default generator's parameters by name (see `refimpl.keras.weights`).
+
+        Returns
+        -------
+        dict of str to numpy.ndarray
+            In the dtype of the variables.
+        """
+        return self._built_generator().get_parameters()
+
+    def set_parameters(self, parameters: Mapping[str, Any]) -> None:
+        """Set the default generator's parameters, all of them, by name.
+
+        Parameters
+        ----------
+        parameters : mapping of str to array
+            What `get_parameters` returns, or `refimpl.keras.weights.parameters_from_official`.
+
+        Raises
+        ------
+        ValueError
+            A name that is missing or unknown, a wrong shape, a layer that is not built or has a
+            generator of another kind.
+        """
+        self._built_generator().set_parameters(parameters)
+
+    def _built_generator(self) -> KernelGenerator:
+        if not isinstance(self.generator, KernelGenerator) or not self.generator.built:
+            raise ValueError(
+                f"layer {self.name!r} must be built and have the default generator for its "
+                "parameters to have names"
+            )
+        return self.generator
 
     @property
-    def _first(self) -> bool:
-        return self.data_format == "channels_first"
-
-    @property
-    def _entries(self) -> int:
-        return self._taps[0] * self._taps[1] * self.group_number
-
-    @property
-    def _options(self) -> Options:
-        return check_options(self.stride, self.dilation, self.padding, self.group_layout)
-
-    def _last(self, shape: Shape) -> Shape:
-        return input_shape_last(shape, self._first, self.group_number)
-
-    def _check_generated(self, made: Any, shape: Shape) -> None:
-        """Hold generated kernels to the number of entries and to the operator's grid."""
-        check_entries(tuple(made.shape), self._entries)
-        sizes = shape[1:3]
-        grid = operator_grid(sizes, self._taps, self._options)
-        check_grids(tuple(made.shape[1:3]), grid, sizes)
+    def _shapes(self) -> LayerShapes:
+        options = check_options(self.stride, self.dilation, self.padding, self.group_layout)
+        first = self.data_format == "channels_first"
+        return LayerShapes(self._taps, self.group_number, options, first)

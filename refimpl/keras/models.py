@@ -1,14 +1,16 @@
 """The two image classifiers of the published Keras example, layer for layer, for any image size.
 
 A convolutional network and the same network with involution in its place. Small ones, for a study
-of the operator; they are no competitive classifiers.
+of the operator; they are no competitive classifiers. After A. R. Gosthipaty, *Involutional neural
+networks*, Keras code examples, 2021.
 """
 
 from typing import Any
 
 import keras
 
-from refimpl.keras._arguments import Shape, positive
+from refimpl.keras._arguments import positive
+from refimpl.keras._shapes import Shape
 from refimpl.keras.layer import Involution
 
 __all__ = ["convolutional_classifier", "involutional_classifier"]
@@ -41,10 +43,6 @@ def convolutional_classifier(
     ValueError
         A size that is unknown or too small, a number of classes that is not positive.
 
-    References
-    ----------
-    A. R. Gosthipaty, *Involutional neural networks*, Keras code examples, 2021.
-
     Examples
     --------
     >>> from refimpl.keras.models import convolutional_classifier
@@ -66,18 +64,13 @@ def involutional_classifier(
 ) -> Any:
     """Build the example's involutional network, not yet compiled.
 
-    Three involutions, `inv_1` to `inv_3`, of one group, 3x3 kernels and one hidden channel, ReLU
-    after each and 2x2 max pooling after the first two, then dense layers of 64 units and of one
-    logit for each class.
+    The network of `convolutional_classifier` with an involution in place of each convolution,
+    `inv_1` to `inv_3`, of one group, 3x3 kernels and one hidden channel.
 
     Parameters
     ----------
-    input_shape : (int, int, int), default (32, 32, 3)
-        Height, width and channels; height and width of at least 4.
-    classes : int, default 10
-        Number of logits.
-    name : str, default "involution"
-        Name of the model.
+    input_shape, classes, name
+        As for `convolutional_classifier`; the name is "involution" by default.
 
     Returns
     -------
@@ -88,11 +81,7 @@ def involutional_classifier(
     Raises
     ------
     ValueError
-        A size that is unknown or too small, a number of classes that is not positive.
-
-    References
-    ----------
-    A. R. Gosthipaty, *Involutional neural networks*, Keras code examples, 2021.
+        As `convolutional_classifier` does.
 
     Examples
     --------

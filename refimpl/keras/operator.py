@@ -14,12 +14,14 @@ from keras import ops
 
 from refimpl.keras._arguments import (
     Options,
-    check_grid,
-    check_operand,
+    Padding,
+    Pair,
+    check_operands,
     check_options,
-    check_shapes,
     format_name,
+    wide,
 )
+from refimpl.keras._shapes import check_grid, check_shapes, outputs
 
 __all__ = ["involution"]
 
@@ -28,9 +30,9 @@ def involution(
     x: Any,
     kernel: Any,
     *,
-    stride: int | tuple[int, int] = 1,
-    dilation: int | tuple[int, int] = 1,
-    padding: str | int | tuple[tuple[int, int], tuple[int, int]] = "same",
+    stride: int | Pair = 1,
+    dilation: int | Pair = 1,
+    padding: Padding = "same",
     group_layout: str = "blocked",
 ) -> Any:
     """Apply each pixel's kernel to the pixel's neighbourhood (FWD-1).
@@ -88,7 +90,7 @@ def involution(
            [4., 4.]])
     """
     options = check_options(stride, dilation, padding, group_layout)
-    x, kernel = check_operand("x", x), check_operand("kernel", kernel)
+    x, kernel = check_operands(x, kernel)
     check_shapes(x, kernel)
     if isinstance(x, keras.KerasTensor) or isinstance(kernel, keras.KerasTensor):
         return InvolutionOperation(stride, dilation, padding, group_layout)(x, kernel)
@@ -144,15 +146,12 @@ class Axis(NamedTuple):
 def _axis(axis: int, size: Any, taps: int, options: Options) -> Axis:
     """Lay out one axis by GEO-3, and by GEO-7 for "same"."""
     stride, dilation = options.strides[axis], options.dilations[axis]
-    extent = (taps - 1) * dilation + 1
-    if options.sides is None:
-        outputs = -(-size // stride)
-        missing = (outputs - 1) * stride + extent - size
-        total = max(missing, 0) if isinstance(size, int) else ops.maximum(missing, 0)
-        return Axis(outputs, total // 2, total - total // 2, stride, dilation)
-    before, after = options.sides[axis]
-    outputs = (size + before + after - extent) // stride + 1
-    return Axis(outputs, before, after, stride, dilation)
+    number = outputs(size, axis, taps, options)
+    if options.sides is not None:
+        return Axis(number, *options.sides[axis], stride, dilation)
+    missing = (number - 1) * stride + (taps - 1) * dilation + 1 - size
+    total = max(missing, 0) if isinstance(size, int) else ops.maximum(missing, 0)
+    return Axis(number, total // 2, total - total // 2, stride, dilation)
 
 
 def _known(size: Any) -> int | None:
@@ -183,7 +182,7 @@ def _held(x: Any, kernel: Any, vertical: Axis, horizontal: Axis) -> tuple[Any, A
 def _sum(x: Any, kernel: Any, vertical: Axis, horizontal: Axis, blocked: bool) -> Any:
     """Sum over the taps in index order (FWD-1), operands and sizes being right."""
     narrow = format_name(x)
-    wide = "float32" if narrow in {"float16", "bfloat16"} else narrow
+    sums = wide(narrow)
     batch, height, width, channels = ops.shape(x)
     rows, columns, groups = map(int, kernel.shape[3:])
     grid = (batch, vertical.outputs, horizontal.outputs)
@@ -193,11 +192,11 @@ def _sum(x: Any, kernel: Any, vertical: Axis, horizontal: Axis, blocked: bool) -
     )
 
     margins = ((0, 0), (vertical.before, vertical.after), (horizontal.before, horizontal.after))
-    pixels = ops.reshape(ops.cast(x, wide), (batch, height, width, *split))
+    pixels = ops.reshape(ops.cast(x, sums), (batch, height, width, *split))
     pixels = ops.pad(pixels, (*margins, (0, 0), (0, 0)))
     # Unstacked, since the derivative of a slice for each tap would hold as many whole kernels.
     weights = ops.unstack(
-        ops.reshape(ops.cast(kernel, wide), (*grid, rows * columns, *shared)), rows * columns, 3
+        ops.reshape(ops.cast(kernel, sums), (*grid, rows * columns, *shared)), rows * columns, 3
     )
     firsts = itertools.product(vertical.firsts(rows), horizontal.firsts(columns))
     span = (batch, vertical.span, horizontal.span, *split)

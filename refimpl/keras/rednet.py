@@ -8,7 +8,8 @@ from typing import Any
 
 import keras
 
-from refimpl.keras._arguments import Shape, positive
+from refimpl.keras._arguments import positive
+from refimpl.keras._shapes import Shape
 from refimpl.keras.layer import Involution
 
 __all__ = ["rednet_classifier"]
