@@ -12,11 +12,12 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from conformance import bounds
-from conformance.bounds import Arithmetic, Sums, Truth
-from conformance.cases import Case
-from conformance.formats import ACCUMULATORS, FORMATS, MULTIPLIERS
-from conformance.recipes import operands, shapes
+from conformance.bounds import operator as bounds
+from conformance.bounds.operator import Sums, Truth
+from conformance.cases.operator import OperatorCase
+from conformance.claims.arithmetic import Arithmetic
+from conformance.claims.formats import ACCUMULATORS, FORMATS, MULTIPLIERS
+from conformance.cases.recipes import operands
 
 # The factor that the bound may be loose by where its own part decides.
 LOOSE = 4
@@ -28,14 +29,15 @@ def arithmetic(operand: str, accumulator: str = "", *, gradual: bool = False) ->
     return Arithmetic(name, ACCUMULATORS[accumulator or operand], name, gradual)
 
 
-def one_sum(result: str, n: int, operand: str) -> tuple[Case, tuple[int, ...]]:
+def one_sum(result: str, n: int, operand: str) -> tuple[OperatorCase, tuple[int, ...]]:
     """A case with a result that sums n products, and the index of that result."""
+    case = OperatorCase(operand, "normal")
+    if result == "dkernel":
+        return case.changed(members=n), (0, 0, 0, 0, 0, 0)
+    case = case.changed(kernel_shape=(1, n), padding="valid")
     if result == "y":
-        return Case(operand, "normal", width=n, kernel_shape=(1, n), padding="valid"), (0, 0, 0, 0)
-    if result == "dx":
-        case = Case(operand, "normal", width=2 * n - 1, kernel_shape=(1, n), padding="valid")
-        return case, (0, 0, n - 1, 0)
-    return Case(operand, "normal", members=n), (0, 0, 0, 0, 0, 0)
+        return case.changed(width=n), (0, 0, 0, 0)
+    return case.changed(width=2 * n - 1), (0, 0, n - 1, 0)
 
 
 def truth_of(
@@ -43,15 +45,15 @@ def truth_of(
 ) -> tuple[Truth, tuple[int, ...]]:
     """The truth of a sum of n positive products; all of the two factors, or of normal numbers."""
     case, index = one_sum(result, n, used.operand.name)
-    values = {name: np.abs(array) for name, array in operands(case).items()}
+    values = {name: np.abs(array) for name, array in operands(case, used.bits).items()}
     if factors is not None:
         roles = {"y": ("x", "kernel"), "dx": ("kernel", "dy"), "dkernel": ("x", "dy")}[result]
-        sizes = dict(zip(("x", "kernel", "dy"), shapes(case), strict=True))
+        sizes = case.shapes
         values = {name: np.ones(shape, used.operand.dtype) for name, shape in sizes.items()}
         for name, factor in zip(roles, factors, strict=True):
             values[name] = np.full(sizes[name], factor, used.operand.dtype)
             assert float(values[name].flat[0]) == factor
-    truth = bounds.truths(values, case.options, used.operand, exact=False)[result]
+    truth = bounds.truths(values, case.geometry.options, used.operand, exact=False)[result]
     assert truth.sums is not None
     assert truth.sums.terms[index] == n
     return truth, index

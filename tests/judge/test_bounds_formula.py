@@ -6,11 +6,12 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from conformance import bounds
-from conformance.bounds import Arithmetic, Sums, Truth
-from conformance.cases import Case
-from conformance.formats import ACCUMULATORS, FORMATS, MULTIPLIERS
-from conformance.recipes import operands
+from conformance.bounds import operator as bounds
+from conformance.bounds.operator import Sums, Truth
+from conformance.cases.operator import OperatorCase
+from conformance.claims.arithmetic import Arithmetic
+from conformance.claims.formats import ACCUMULATORS, FORMATS, MULTIPLIERS
+from conformance.cases.recipes import operands
 
 # "The judge": the bound's own evaluation in float64 is given a factor of 1 + 2^-40, of which fewer
 # than 2^6 roundings of 2^-53 are used up where nothing cancels.
@@ -145,11 +146,12 @@ def test_dy_that_is_not_finite_leaves_padded_taps_open(
     place: tuple[int, ...], members: int
 ) -> None:
     """Unspecified: what it does to dkernel where no pixel was read, in its sample and output."""
-    case = Case("float32", "normal", height=3, width=3, members=members, kernel_shape=(3, 3))
-    values = operands(case)
+    case = OperatorCase("float32", "normal", height=3, width=3)
+    case = case.changed(members=members, kernel_shape=(3, 3))
+    values = operands(case, FORMATS["float32"].bits)
     for special in (np.nan, np.inf):
         values["dy"][place] = special
-        truth = bounds.truths(values, case.options, FORMATS["float32"], exact=True)
+        truth = bounds.truths(values, case.geometry.options, FORMATS["float32"], exact=True)
         open_ = ~truth["dkernel"].specified[..., 0]
         i, j = place[1:3]
         for at in np.ndindex(3, 3, 3, 3):

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from conformance.cases import Case
-from conformance.implementation import Array
+from conformance.cases.operator import OperatorCase
+from conformance.cases.case import Array
 
 Index = tuple[int, ...]
 
@@ -26,33 +26,33 @@ class Sum(NamedTuple):
         return Sum(self.value + product, self.magnitude + abs(product), self.terms + 1)
 
 
-def padding_before(case: Case, axis: int) -> int:
+def padding_before(case: OperatorCase, axis: int) -> int:
     """Rows or columns of zeros before the image (GEO-4 to GEO-7)."""
-    if case.padding == "valid":
+    if case.geometry.padding == "valid":
         return 0
-    if case.padding == "same":
+    if case.geometry.padding == "same":
         size = (case.height, case.width)[axis]
-        stride, dilation = case.stride[axis], case.dilation[axis]
+        stride, dilation = case.geometry.stride[axis], case.geometry.dilation[axis]
         last_output = -(-size // stride) - 1
-        last_pixel = last_output * stride + (case.kernel_shape[axis] - 1) * dilation
+        last_pixel = last_output * stride + (case.geometry.kernel_shape[axis] - 1) * dilation
         missing = max(last_pixel - (size - 1), 0)
         return missing // 2
-    return case.padding if isinstance(case.padding, int) else case.padding[axis][0]
+    return case.geometry.padding if isinstance(case.geometry.padding, int) else case.geometry.padding[axis][0]
 
 
-def sums(case: Case, operands: dict[str, Array]) -> dict[str, dict[Index, Sum]]:
+def sums(case: OperatorCase, operands: dict[str, Array]) -> dict[str, dict[Index, Sum]]:
     """Every element of y, dx and dkernel that has a term; the others are zero."""
     x, kernel, dy = (_fractions(operands[name]) for name in ("x", "kernel", "dy"))
     top, left = padding_before(case, 0), padding_before(case, 1)
     result: dict[str, dict[Index, Sum]] = {n: defaultdict(Sum) for n in ("y", "dx", "dkernel")}
     for (b, i, j, u, v, g), weight in kernel.items():
-        h = i * case.stride[0] + u * case.dilation[0] - top
-        w = j * case.stride[1] + v * case.dilation[1] - left
+        h = i * case.geometry.stride[0] + u * case.geometry.dilation[0] - top
+        w = j * case.geometry.stride[1] + v * case.geometry.dilation[1] - left
         if not (0 <= h < case.height and 0 <= w < case.width):
             continue
         for c in range(case.channels):
-            blocked = c // (case.channels // case.groups)
-            if (blocked if case.group_layout == "blocked" else c % case.groups) != g:
+            blocked = c // (case.channels // case.geometry.groups)
+            if (blocked if case.geometry.group_layout == "blocked" else c % case.geometry.groups) != g:
                 continue
             pixel, gradient = x[b, h, w, c], dy[b, i, j, c]
             for name, index, product in (

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance.implementations.numpy_layer import Array, NumpyLayer, Pass
+from conformance.implementations.layer.numpy_layer import Array, NumpyLayer, Pass
 
 PIXELS = (0, 1, 2)
 

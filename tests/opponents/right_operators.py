@@ -11,7 +11,7 @@ import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 
-from conformance.implementations.numpy_unfold import Unfold
+from conformance.implementations.operator.numpy_unfold import Unfold
 from tests.opponents.wrong_operators import Taps
 
 Array = npt.NDArray[Any]

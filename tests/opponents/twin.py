@@ -7,19 +7,19 @@ explicitly padded image, and the gradients are einsum and scatter-add.
 import numpy as np
 import numpy.typing as npt
 
-from conformance.cases import Case
+from conformance.cases.operator import OperatorCase
 from tests.opponents.exact import padding_before
 
 Floats = npt.NDArray[np.float64]
 
 
-def forward(case: Case, x: Floats, kernel: Floats) -> Floats:
+def forward(case: OperatorCase, x: Floats, kernel: Floats) -> Floats:
     """y."""
     y = np.einsum("bijuvg,bijuvgm->bijgm", kernel, _grouped(case, _windows(case, x, kernel)))
     return _ungrouped(case, y)
 
 
-def backward(case: Case, dy: Floats, x: Floats, kernel: Floats) -> tuple[Floats, Floats]:
+def backward(case: OperatorCase, dy: Floats, x: Floats, kernel: Floats) -> tuple[Floats, Floats]:
     """dx and dkernel."""
     gradient = _grouped(case, dy)
     windows = _grouped(case, _windows(case, x, kernel))
@@ -32,15 +32,15 @@ def backward(case: Case, dy: Floats, x: Floats, kernel: Floats) -> tuple[Floats,
     return padded[:, top : top + x.shape[1], left : left + x.shape[2]], dkernel
 
 
-def _indices(case: Case, kernel: Floats) -> tuple[npt.NDArray[np.int_], npt.NDArray[np.int_]]:
+def _indices(case: OperatorCase, kernel: Floats) -> tuple[npt.NDArray[np.int_], npt.NDArray[np.int_]]:
     """Padded rows and columns under each tap, of shape (Ho, Wo, Kh, Kw) when broadcast."""
     i, j, u, v = np.ogrid[tuple(slice(n) for n in kernel.shape[1:5])]
-    rows = i * case.stride[0] + u * case.dilation[0]
-    columns = j * case.stride[1] + v * case.dilation[1]
+    rows = i * case.geometry.stride[0] + u * case.geometry.dilation[0]
+    columns = j * case.geometry.stride[1] + v * case.geometry.dilation[1]
     return rows, columns
 
 
-def _padded(case: Case, x: Floats, kernel: Floats) -> Floats:
+def _padded(case: OperatorCase, x: Floats, kernel: Floats) -> Floats:
     """The image in a frame of zeros that holds every window."""
     rows, columns = _indices(case, kernel)
     top, left = padding_before(case, 0), padding_before(case, 1)
@@ -51,19 +51,19 @@ def _padded(case: Case, x: Floats, kernel: Floats) -> Floats:
     return padded
 
 
-def _windows(case: Case, x: Floats, kernel: Floats) -> Floats:
+def _windows(case: OperatorCase, x: Floats, kernel: Floats) -> Floats:
     rows, columns = _indices(case, kernel)
     return _padded(case, x, kernel)[:, rows, columns]
 
 
-def _grouped(case: Case, array: Floats) -> Floats:
+def _grouped(case: OperatorCase, array: Floats) -> Floats:
     """Channels as (G, M)."""
-    if case.group_layout == "blocked":
-        return array.reshape(*array.shape[:-1], case.groups, case.members)
-    return array.reshape(*array.shape[:-1], case.members, case.groups).swapaxes(-1, -2)
+    if case.geometry.group_layout == "blocked":
+        return array.reshape(*array.shape[:-1], case.geometry.groups, case.geometry.members)
+    return array.reshape(*array.shape[:-1], case.geometry.members, case.geometry.groups).swapaxes(-1, -2)
 
 
-def _ungrouped(case: Case, array: Floats) -> Floats:
-    if case.group_layout == "interleaved":
+def _ungrouped(case: OperatorCase, array: Floats) -> Floats:
+    if case.geometry.group_layout == "interleaved":
         array = array.swapaxes(-1, -2)
     return array.reshape(*array.shape[:-2], case.channels)

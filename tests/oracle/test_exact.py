@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance.capabilities import Capabilities
-from conformance.cases import Case, cases
-from conformance.recipes import operands
+from conformance.claims.capabilities import Capabilities
+from conformance.cases.operator import OperatorCase, cases
+from conformance.cases.recipes import operands
+from conformance.claims.formats import FORMATS
 from refimpl import involution
 from tests.opponents import exact
 
@@ -18,10 +19,10 @@ TINIEST = Fraction(1, 2**1074)
 SMALL = {"batches": (1, 2), "groups": (1, 2), "members": (1, 3, 8), "spare": 2}
 
 
-def oracle(case: Case, values: dict) -> dict:
+def oracle(case: OperatorCase, values: dict) -> dict:
     x, kernel, dy = values["x"], values["kernel"], values["dy"]
-    dx, dkernel = involution.backward(dy, x, kernel, **case.options)
-    return {"y": involution.forward(x, kernel, **case.options), "dx": dx, "dkernel": dkernel}
+    dx, dkernel = involution.backward(dy, x, kernel, **case.geometry.options)
+    return {"y": involution.forward(x, kernel, **case.geometry.options), "dx": dx, "dkernel": dkernel}
 
 
 def gamma(n: int) -> Fraction:
@@ -41,7 +42,7 @@ def allowed(total: exact.Sum, dtype: str) -> Fraction:
 @given(data=st.data())
 def test_within_the_oracles_bound(dtype: str, recipe: str, data: st.DataObject) -> None:
     case = data.draw(cases(Capabilities(), dtype=dtype, recipe=recipe, **SMALL))
-    values = operands(case)
+    values = operands(case, FORMATS[case.dtype].bits)
     due = exact.sums(case, values)
     for name, got in oracle(case, values).items():
         assert got.dtype == np.float64
@@ -69,7 +70,7 @@ def test_total_cancellation() -> None:
 @given(data=st.data())
 def test_adjoint_identity(data: st.DataObject) -> None:
     case = data.draw(cases(Capabilities(), dtype="float32", recipe="integers"))
-    values = operands(case)
+    values = operands(case, FORMATS[case.dtype].bits)
     got = oracle(case, values)
     pairs = (("y", "dy"), ("dx", "x"), ("dkernel", "kernel"))
     products = {
@@ -83,7 +84,7 @@ def test_adjoint_identity(data: st.DataObject) -> None:
 @given(data=st.data())
 def test_integers_are_exact(data: st.DataObject) -> None:
     case = data.draw(cases(Capabilities(), dtype="float64", recipe="integers", spare=4))
-    values = operands(case)
+    values = operands(case, FORMATS[case.dtype].bits)
     due = exact.sums(case, values)
     for name, got in oracle(case, values).items():
         for index in np.ndindex(got.shape):

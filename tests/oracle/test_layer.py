@@ -8,15 +8,14 @@ import mpmath
 import numpy as np
 import pytest
 
-from conformance.formats import FORMATS
-from conformance.layers.analysis import Machine
-from conformance.layers.bounds import allowed
-from conformance.layers.cases import LayerCase, layer_operands, with_pixels
-from conformance.layers.judge import expected
+from conformance.bounds.layer import allowed
+from conformance.cases.layer import LayerCase, operands, with_pixels
+from conformance.claims.arithmetic import FLOAT64
+from conformance.claims.capabilities import LayerCapabilities
+from conformance.kinds import LAYER
 from refimpl import layer
 from tests.opponents import exact_layer
 
-FLOAT64 = Machine(FORMATS["float64"], FORMATS["float64"], gradual_underflow=True)
 OFFICIAL: dict[str, Any] = {
     "padding": 1,
     "group_layout": "blocked",
@@ -31,30 +30,39 @@ OFFICIAL: dict[str, Any] = {
 CHOICES: dict[str, dict[str, Any]] = {
     "keras example": {},
     "official": OFFICIAL,
-    "ragged, strided": {"stride": (2, 2), "kernel_shape": (2, 3), "batch": 1},
+    "ragged, strided": {"stride": (2, 2), "kernel_size": (2, 3), "batch": 1},
     "official, strided": OFFICIAL | {"stride": (2, 2)},
-    "uneven": {"stride": (1, 2), "kernel_shape": (1, 2), "kernel_order": "group_major"},
-    "explicit": {"padding": ((0, 2), (1, 0)), "kernel_shape": (3, 2), "group_layout": "blocked"},
+    "uneven": {"stride": (1, 2), "kernel_size": (1, 2), "kernel_order": "group_major"},
+    "explicit": {"padding": ((0, 2), (1, 0)), "kernel_size": (3, 2), "group_layout": "blocked"},
     "windows apart": {
-        "stride": (2, 2), "kernel_shape": (2, 2), "padding": "valid", "pooling": "valid",
+        "stride": (2, 2), "kernel_size": (2, 2), "padding": "valid", "pooling": "valid",
     },
     "plain pixels": {"pooling": "none", "expand_bias": False, "members": 1},
-    "dilated": {"dilation": (2, 1), "kernel_shape": (2, 2), "unbiased_moving_variance": True},
+    "dilated": {"dilation": (2, 1), "kernel_size": (2, 2), "unbiased_moving_variance": True},
     "no normalisation": {"normalise": False, "stride": (2, 1)},
 }  # fmt: skip
+CLAIMED = LayerCapabilities(accumulator={"float64": "float64"}, gradual_underflow=True)
 ALL = pytest.mark.parametrize("choice", CHOICES)
 
 
 def small(choice: str, training: bool, recipe: str = "normal") -> LayerCase:
-    case = LayerCase("float64", recipe, training, groups=2, reduced=2, **CHOICES[choice])
+    case = LayerCase("float64", recipe, training).changed(**CHOICES[choice])
     return with_pixels(case, (2, 1))
+
+
+def values_of(case: LayerCase) -> dict[str, Any]:
+    return operands(case, FLOAT64.bits)
+
+
+def expected(case: LayerCase, values: dict[str, Any]) -> dict[str, Any]:
+    return {name: one.value for name, one in LAYER.expected(case, values, CLAIMED).items()}
 
 
 def integers(case: LayerCase) -> dict[str, Any]:
     """Integers, and statistics whose root is exact: variance + epsilon is 1 or 4."""
-    values = layer_operands(replace(case, recipe="integers"))
-    if case.normalise:
-        values["moving_variance"] = np.array([1.0, 4.0]) - case.epsilon
+    values = values_of(case.changed(recipe="integers"))
+    if case.config.normalise:
+        values["moving_variance"] = np.array([1.0, 4.0]) - case.config.epsilon
         values["moving_mean"] = np.array([2.0, -3.0])
         values["gamma"] = np.array([2.0, -4.0])
     return values
@@ -71,7 +79,7 @@ def exact(values: dict[str, Any], case: LayerCase, number: Any) -> dict[str, Any
 @ALL
 def test_inference_is_exact(choice: str) -> None:
     """Every sum, quotient and root of these integers is a float64: equality."""
-    case = replace(small(choice, training=False), epsilon=0.25)
+    case = small(choice, training=False).changed(epsilon=0.25)
     values = integers(case)
     got, due = expected(case, values), exact(values, case, Fraction)
     assert set(got) == set(due)
@@ -93,7 +101,7 @@ def test_inference_is_exact(choice: str) -> None:
 def test_training_is_within_its_bound(choice: str, recipe: str) -> None:
     """Against 60 digits: the running error analysis of float64, and no tolerance beside it."""
     case = small(choice, training=True, recipe=recipe)
-    values = layer_operands(case)
+    values = values_of(case)
     got, limits = expected(case, values), allowed(FLOAT64, values, case.config, training=True)
     with mpmath.workdps(60):
         due = exact(values, case, mpmath.mpf)
@@ -109,7 +117,7 @@ def test_training_is_within_its_bound(choice: str, recipe: str) -> None:
 def test_adjoint_identity(choice: str, training: bool) -> None:
     """On larger images: along a random direction, <dy, J v> is <dx, v_x> + <dparameters, v_p>."""
     case = with_pixels(small(choice, training=training), (6, 7))
-    values = layer_operands(case)
+    values = values_of(case)
     rng = np.random.default_rng(1)
     direction = {name: rng.standard_normal(array.shape) for name, array in values.items()}
     for name in ("dy", "moving_mean", "moving_variance"):

@@ -9,7 +9,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from conformance.cases import Case
+from conformance.cases.operator import OperatorCase
 from refimpl import _loops, involution
 from tests.opponents import exact
 
@@ -25,21 +25,15 @@ GEOMETRIES = [
 MEMBERS = [1, 2, 3, 4, 5, 7, 8, 9]
 
 
-def problem(geometry: tuple, members: int, dtype: str) -> tuple[Case, dict[str, np.ndarray]]:
+def problem(geometry: tuple, members: int, dtype: str) -> tuple[OperatorCase, dict[str, np.ndarray]]:
     """Operands of integers: their products exceed float32's 24 bits, their sums are exact."""
     fields = ("height", "width", "kernel_shape", "stride", "dilation", "padding")
     options = dict(zip(fields, geometry, strict=True))
-    case = Case(dtype, "integers", batch=2, groups=2, members=members, **options)
-    grid = (2, *case.grid)
-    shapes = {
-        "x": (2, case.height, case.width, case.channels),
-        "kernel": (*grid, *case.kernel_shape, case.groups),
-        "dy": (*grid, case.channels),
-    }
+    case = OperatorCase(dtype, "integers").changed(batch=2, groups=2, members=members, **options)
     # Odd numbers of either sign, none repeated soon: 8191 is prime.
     values = {
         name: ((2 * np.arange(np.prod(shape)) + 1) * step % 8191 - 4095).reshape(shape)
-        for (name, shape), step in zip(shapes.items(), (1237, 2741, 5003), strict=True)
+        for (name, shape), step in zip(case.shapes.items(), (1237, 2741, 5003), strict=True)
     }
     return case, {name: value.astype(dtype) for name, value in values.items()}
 
@@ -58,14 +52,14 @@ def dense(sums: dict[exact.Index, exact.Sum], shape: tuple[int, ...]) -> np.ndar
 def test_its_rows_and_no_other(geometry: tuple, members: int, dtype: str) -> None:
     case, values = problem(geometry, members, dtype)
     due = exact.sums(case, values)
-    groups = (case.groups, case.members)
+    groups = (case.geometry.groups, case.geometry.members)
     x, dy = (
         involution._loadable(values[name].reshape(*values[name].shape[:3], *groups))
         for name in ("x", "dy")
     )
     kernel = involution._loadable(values["kernel"])
     padding = exact.padding_before(case, 0), exact.padding_before(case, 1)
-    steps = (*case.stride, *case.dilation, *padding)
+    steps = (*case.geometry.stride, *case.geometry.dilation, *padding)
     for loop, operands, name, shape in (
         (_loops.forward_rows, (x, kernel), "y", dy.shape),
         (_loops.forward_rows_of_few, (x, kernel), "y", dy.shape),

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance.capabilities import Capabilities
-from conformance.cases import cases
-from conformance.recipes import operands
+from conformance.claims.capabilities import Capabilities
+from conformance.cases.operator import cases
+from conformance.cases.recipes import operands
+from conformance.claims.formats import FORMATS
 from refimpl import _loops, involution
 from tests.opponents import twin
 
@@ -26,8 +27,8 @@ def definition(name: str):
 def bits(case, values) -> list[bytes]:
     x, kernel, dy = values["x"], values["kernel"], values["dy"]
     results = (
-        involution.forward(x, kernel, **case.options),
-        *involution.backward(dy, x, kernel, **case.options),
+        involution.forward(x, kernel, **case.geometry.options),
+        *involution.backward(dy, x, kernel, **case.geometry.options),
     )
     return [result.tobytes() for result in results]
 
@@ -38,7 +39,7 @@ def bits(case, values) -> list[bytes]:
 def test_compiled_is_its_definition(dtype: str, recipe: str, data: st.DataObject) -> None:
     small = {"batches": (0, 1, 2), "groups": (1, 2), "members": (1, 2), "spare": 1}
     case = data.draw(cases(Capabilities(), dtype=dtype, recipe=recipe, **small))
-    values = operands(case)
+    values = operands(case, FORMATS[case.dtype].bits)
     # NumPy warns of what compiled code does in silence.
     with np.errstate(all="ignore"):
         compiled = bits(case, values)
@@ -57,7 +58,7 @@ def test_compiled_is_its_definition(dtype: str, recipe: str, data: st.DataObject
 def test_both_forward_loops_give_the_same_bits(dtype: str, data: st.DataObject) -> None:
     drawn = cases(Capabilities(), dtype=dtype, recipe="cancelling", members=(1, 3, 4, 5, 9))
     case = data.draw(drawn)
-    values = operands(case)
+    values = operands(case, FORMATS[case.dtype].bits)
     with mock.patch.object(involution, "FEW", 0):
         many = bits(case, values)
     with mock.patch.object(involution, "FEW", 10):
@@ -67,10 +68,10 @@ def test_both_forward_loops_give_the_same_bits(dtype: str, data: st.DataObject) 
 @given(data=st.data())
 def test_twin_agrees_on_integers(data: st.DataObject) -> None:
     case = data.draw(cases(Capabilities(), dtype="float64", recipe="integers"))
-    values = operands(case)
+    values = operands(case, FORMATS[case.dtype].bits)
     x, kernel, dy = values["x"], values["kernel"], values["dy"]
-    y = involution.forward(x, kernel, **case.options)
-    dx, dkernel = involution.backward(dy, x, kernel, **case.options)
+    y = involution.forward(x, kernel, **case.geometry.options)
+    dx, dkernel = involution.backward(dy, x, kernel, **case.geometry.options)
     twin_dx, twin_dkernel = twin.backward(case, dy, x, kernel)
     np.testing.assert_array_equal(y, twin.forward(case, x, kernel), strict=True)
     np.testing.assert_array_equal(dx, twin_dx, strict=True)

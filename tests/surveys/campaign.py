@@ -1,38 +1,39 @@
-"""``python -m tests.surveys.campaign``.
+"""``python -m tests.surveys.campaign operator`` or ``layer``: count false alarms.
 
-count false alarms over correct operators.
-
-Draws cases over all recipes, formats and geometries, computes the truth once for each and judges
-every operator of `tests.opponents.right_operators` on it, as the suite does. A case counts once for each
-operator; its y, dx and dkernel are all judged. Any alarm is false.
+Draws cases over all recipes, formats and geometries and judges every correct implementation of
+`tests.opponents` on each, as the suite does. A case counts once for each implementation, with all
+of its results. Any alarm is false.
 """
 
 import argparse
-import random
+import itertools
 import time
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import hypothesis
 import numpy as np
+from hypothesis import HealthCheck, Phase, given, settings
 from rich.progress import track
 
-from conformance.bounds import Arithmetic, truths
-from conformance.capabilities import Capabilities, declared
-from conformance.cases import Case, at
-from conformance.formats import FORMATS
-from conformance.geometries import Geometry, pools
-from conformance.implementation import Judged
-from conformance.judge import ConformanceError, Judge
-from conformance.ledger import Ledger
-from conformance.recipes import DECIDES, EXACT, RECIPES, operands
-from conformance.verdict import examine
+from conformance.claims.formats import FORMATS
+from conformance.claims.loading import Judged, load
+from conformance.judging.judge import ConformanceError, Judge
+from conformance.judging.kind import Kind
+from conformance.judging.record import Record
+from conformance.kinds import LAYER, OPERATOR
+from tests.opponents.right_layers import RIGHT_LAYERS
 from tests.opponents.right_operators import RIGHT
 
-# The impulse recipes make one sample of every entry, and cost accordingly.
-WEIGHTS = {"impulse-x": 1, "impulse-dy": 1}
-USUAL_WEIGHT = 6
-RESULTS = ("y", "dx", "dkernel")
+# Beside the opponents: what is shipped and right.
+SHIPPED = {
+    OPERATOR: ("refimpl.involution",),
+    LAYER: ("refimpl.layer", "conformance.implementations.layer.keras_layer:eager"),
+}
+CONVENTIONS = ("any", "keras_example", "official")
 
 
 @dataclass
@@ -41,102 +42,103 @@ class Count:
 
     judged: Counter[str] = field(default_factory=Counter)
     alarms: list[str] = field(default_factory=list)
-    worst: dict[tuple[str, str, str], float] = field(default_factory=lambda: defaultdict(float))
+    worst: dict[tuple[str, str], float] = field(default_factory=lambda: defaultdict(float))
 
-
-def draw(rng: random.Random, claimed: Capabilities) -> Case:
-    """One case of the suite's pools."""
-    recipe = rng.choices(list(RECIPES), [WEIGHTS.get(name, USUAL_WEIGHT) for name in RECIPES])[0]
-    few = recipe in DECIDES
-    members = (1, 2) if few else (1, 2, 3, 5, 16)
-    channels = tuple((g, m) for g in ((1, 2) if few else (1, 2, 3)) for m in members)
-    geometry = Geometry(*(rng.choice(pool) for pool in pools(claimed, channels=channels)))
-    most = 2 if few else 6
-    return at(
-        geometry,
-        claimed,
-        dtype=rng.choice(claimed.dtypes),
-        recipe=recipe,
-        seed=rng.randrange(10**6),
-        batch=1 if few else rng.randint(1, 3),
-        spare=(rng.randint(0, most), rng.randint(0, most)),
-    )
-
-
-def judge(case: Case, count: Count) -> None:
-    """Judge every operator on one case."""
-    values = operands(case)
-    exact = case.recipe in EXACT
-    due = truths(values, case.options, FORMATS[case.dtype], exact=exact)
-    for name, factory in RIGHT.items():
-        operator = factory()
-        claimed = declared(operator.capabilities)
-        one = Judge(Judged(name, operator, claimed), ("FWD-1",), Ledger())
-        arithmetic = one.arithmetic(case)
-        if exact and _bits(arithmetic) < case.exact_bits:
-            continue
-        count.judged[name] += 1
-        results = DECIDES.get(case.recipe, RESULTS)
+    def judge(self, judged: Judged, case: Any) -> None:
+        """Judge one implementation on one case that it claims."""
+        if judged.kind.unclaimed(case, judged.capabilities):
+            return
+        record = Record(judged.name, "campaign", ())
         try:
-            got = one.run(case, values, results)
+            Judge(judged, record).check(case)
         except ConformanceError as error:
-            count.alarms.append(f"{name} {case.token}\n{error}")
-            continue
-        for result in results:
-            worst, finding = examine(result, got[result], due[result], arithmetic)
-            if finding is not None:
-                count.alarms.append(f"{name} {result} {case.token}")
-            key = (case.recipe, result, case.dtype)
-            count.worst[key] = max(count.worst[key], worst)
+            self.alarms.append(str(error))
+        self.judged[judged.name] += 1
+        for count in record.counts.values():
+            for row in (judged.name, f"recipe {case.recipe}"):
+                key = row, case.dtype
+                self.worst[key] = max(self.worst[key], count.worst)
 
 
-def _bits(arithmetic: Arithmetic) -> int:
-    """Bits in which sums are exact."""
-    formats = arithmetic.accumulator, arithmetic.multiplier, arithmetic.operand
-    return min(format_.bits for format_ in formats if format_ is not None)
+def plans(kind: Kind) -> Iterator[dict[str, Any]]:
+    """What is drawn: every format with every recipe, and for layers mode and convention."""
+    if kind is OPERATOR:
+        for dtype, recipe in itertools.product(FORMATS, kind.recipes.values()):
+            few = {"members": (1, 2), "groups": (1, 2), "batches": (1,), "spare": 2}
+            usual = {"members": (1, 2, 3, 5, 16)}
+            yield {"dtype": dtype, "recipe": recipe.name} | (few if recipe.certifies else usual)
+        return
+    for dtype, recipe, training, convention in itertools.product(
+        FORMATS, kind.recipes, (False, True), CONVENTIONS
+    ):
+        # Exact integers only without roundings.
+        if recipe != "integers" or convention == "any":
+            yield {
+                "dtype": dtype, "recipe": recipe, "training": training, "convention": convention
+            }  # fmt: skip
 
 
-def run(cases: int, seed: int) -> Count:
-    """Judge until that many cases are judged."""
-    rng, count, claimed = random.Random(seed), Count(), Capabilities()
-    for _ in track(range(-(-cases // len(RIGHT))), description="cases"):
-        judge(draw(rng, claimed), count)
+def right(kind: Kind, *, shipped: bool = True) -> list[Judged]:
+    """All that is judged."""
+    own = (RIGHT if kind is OPERATOR else RIGHT_LAYERS).values()
+    return [load(one, kind) for one in (*own, *(SHIPPED[kind] if shipped else ()))]
+
+
+def run(kind: Kind, cases: int, seed: int, implementations: list[Judged]) -> Count:
+    """Judge until about that many cases are judged."""
+    count, listed = Count(), list(plans(kind))
+    each = max(1, round(cases / len(listed) / len(implementations)))
+    for number, wanted in enumerate(track(listed, description="plans")):
+
+        @hypothesis.seed(1000 * seed + number)
+        @settings(
+            max_examples=each,
+            database=None,
+            deadline=None,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(kind.draw(kind.capabilities(), **wanted))
+        def judge_all(case: Any) -> None:
+            for judged in implementations:
+                count.judge(judged, case)
+
+        judge_all()
     return count
 
 
 def table(count: Count) -> list[str]:
-    """The worst fraction of the bound by recipe, result and format."""
-    clause = {"y": "NUM-2", "dx": "NUM-3", "dkernel": "NUM-4"}
-    usual = {"large": "NUM-6", "subnormal": "SPC-5"}
-    lines = ["| recipe | clause | result | " + " | ".join(FORMATS) + " |", "|---" * 7 + "|"]
-    for recipe in RECIPES:
-        for result in DECIDES.get(recipe, RESULTS):
-            number = "NUM-1" if recipe in EXACT else usual.get(recipe, clause[result])
-            cells = [
-                "equal" if recipe in EXACT else f"{count.worst[recipe, result, dtype]:.3f}"
-                for dtype in FORMATS
-            ]
-            lines.append(f"| {recipe} | {number} | {result} | {' | '.join(cells)} |")
+    """The worst fraction of the bound by implementation, and by recipe, for each format."""
+    formats = list(FORMATS)
+    lines = ["| | cases | " + " | ".join(formats) + " |", "|---" * (len(formats) + 2) + "|"]
+    for row in dict.fromkeys(name for name, _ in count.worst):
+        # Nothing but equality was demanded where nothing came near a bound.
+        worst = (count.worst[row, dtype] for dtype in formats)
+        cells = [f"{fraction:.3f}" if fraction else "equal" for fraction in worst]
+        lines.append(f"| {row} | {count.judged.get(row, '')} | {' | '.join(cells)} |")
     return lines
 
 
 def main() -> None:
     """Run the campaign and write its table."""
     parser = argparse.ArgumentParser(prog="python -m tests.surveys.campaign", description=__doc__)
-    parser.add_argument("--cases", type=int, default=200_000, help="judged cases to reach")
+    parser.add_argument("kind", choices=["operator", "layer"])
+    parser.add_argument("--cases", type=int, default=50_000, help="judged cases to reach")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--output", type=Path, default=Path("docs/tables/campaign.md"))
+    parser.add_argument("--output", type=Path, default=Path("docs/tables"), help="a folder")
     options = parser.parse_args()
+    kind = OPERATOR if options.kind == "operator" else LAYER
     start = time.monotonic()
-    count = run(options.cases, options.seed)
+    count = run(kind, options.cases, options.seed, right(kind))
     print(*count.alarms[:20], sep="\n")
     text = (
-        f"{sum(count.judged.values())} judged cases over {len(count.judged)} operators, seed "
-        f"{options.seed}, {time.monotonic() - start:.0f} s, NumPy {np.__version__}: "
-        f"**{len(count.alarms)} false alarms**."
+        f"{count.judged.total():,} judged cases over {len(count.judged)} correct implementations "
+        f"({kind.name}), seed {options.seed}, {time.monotonic() - start:.0f} s, NumPy "
+        f"{np.__version__}: {len(count.alarms)} false alarms."
     )
     print(text)
-    options.output.write_text("\n".join([text, "", *table(count)]) + "\n")
+    name = {OPERATOR: "campaign.md", LAYER: "layer-campaign.md"}[kind]
+    (options.output / name).write_text("\n".join([text, "", *table(count)]) + "\n")
 
 
 if __name__ == "__main__":

@@ -30,8 +30,8 @@ TESTS = {
         ("", "tests/oracle/test_twins.py -k compiled"),
     ],
     "refimpl/_validation.py": [(PYTHON, "tests/oracle/test_arguments.py")],
-    "conformance/verdict.py": [("", "tests/judge/test_verdict.py")],
-    "conformance/bounds.py": [
+    "conformance/judging/examine.py": [("", "tests/judge/test_examine.py")],
+    "conformance/bounds/operator.py": [
         ("", "tests/judge/test_bounds_formula.py tests/judge/test_bounds.py")
     ],
 }
