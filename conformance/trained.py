@@ -8,21 +8,20 @@ What is said about them goes to ``verdict.json`` beside them.
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from conformance.implementation import Judged, load
-from conformance.judge import ConformanceError
-from conformance.layers.cases import LayerCase
-from conformance.layers.judge import LayerJudge
-from conformance.layers.seam import LAYER
-from conformance.ledger import Ledger
+from conformance.cases.layer import LayerCase
+from conformance.claims.loading import Judged, load
+from conformance.judging.judge import ConformanceError, Judge
+from conformance.judging.record import Record
+from conformance.kinds import LAYER
 from conformance.specification import version
+from refimpl.layer import Config
 
-ADAPTER = "conformance.implementations.keras_involution:eager"
+ADAPTER = "conformance.implementations.layer.keras_layer:eager"
 _SAME_NAME = (
     "padding", "group_layout", "pooling", "kernel_order", "reduce_bias", "expand_bias",
     "normalise", "epsilon", "momentum", "unbiased_moving_variance",
@@ -62,52 +61,49 @@ def judge(judged: Judged, path: Path) -> list[dict[str, Any]]:
         for (name, shape), weight in zip(shapes.items(), weights, strict=True)
     }
     values = {"x": given["images"], "dy": _gradient(given["output"]), **parameters}
-    kernel = given["kernel"].reshape(*given["kernel"].shape[:3], *case.kernel_shape, case.groups)
-    answered = {"y": given["output"], "kernel": kernel}
-    training = replace(case, training=True)
-
-    checks: dict[str, Callable[[LayerJudge], None]] = {
+    due = LAYER.shapes("forward", case, values, judged.capabilities)
+    answered = {"y": given["output"], "kernel": given["kernel"].reshape(due["kernel"])}
+    training = case.changed(training=True)
+    checks: dict[str, Callable[[Judge], Any]] = {
         "what it answered in the network": lambda judge: judge.compare(case, values, answered),
-        "inference, forward and backward": lambda judge: judge.check_operands(case, values),
-        "training, forward and backward": lambda judge: judge.check_operands(training, values),
+        "inference, forward and backward": lambda judge: judge.check(case, values=values),
+        "training, forward and backward": lambda judge: judge.check(training, values=values),
     }
     return [
-        {"layer": path.stem, "check": name, **_outcome(judged, check)}
+        {"layer": path.stem, "check": name, **_outcome(judged, name, check)}
         for name, check in checks.items()
     ]
 
 
-def _outcome(judged: Judged, check: Callable[[LayerJudge], None]) -> dict[str, Any]:
-    ledger = Ledger()
+def _outcome(judged: Judged, name: str, check: Callable[[Judge], Any]) -> dict[str, Any]:
+    record = Record(judged.name, name, ("LAY-16",))
     try:
-        check(LayerJudge(judged, ("LAY-16",), ledger))
+        check(Judge(judged, record))
     except ConformanceError as error:
         return {"passed": False, "detail": str(error)}
-    entry = ledger.entry(judged.name, "LAY-16")
-    detail = f"{entry.cases} results, largest error {entry.worst:.3f} of its bound"
+    count = record.counts["LAY-16"]
+    detail = f"{count.cases} results, largest error {count.worst:.3f} of its bound"
     return {"passed": True, "detail": detail}
 
 
 def _case(config: dict[str, Any], images: Any) -> LayerCase:
     """Give the case of a layer's configuration and its images."""
     batch, height, width, channels = images.shape
-    groups = config["group_number"]
-    pairs: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else (value, value)
-        for name, value in (
-            ("kernel_shape", config["kernel_size"]),
-            ("stride", config["stride"]),
-            ("dilation", config["dilation"]),
-        )
-    }
     named: dict[str, Any] = {name: config[name] for name in _SAME_NAME}
     if isinstance(named["padding"], list):
         named["padding"] = tuple(map(tuple, named["padding"]))
+    for name in ("kernel_size", "stride", "dilation"):
+        value = config[name]
+        named[name] = tuple(value) if isinstance(value, list) else (value, value)
+    made = Config(
+        groups=config["group_number"],
+        reduced_channels=config["channel"] // config["reduction_ratio"],
+        **named,
+    )
+    members = channels // made.groups
     return LayerCase(
-        images.dtype.name, "normal", batch=batch, height=height, width=width, groups=groups,
-        members=channels // groups, reduced=config["channel"] // config["reduction_ratio"],
-        **pairs, **named,
-    )  # fmt: skip
+        images.dtype.name, "normal", False, 0, batch, height, width, members, config=made
+    )
 
 
 def _gradient(output: Any) -> Any:

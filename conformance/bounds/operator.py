@@ -129,7 +129,7 @@ def bound(truth: Truth, arithmetic: Arithmetic) -> Floats:
         overflows = _may_overflow(magnitude, error, accumulator)
         if accumulator != result:
             least = np.abs(truth.value) - error
-            error = error + result.unit_roundoff * (np.abs(truth.value) + error)
+            error = error + _last_rounding(np.abs(truth.value) + error, arithmetic)
             error = error + (n > 0) * _result_underflow(least, arithmetic)
         oracle = _oracle_error(truth.value, truth.sums, arithmetic.operand)
         error = (error + oracle) * EVALUATION
@@ -149,11 +149,19 @@ def _sum_error(sums: Sums, arithmetic: Arithmetic) -> Floats:
     factors = arithmetic.factors
     # One rounding more than a plain sum has: a compensated one rounds its correction too.
     passed = gamma(sums.terms + (sums.terms > 1), arithmetic.unit)
-    absolute = arithmetic.underflow(sums.terms)
-    if arithmetic.loses_subnormal_factors:
-        absolute = absolute + sums.lost
+    absolute = arithmetic.underflow(sums.terms) + _lost_operands(sums, arithmetic)
     error: Floats = (passed * (1 + factors) + factors) * sums.magnitude + (1 + passed) * absolute
     return error
+
+
+def _lost_operands(sums: Sums, arithmetic: Arithmetic) -> Floats:
+    """What is lost with subnormal operands, m0."""
+    return sums.lost if arithmetic.loses_subnormal_factors else np.zeros_like(sums.lost)
+
+
+def _last_rounding(size: Floats, arithmetic: Arithmetic) -> Floats:
+    """Error of rounding a sum of at most that size to the result's format."""
+    return arithmetic.result.unit_roundoff * size
 
 
 def _result_underflow(smallest: Floats, arithmetic: Arithmetic) -> Floats:

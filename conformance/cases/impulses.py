@@ -53,7 +53,7 @@ def meetings(case: OperatorCase, bits: int, result: str, array: npt.NDArray[Any]
     """
     blocks = array.astype(np.float64).reshape(_digits(case, bits), -1, *array.shape[1:])
     weights = float(1 << bits) ** np.arange(len(blocks))
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         tags = np.tensordot(weights, blocks, 1)
     tagged = _image(case) if result == "dkernel" else _kernel(case)
     found: Meetings = {}

@@ -41,21 +41,20 @@ class Call:
     case : Case
         What.
     make : callable, optional
-        ``make(case)`` gives the operands in the place of the case's own.
+        ``make(case, bits)`` gives the operands in the place of the case's own.
     """
 
     kind: Kind
     claimed: Any
     implementation: Any
     case: Any
-    make: Callable[[Any], Values] | None = None
+    make: Callable[[Any, int], Values] | None = None
 
     @property
     def values(self) -> dict[str, Array]:
         """The operands, anew each time."""
-        if self.make is not None:
-            return dict(self.make(self.case))
-        return self.kind.values(self.case, self.kind.bits(self.case, self.claimed))
+        bits = self.kind.bits(self.case, self.claimed)
+        return dict((self.make or self.kind.values)(self.case, bits))
 
     @property
     def other(self) -> "Call":
@@ -106,7 +105,7 @@ class Probe:
 
     case: Case
     manner: Manner = field(default=Call.answer, compare=False)
-    make: Callable[[Any], Values] | None = field(default=None, compare=False)
+    make: Callable[[Any, int], Values] | None = field(default=None, compare=False)
     # Whether it is about what changes from call to call.
     behavioural: bool = False
 
@@ -147,7 +146,7 @@ def equal(one: Any, other: Any, limit: Array | None = None, roundings: int = 0) 
     numbers = one.astype(np.float64), other.astype(np.float64)
     if np.array_equal(*numbers, equal_nan=True):
         return True
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         allowed = roundings * FORMATS[one.dtype.name].unit_roundoff * np.abs(numbers[1])
         allowed = allowed if limit is None or limit.shape != one.shape else limit
         near = np.abs(numbers[0] - numbers[1]) <= allowed

@@ -25,7 +25,7 @@ from conformance.implementations.operator.numpy_unfold import Unfold
 # Of the pairwise list of geometries that many are skipped: the rest tells the mutants apart.
 _EVERY = 3
 
-Make = Callable[[OperatorCase], Values]
+Make = Callable[[OperatorCase, int], Values]
 Question = tuple[OperatorCase, Make | None]
 
 
@@ -125,7 +125,7 @@ def _formats(base: OperatorCase, claimed: Capabilities) -> list[Question]:
     return asked
 
 
-def _rounded(case: OperatorCase) -> Values:
+def _rounded(case: OperatorCase, bits: int) -> Values:  # noqa: ARG001
     """Factors of all the bits of a half format: float32 holds the sums, the result must round."""
     rng = np.random.default_rng(case.height)
     format_ = FORMATS[case.dtype]
@@ -138,25 +138,25 @@ def _rounded(case: OperatorCase) -> Values:
     }
 
 
-def _short(case: OperatorCase) -> Values:
+def _short(case: OperatorCase, bits: int) -> Values:
     """Of the recipe's numbers half of the bits: products are exact."""
     format_ = FORMATS[case.dtype]
     short = {}
-    for name, array in operands(case, FORMATS[case.dtype].bits).items():
+    for name, array in operands(case, bits).items():
         fraction, exponent = np.frexp(array.astype(np.float64))
         scale = 2.0 ** (format_.bits // 2)
         short[name] = np.ldexp(np.trunc(fraction * scale) / scale, exponent).astype(format_.dtype)
     return short
 
 
-def _special_factors(case: OperatorCase) -> Values:
+def _special_factors(case: OperatorCase, bits: int) -> Values:
     """As the recipe, but with a finite dy: what another one does at padded taps is unspecified."""
-    values = operands(case, FORMATS[case.dtype].bits)
+    values = operands(case, bits)
     dy = values["dy"]
     return values | {"dy": np.where(np.isfinite(dy), dy, dy.dtype.type(1))}
 
 
-def _special_products(case: OperatorCase) -> Values:
+def _special_products(case: OperatorCase, bits: int) -> Values:  # noqa: ARG001
     """Products of zeros, infinities, NaN and ones."""
     rng = np.random.default_rng(case.height)
     specials = [0.0, np.nan, np.inf, -np.inf, 1.0, -1.0]
@@ -166,7 +166,7 @@ def _special_products(case: OperatorCase) -> Values:
     }
 
 
-def _subnormal(case: OperatorCase) -> Values:
+def _subnormal(case: OperatorCase, bits: int) -> Values:  # noqa: ARG001
     """Powers of two whose products are subnormal and exact."""
     format_ = FORMATS[case.dtype]
     rng = np.random.default_rng(case.height)

@@ -118,7 +118,7 @@ def _agrees(got: Floats, expected: Expected, overflow: float) -> npt.NDArray[np.
 
 def _worst(got: Floats, expected: Expected) -> float:
     value, allowed = expected
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         error = np.abs(got - value)
     decided = np.isfinite(error) & np.isfinite(allowed) & (allowed > 0)
     return float(np.max(error[decided] / allowed[decided], initial=0.0))

@@ -248,14 +248,26 @@ def test_the_worst_is_within_and_near(situation: str, result: str) -> None:
 PARTS = {
     "bound": "sums round: float32",
     "_sum_error": "sums round: float64",
-    "_gamma": "sums round: float32",
-    "_underflow": "products underflow: float32",
+    "gamma": "sums round: float32",
+    "Arithmetic.underflow": "products underflow: float32",
     "_lost_operands": "operands are flushed: float32",
-    "_factors_error": "factors are truncated: tfloat32",
-    "_faithful": "truncated sums",
+    "Arithmetic.factors": "factors are truncated: tfloat32",
+    "Arithmetic.faithful": "truncated sums",
     "_last_rounding": "result rounds: float16 in float32",
     "_result_underflow": "result underflows",
 }
+
+
+def multiply(part: str, factor: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a part of the bound, of the formula or of its arithmetic, give so many times as much."""
+    owner, _, name = part.rpartition(".")
+    holder = Arithmetic if owner else bounds
+    right = getattr(holder, name)
+    if isinstance(right, property):
+        changed = property(lambda self: right.fget(self) * factor)
+    else:
+        changed = lambda *arguments: right(*arguments) * factor  # noqa: E731
+    monkeypatch.setattr(holder, name, changed)
 
 
 @pytest.mark.parametrize("factor", [LOOSE, 1 / LOOSE])
@@ -264,8 +276,7 @@ PARTS = {
 def test_a_part_changed_by_four_is_noticed(
     part: str, factor: float, result: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    right = getattr(bounds, part)
-    monkeypatch.setattr(bounds, part, lambda *arguments: right(*arguments) * factor)
+    multiply(part, factor, monkeypatch)
     with pytest.raises(AssertionError):
         check(*SITUATIONS[PARTS[part]](result))
 
@@ -275,9 +286,8 @@ def test_a_part_changed_by_four_is_noticed(
 def test_flushing_changed_by_four_is_noticed(
     name: str, factor: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    part = "_underflow" if name.startswith("products") else "_result_underflow"
-    right = getattr(bounds, part)
-    monkeypatch.setattr(bounds, part, lambda *arguments: right(*arguments) * factor)
+    part = "Arithmetic.underflow" if name.startswith("products") else "_result_underflow"
+    multiply(part, factor, monkeypatch)
     with pytest.raises(AssertionError):
         check(*SITUATIONS[name]("y"))
 

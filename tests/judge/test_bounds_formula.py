@@ -112,7 +112,7 @@ def test_a_bound_of_no_terms_is_zero() -> None:
 @pytest.mark.parametrize("u", [2.0**-8, 2.0**-11])
 def test_nothing_is_known_from_one_over_u_roundings_on(u: float) -> None:
     n = np.array([1 / u - 1, 1 / u, 1 / u + 1])
-    np.testing.assert_array_equal(bounds._gamma(n, u), [1 / u - 1, np.inf, np.inf])
+    np.testing.assert_array_equal(bounds.gamma(n, u), [1 / u - 1, np.inf, np.inf])
 
 
 @pytest.mark.parametrize("size", [2.0**-14 * 1.5, 2.0**-14, 2.0**-14 * 0.75])

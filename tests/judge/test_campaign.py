@@ -2,22 +2,28 @@
 
 import pytest
 
+from conformance.claims.loading import load
+from conformance.kinds import LAYER, OPERATOR
 from tests.opponents.right_operators import Terms
 from tests.surveys import campaign
 
 
-def test_no_false_alarm() -> None:
-    count = campaign.run(3_000, seed=1)
+@pytest.mark.clause("LAY-16")
+@pytest.mark.parametrize("kind", [OPERATOR, LAYER], ids=lambda kind: kind.name)
+def test_no_false_alarm(kind) -> None:
+    count = campaign.run(kind, 3_000, 1, campaign.right(kind, shipped=kind is OPERATOR))
     assert count.alarms == []
-    assert sum(count.judged.values()) >= 2_500
-    assert len(count.judged) >= 8
+    assert count.judged.total() >= 2_500
+    assert len(count.judged) >= 7
     assert max(count.worst.values()) > 0.9
 
 
-def test_an_alarm_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Off(Terms):
-        def rounded(self, total, dtype):
-            return super().rounded(total * 1.01, dtype)
+class Off(Terms):
+    """A percent too much."""
 
-    monkeypatch.setattr(campaign, "RIGHT", {"Off": Off})
-    assert campaign.run(20, seed=1).alarms
+    def rounded(self, total, dtype):
+        return super().rounded(total * 1.01, dtype)
+
+
+def test_an_alarm_is_counted() -> None:
+    assert campaign.run(OPERATOR, 36, 1, [load(Off, OPERATOR)]).alarms

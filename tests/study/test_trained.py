@@ -46,7 +46,8 @@ def test_another_answer_fails(tmp_path: Path) -> None:
     assert main([str(tmp_path)]) == 1
     rows = json.loads((tmp_path / "verdict.json").read_text())["rows"]
     assert [row["passed"] for row in rows] == [False, True, True]
-    assert "wrong           y: 1 of 672 elements, first at index (0, 1, 2, 3)" in rows[0]["detail"]
+    assert "y: 1 of 672 elements are wrong; batch: 0 of 4; row: 1 of 7" in rows[0]["detail"]
+    assert "wrong           y[0, 1, 2, 3]: got" in rows[0]["detail"]
 
 
 def test_an_empty_folder_is_a_mistake(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -23,16 +23,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from conformance.formats import FORMATS
-from conformance.implementations import keras_involution
-from conformance.layers.analysis import Machine
-from conformance.layers.bounds import allowed
+from conformance.bounds.layer import allowed
+from conformance.claims.capabilities import LayerCapabilities
+from conformance.implementations.layer import keras_layer
 from refimpl import layer as reference
 from refimpl.keras import Involution, involutional_classifier
 
 RATE = 0.05
 BATCH = 16
-FLOAT64 = Machine(FORMATS["float64"], FORMATS["float64"])
+FLOAT64 = LayerCapabilities().arithmetic("float64")
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
 
@@ -102,7 +101,7 @@ class Referenced:
 
     def judge(self, dy: Any, x: Any, given: dict[str, Any], due: dict[str, Any]) -> None:
         """Hold the Keras layer to the reference here, within LAY-16."""
-        judged = keras_involution.eager
+        judged = keras_layer.eager
         y, _, _ = judged.forward(x, given, self.config, training=True)
         dx, found = judged.backward(dy, x, given, self.config, training=True)
         limits = allowed(FLOAT64, {"x": x, "dy": dy} | given, self.config, training=True)
