@@ -107,9 +107,14 @@ def unclaimed(case: LayerCase, claimed: LayerCapabilities) -> str:
 def call_of(case: LayerCase) -> str:
     """The call of a case in words."""
     mode = "training" if case.training else "inference"
-    config = case.config
+    # Of the configuration what is not its default.
+    chosen = ", ".join(
+        f"{field.name}={value!r}"
+        for field in fields(Config)
+        if (value := getattr(case.config, field.name)) != field.default
+    )
     return (
-        f"x {case.shapes['x']} {case.dtype}, {mode}, {config}; "
+        f"x {case.shapes['x']} {case.dtype}, {mode}, Config({chosen}); "
         f"values: {case.recipe}, seed {case.seed}"
     )
 
@@ -340,7 +345,8 @@ def operands(case: LayerCase, bits: int) -> dict[str, Array]:
 def _small(case: LayerCase, bits: int, rng: np.random.Generator) -> Iterator[Array]:  # noqa: ARG001
     """Give small integers; averages over 2, 4 or 8 pixels are integers too."""
     for name, shape in case.shapes.items():
-        yield _integers(rng, name, shape) * (8 if name == "x" else 1)
+        values = _integers(rng, name, shape) * (8 if name == "x" else 1)
+        yield np.abs(values) if name == "moving_variance" else values
 
 
 def _scaled(case: LayerCase, bits: int, rng: np.random.Generator) -> Iterator[Array]:  # noqa: ARG001

@@ -108,6 +108,8 @@ class Probe:
     make: Callable[[Any, int], Values] | None = field(default=None, compare=False)
     # Whether it is about what changes from call to call.
     behavioural: bool = False
+    # Whether it takes many calls.
+    dear: bool = False
 
     @property
     def name(self) -> str:

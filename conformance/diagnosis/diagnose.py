@@ -67,6 +67,11 @@ class _Asked:
     def ask(self, factory: Factory) -> Outcome:
         return self.probe.ask(self.judged.kind, self.judged.capabilities, factory())
 
+    @property
+    def size(self) -> int:
+        """Elements of the outcome."""
+        return sum(map(np.size, self.outcome.values()))
+
     @functools.cached_property
     def limits(self) -> Mapping[str, Any]:
         """How far results that are one and the same may be apart."""
@@ -104,8 +109,8 @@ def diagnose(judged: Judged, failing: Any = None) -> Diagnosis:
     if not wrong:
         details = kind.where(judged, failing, brief=False)
         return Diagnosis((), "no probe shows the fault: see the failing case", details)
-    # What shows the fault first, small before large: most candidates end there.
-    asked.sort(key=lambda one: (not one.wrong, sum(map(np.size, one.outcome.values()))))
+    # What shows the fault first, cheap before dear: most candidates end there.
+    asked.sort(key=lambda one: (not one.wrong, one.probe.dear, one.size))
     fits = _fitting(kind.known(), asked, wrong)
     seen = _seen(asked, wrong)
     if not fits:

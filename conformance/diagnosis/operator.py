@@ -194,7 +194,7 @@ def behaviours(base: OperatorCase, claimed: Capabilities) -> list[Probe]:
         )
     ]  # fmt: skip
     asked += [
-        Probe(fresh(recipe="normal"), manners.varies, behavioural=True),
+        Probe(fresh(recipe="normal"), manners.varies, behavioural=True, dear=True),
         Probe(fresh(batch=0), behavioural=True),
         Probe(fresh(padding=((0, 2), (2, 0))), _equal_shapes, behavioural=True),
         Probe(fresh(stride=(2, 2)), _integer_stride, behavioural=True),

@@ -232,8 +232,8 @@ class Judge:
         command = f"python -m conformance {self.kind.option}={name}"
         # A wrong value is seen in its case alone; how it behaves, in what the check did.
         alone = finding.mismatch is not None or finding.refusal
-        again = f"--case={case.token}" if alone else f"--check='{self.record.check}'"
-        again += "" if alone else f" --seed={self.seed}"
+        rerun = f"{command} --check='{self.record.check}' --seed={self.seed}"
+        replay = f"{command} --case={case.token}" if alone else rerun
         lines = [
             f"{clause}: {clauses()[clause]}",
             "",
@@ -242,7 +242,7 @@ class Judge:
             f"  call            {self.kind.call_of(case)}",
             f"  wrong           {finding.words}",
             *(f"                  {line}" for line in finding.details),
-            f"  again           {command} {again}",
+            f"  again           {replay}",
         ]
         return Failure(
             implementation=name,
@@ -254,7 +254,8 @@ class Judge:
             after=self.record.judged,
             words=finding.words,
             message="\n".join(lines),
-            replay=f"{command} {again}",
+            replay=replay,
+            rerun=rerun,
             result=finding.result,
             refusal=finding.refusal,
         )

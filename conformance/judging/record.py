@@ -1,7 +1,7 @@
 """What came of one check: plain data, so that it can travel between processes and into a report."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
 
@@ -27,6 +27,8 @@ class Failure:
         Everything about it.
     replay : str
         The command that shows it again.
+    rerun : str
+        The command that runs its check again, as it was run.
     result : str
         Which result is wrong, if it is one.
     refusal : bool
@@ -43,8 +45,15 @@ class Failure:
     words: str
     message: str
     replay: str
+    rerun: str
     result: str = ""
     refusal: bool = False
+
+    @property
+    def in_its_check(self) -> "Failure":
+        """The failure, where its case does not show it alone."""
+        words = f"{self.words} (in the course of its check, not in its case alone)"
+        return replace(self, replay=self.rerun, words=words)
 
 
 @dataclass

@@ -12,9 +12,15 @@ from conformance.judging.ask import NotRunError
 from conformance.judging.judge import ConformanceError, Judge, NotClaimedError
 from conformance.judging.record import Failure, Record
 
+# Failures that are tried for one that shows in its case alone.
+_TRIED = 6
+
 
 def smallest(judged: Judged, failures: list[Failure], seconds: float = 2.0) -> Failure | None:
-    """Give the failure that shows most: wrong values before refusals, exact before bounded, small before large.
+    """Give the failure that shows most, its case made small.
+
+    Wrong values come before refusals, exact ones before bounded ones, small cases before large.
+    What does not fail alone, on an implementation made anew, is shown again by its check.
 
     Parameters
     ----------
@@ -27,7 +33,7 @@ def smallest(judged: Judged, failures: list[Failure], seconds: float = 2.0) -> F
     """
     if not failures:
         return None
-    kind = judged.kind
+    kind, stop = judged.kind, time.perf_counter() + seconds
 
     def order(failure: Failure) -> tuple[Any, ...]:
         behaviour = failure.tier == "behaviour" and not failure.refusal
@@ -35,7 +41,17 @@ def smallest(judged: Judged, failures: list[Failure], seconds: float = 2.0) -> F
         usual = case.dtype == judged.capabilities.first_dtype
         return failure.refusal, behaviour, failure.tier == "bound", not usual, kind.weight(case)
 
-    best, stop = min(failures, key=order), time.perf_counter() + seconds
+    ordered = sorted(failures, key=order)
+    for failure in ordered[:_TRIED]:
+        found = _again(judged, kind.case.parse(failure.token), failure)
+        if found is not None:
+            return _made_small(judged, found, stop)
+        if time.perf_counter() > stop:
+            break
+    return ordered[0].in_its_check
+
+
+def _made_small(judged: Judged, best: Failure, stop: float) -> Failure:
     found: Failure | None = best
     while found is not None and time.perf_counter() < stop:
         best, found = found, _smaller(judged, found, stop)
@@ -49,12 +65,19 @@ def _smaller(judged: Judged, failure: Failure, stop: float) -> Failure | None:
     for simpler in kind.simpler(case):
         if time.perf_counter() > stop:
             return None
-        if kind.weight(simpler) >= kind.weight(case):
-            continue
-        for other in failures_of(judged, simpler, failure.check):
-            same = (other.clause, other.result, other.refusal)
-            if same == (failure.clause, failure.result, failure.refusal):
-                return other
+        if kind.weight(simpler) < kind.weight(case):
+            found = _again(judged, simpler, failure)
+            if found is not None:
+                return found
+    return None
+
+
+def _again(judged: Judged, case: Any, failure: Failure) -> Failure | None:
+    """Give the failure of a case that breaks the same clause in the same way, if it does."""
+    wanted = (failure.clause, failure.result, failure.refusal)
+    for one in failures_of(judged, case, failure.check):
+        if (one.clause, one.result, one.refusal) == wanted:
+            return one
     return None
 
 

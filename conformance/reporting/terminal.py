@@ -7,7 +7,8 @@ to ``-v`` and to the report file.
 import io
 from collections.abc import Iterable, Sequence
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
@@ -42,7 +43,20 @@ def screen(report: Report, *, more: str = "") -> RenderableType:
     for title, lines in _rows(report, more):
         for number, line in enumerate(lines):
             table.add_row("" if number else f"  {title}", Text(_shown(line)))
-    return Group(_headline(report), table)
+    again = [_Command(report.smallest.replay)] if report.smallest else []
+    return Group(_headline(report), table, *again)
+
+
+class _Command:
+    """A command on a line of its own, which no console breaks: it is there to be copied."""
+
+    def __init__(self, command: str) -> None:
+        self.command = command
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield Segment("  again", console.get_style("dim"))
+        yield Segment(f"   {_shown(self.command)}")
+        yield Segment.line()
 
 
 def _headline(report: Report) -> Text:
@@ -70,20 +84,17 @@ def _rows(report: Report, more: str) -> Iterable[tuple[str, list[str]]]:
             shown.token,
         )
         yield "see", [called, f"{shown.clause}: {shown.words}"]
-        yield "again", [shown.replay]
     yield from _left_out(report)
     if more and report.verdict != "conforms":
         yield "more", [more]
 
 
 def _judged(report: Report) -> str:
-    ran = len(report.outcome("passed")) + len(report.outcome("failed"))
+    failed, passed = (len(report.outcome(name)) for name in ("failed", "passed"))
     unclaimed, unrun = len(report.outcome("not claimed")), len(report.outcome("not run"))
-    failed = len(report.outcome("failed"))
-    said = f"{ran} of {report.checks - unclaimed} checks, {report.judged:,} results"
-    said += f", in {report.seconds:.1f} s, seed {report.seed}"
-    if failed:
-        said = f"{failed} checks fail of {said}"
+    claimed = report.checks - unclaimed
+    said = f"{failed} of {claimed} checks fail" if failed else f"{passed} of {claimed} checks pass"
+    said += f", {report.judged:,} results judged in {report.seconds:.1f} s, seed {report.seed}"
     if unclaimed:
         said += f"; {unclaimed} more are not claimed"
     if unrun:
@@ -156,7 +167,8 @@ def as_text(*shown: RenderableType, width: int = WIDTH, color: bool = False) -> 
         file=io.StringIO(), width=width, force_terminal=color, no_color=not color, markup=False,
         highlight=False, emoji=False, legacy_windows=False,
     )  # fmt: skip
-    console.print(*(screen(one) if isinstance(one, Report) else one for one in shown), sep="\n")
+    shown = tuple(screen(one) if isinstance(one, Report) else one for one in shown)
+    console.print(*shown, sep="\n", crop=False)
     text = console.file.getvalue()  # type: ignore[attr-defined]
     return "\n".join(line.rstrip() for line in text.rstrip().splitlines())
 
