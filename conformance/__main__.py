@@ -16,40 +16,36 @@ def main(arguments: list[str]) -> int:
         0 if all that was asked for conforms, 1 if not, 2 for a command that cannot be understood,
         4 for what cannot be loaded.
     """
+    # Not at the top: pytest warns of Hypothesis if it was imported before pytest started, and what
+    # knows the kinds imports it.
     parser = argparse.ArgumentParser(
         prog="python -m conformance",
-        description="Judge implementations of involution. Other options are pytest's: see "
-        "`python -m conformance -h --help` and the guide.",
+        description="Judge implementations of involution.",
+        epilog="Other options are pytest's: -x stops at the first failure, -k EXPRESSION selects "
+        "checks by name, -v prints every failure, -n 2 --dist loadgroup uses two processes "
+        "(pytest-xdist), --hypothesis-profile=ci|nightly|survey tries less or more hard.",
         allow_abbrev=False,
     )
-    for option, what in (("--implementation", "operator"), ("--layer", "layer")):
-        parser.add_argument(
-            option,
-            action="append",
-            default=[],
-            metavar="PACKAGE.MODULE:ATTRIBUTE",
-            help=f"{what} to judge (repeatable); where nothing is named, this project's own",
-        )
-    parser.add_argument(
-        "--case", metavar="TOKEN", help="replay the one case that a failure printed"
-    )
-    options, others = parser.parse_known_args(arguments)
-    named = [("--implementation", name) for name in options.implementation]
-    named += [("--layer", name) for name in options.layer]
-    if options.case is None:
-        here = str(Path(__file__).parent)
-        return int(pytest.main([here, *(f"{option}={name}" for option, name in named), *others]))
-    if len(named) != 1 or others:
-        parser.error("--case goes with exactly one --implementation or --layer and nothing else")
-    # Not at the top: pytest warns of Hypothesis if it was imported before pytest started.
+    if not {"-h", "--help", "--case"} & {one.partition("=")[0] for one in arguments}:
+        return int(pytest.main([str(Path(__file__).parent), *arguments]))
     from conformance.claims.loading import LoadError, load
     from conformance.judging.replay import replay
     from conformance.kinds import KINDS
+    from conformance.reporting import options
 
-    (option, name) = named[0]
-    kind = next(kind for kind in KINDS if kind.option == option)
+    options.add(parser.add_argument, KINDS)
+    parser.add_argument(
+        "--case", metavar="TOKEN", help="replay the one case that a failure printed"
+    )
+    given = parser.parse_args(arguments)
+    named = [
+        (kind, name) for kind in KINDS for name in getattr(given, kind.option.removeprefix("--"))
+    ]
+    if len(named) != 1 or len(arguments) > 4:
+        parser.error("--case goes with exactly one --implementation or --layer and nothing else")
+    kind, name = named[0]
     try:
-        judged, case = load(name, kind), kind.case.parse(options.case)
+        judged, case = load(name, kind), kind.case.parse(given.case)
         kind.recipe_of(case)
     except (LoadError, ValueError) as error:
         parser.error(str(error))

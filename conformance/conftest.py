@@ -6,8 +6,7 @@ import os
 import platform
 import random
 import sys
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from conformance.claims.loading import LoadError, load
 from conformance.judging.record import Record
 from conformance.judging.session import PROFILES, Session
 from conformance.kinds import KINDS, LAYER, OPERATOR
+from conformance.reporting import options
 from conformance.reporting.progress import Progress
 from conformance.reporting.report import Report, document
 from conformance.reporting.terminal import WIDTH, as_text, by_clause, overview, screen
@@ -38,7 +38,7 @@ OURS = {
     ),
 }
 
-_SESSIONS = pytest.StashKey[list[Session]]()
+_SESSIONS = pytest.StashKey[Sequence[Session]]()
 _RECORDS = pytest.StashKey[dict[str, list[Record]]]()
 _PROGRESS = pytest.StashKey[Progress]()
 
@@ -49,36 +49,7 @@ for _name in PROFILES:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the suite's options."""
-    group = parser.getgroup("conformance")
-    for kind in KINDS:
-        group.addoption(
-            kind.option,
-            action="append",
-            default=[],
-            metavar="PACKAGE.MODULE:ATTRIBUTE",
-            help=f"{kind.name} to judge (repeatable); where nothing is named, this project's own",
-        )
-    group.addoption(
-        "--check", action="append", default=[], metavar="NAME", help="run this check only"
-    )
-    group.addoption("--seed", type=int, help="repeat the run that printed this seed")
-    group.addoption(
-        "--budget",
-        type=float,
-        metavar="SECONDS",
-        help="for each implementation (default 120); what is not reached by then is named",
-    )
-    group.addoption(
-        "--until-failure",
-        action="store_true",
-        help="judge an implementation no further once it has failed",
-    )
-    group.addoption(
-        "--no-diagnosis", action="store_true", help="do not compare what fails with known faults"
-    )
-    group.addoption(
-        "--report", metavar="FILE", type=Path, help="write the result as JSON, every failure in it"
-    )
+    options.add(parser.getgroup("conformance").addoption, KINDS)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -105,7 +76,12 @@ def pytest_configure(config: pytest.Config) -> None:
         )
         for judged in _judged(config)
     ]
+    known = {check.name for one in config.stash[_SESSIONS] for check in one.checks}
+    for check in config.getoption("--check"):
+        if check not in known:
+            raise pytest.UsageError(f"--check={check}: there is no such check")
     config.stash[_RECORDS] = {}
+    config.pluginmanager.register(_Recorder(config), "conformance recorder")
     if config.get_verbosity() < 1:
         # One screen: the tracebacks and the list of failing tests stay behind -v.
         config.option.tbstyle = "no"
@@ -155,14 +131,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     wanted = metafunc.config.getoption("--check")
     asked = []
     for session in metafunc.config.stash[_SESSIONS]:
-        known = {check.name: check for check in session.checks}
-        if unknown := [name for name in wanted if name not in known]:
-            raise pytest.UsageError(f"--check={unknown[0]}: there is no such check")
+        known = {one.name: one for one in session.checks}
         # With pytest-xdist and --dist=loadgroup no graph is traced by two workers.
         group = pytest.mark.xdist_group(session.judged.name)
         asked += [
             pytest.param((session, known[name]), id=f"{session.judged.name}-{name}", marks=group)
-            for name in (wanted or known)
+            for name in known
+            if name in wanted or not wanted
         ]
     metafunc.parametrize("asked", asked)
 
@@ -186,7 +161,7 @@ def pytest_report_teststatus(report: Any, config: pytest.Config) -> tuple[str, s
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Iterator[None]:
     """Say of a failure what was found, and nothing of the suite's own source."""
     report: Any = yield
     if call.excinfo is not None and report.failed and hasattr(call.excinfo.value, "failures"):
@@ -194,25 +169,21 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     return report  # type: ignore[no-any-return]
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_logreport(report: Any) -> None:
-    """Keep the record of a check, whichever process it comes from."""
-    record = _record(report)
-    config = _CONFIG.get("config")
-    if record is None or config is None or report.when != "call":
-        return
-    config.stash[_RECORDS].setdefault(record.implementation, []).append(record)
-    if _PROGRESS in config.stash:
-        config.stash[_PROGRESS].done(record)
+class _Recorder:
+    """Keeps the records of checks, whichever process they come from."""
 
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
 
-# The hook above is not told the configuration.
-_CONFIG: dict[str, pytest.Config] = {}
-
-
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """Remember the configuration."""
-    _CONFIG["config"] = session.config
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        """Keep the record that a report carries."""
+        record = _record(report)
+        if record is None or report.when != "call":
+            return
+        self.config.stash[_RECORDS].setdefault(record.implementation, []).append(record)
+        if _PROGRESS in self.config.stash:
+            self.config.stash[_PROGRESS].done(record)
 
 
 def _record(report: Any) -> Record | None:

@@ -134,9 +134,7 @@ class _Operator(Kind):
 
         return Known(Unfold, MUTANTS, both)
 
-    def where(
-        self, judged: Any, failing: OperatorCase | None, *, brief: bool
-    ) -> tuple[str, ...]:
+    def where(self, judged: Any, failing: OperatorCase | None, *, brief: bool) -> tuple[str, ...]:
         return operator_diagnosis.where(judged, failing, brief=brief)
 
     def apart(self, case: OperatorCase, claimed: Capabilities, times: float) -> dict[str, Array]:  # noqa: ARG002
@@ -202,7 +200,7 @@ class _Layer(Kind):
     )
 
     def draw(self, claimed: LayerCapabilities, **wanted: Any) -> SearchStrategy[LayerCase]:
-        usual = {
+        usual: dict[str, Any] = {
             "recipe": "normal",
             "training": claimed.training,
             "convention": claimed.conventions[0],
@@ -252,7 +250,11 @@ class _Layer(Kind):
         raise MalformedError(f"{function} must return {due}, got {_short(answer)}")
 
     def shapes(
-        self, function: str, case: LayerCase, values: Mapping[str, Array], claimed: LayerCapabilities
+        self,
+        function: str,
+        case: LayerCase,
+        values: Mapping[str, Array],
+        claimed: LayerCapabilities,
     ) -> Shapes:
         parameters = {n: one.shape for n, one in values.items() if n not in {"x", "dy"}}
         if function == "backward":

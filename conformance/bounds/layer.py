@@ -152,7 +152,9 @@ class Walk:
             value = momentum * old.value + weight * new.value
             size = momentum * old.size + weight * new.size
             unit = max(analysis.unit, analysis.arithmetic.operand.unit_roundoff)
-            lost = 6 * unit * (1 + 6 * unit) * size + 6 * analysis.arithmetic.operand.smallest_normal
+            lost = (
+                6 * unit * (1 + 6 * unit) * size + 6 * analysis.arithmetic.operand.smallest_normal
+            )
             self.results[name] = Value(value, momentum * old.error + weight * new.error + lost)
 
     def reciprocal_root(self, variance: Value) -> Value:

@@ -4,6 +4,7 @@ The truth comes from the oracle, and so does the magnitude: the same operator on
 No number in this file was chosen because tests passed with it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,7 +62,7 @@ class Truth:
 
 
 def truths(
-    operands: dict[str, Array], options: dict[str, Any], format_: Format, *, exact: bool
+    operands: Mapping[str, Array], options: dict[str, Any], format_: Format, *, exact: bool
 ) -> dict[str, Truth]:
     """Compute the truth of y, dx and dkernel for one case.
 
@@ -93,7 +94,7 @@ def truths(
     return {name: Truth(value[name], specified[name], sums[name]) for name in value}
 
 
-def _all(operands: dict[str, Array], options: dict[str, Any]) -> dict[str, Floats]:
+def _all(operands: Mapping[str, Array], options: dict[str, Any]) -> dict[str, Floats]:
     x, kernel, dy = operands["x"], operands["kernel"], operands["dy"]
     dx, dkernel = involution.backward(dy, x, kernel, **options)
     return {"y": involution.forward(x, kernel, **options), "dx": dx, "dkernel": dkernel}

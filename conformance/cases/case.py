@@ -6,7 +6,7 @@ they were the case's. Nothing is drawn or computed here.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, ClassVar, Self
 
@@ -108,7 +108,7 @@ class Recipe:
     """
 
     name: str
-    make: Callable[..., tuple[Floats, ...]]
+    make: Callable[..., Iterable[Array]]
     exact: bool = False
     decides: tuple[str, ...] = ()
     rule: Callable[[str, float, float], str] | None = None

@@ -119,8 +119,10 @@ def geometry(choice: Mapping[str, Any]) -> Geometry:
 def pairs(pool: tuple[Pair, ...], supported: Supported) -> tuple[Pair, ...]:
     """Of the pool what is claimed; what is claimed where the pool has none of it."""
     found = tuple(pair for pair in pool if supports(supported, pair))
-    if found or not isinstance(supported, str):
-        return found or tuple(supported)
+    if found:
+        return found
+    if not isinstance(supported, str):
+        return supported
     return tuple((vertical, vertical) for vertical, _ in pool)
 
 

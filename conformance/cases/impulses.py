@@ -19,7 +19,9 @@ Index = tuple[int, ...]
 Meetings = dict[Index, dict[Index, Index | None]]
 
 
-def impulse_x(case: OperatorCase, bits: int, rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:  # noqa: ARG001
+def impulse_x(
+    case: OperatorCase, bits: int, rng: np.random.Generator
+) -> tuple[Floats, Floats, Floats]:
     """One-hot images meet tagged kernels."""
     images = np.eye(int(np.prod(_image(case)))).reshape(-1, *_image(case))
     number = len(images)
@@ -28,7 +30,9 @@ def impulse_x(case: OperatorCase, bits: int, rng: np.random.Generator) -> tuple[
     return x, np.concatenate(kernels), np.zeros((len(x), *_output(case)))
 
 
-def impulse_dy(case: OperatorCase, bits: int, rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:  # noqa: ARG001
+def impulse_dy(
+    case: OperatorCase, bits: int, rng: np.random.Generator
+) -> tuple[Floats, Floats, Floats]:
     """One-hot dy meet tagged kernels and tagged images."""
     gradients = np.eye(int(np.prod(_output(case)))).reshape(-1, *_output(case))
     number, digits = len(gradients), range(_digits(case, bits))

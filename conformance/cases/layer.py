@@ -11,8 +11,8 @@ import numpy as np
 from hypothesis import strategies as st
 
 from conformance.cases.case import Array, Case, Recipe
-from conformance.cases.geometries import Geometry, Pair, pairs
-from conformance.claims.capabilities import LayerCapabilities, supports
+from conformance.cases.geometries import Geometry, pairs
+from conformance.claims.capabilities import LayerCapabilities, Pair, supports
 from conformance.claims.formats import FORMATS
 from refimpl import layer
 from refimpl.layer import Config
@@ -26,9 +26,7 @@ COMPILED = 2
 COMPILED_SHAPES: tuple[Pair, ...] = ((2, 2), (1, 3))
 # Every stride divides one of the sizes up to it, on which all rules agree, if they ever do.
 _LARGEST = 80
-_PLAIN = Config(
-    kernel_size=(3, 3), groups=2, reduced_channels=2, stride=(1, 1), dilation=(1, 1)
-)
+_PLAIN = Config(kernel_size=(3, 3), groups=2, reduced_channels=2, stride=(1, 1), dilation=(1, 1))
 
 
 class NoSizeError(ValueError):
@@ -367,7 +365,10 @@ def _integers(rng: np.random.Generator, name: str, shape: tuple[int, ...]) -> Ar
 
 def _to_scale(case: LayerCase, values: dict[str, Array], rng: np.random.Generator) -> None:
     """Give weights the size that they have in networks, and statistics some that they can have."""
-    for name, fan in (("reduce_kernel", case.channels), ("expand_kernel", case.config.reduced_channels)):
+    for name, fan in (
+        ("reduce_kernel", case.channels),
+        ("expand_kernel", case.config.reduced_channels),
+    ):
         values[name] /= np.sqrt(fan)
     if case.recipe == "plain":
         # The kernel is its bias, so that what the operator makes of it is exact.

@@ -15,14 +15,15 @@ from conformance.cases.case import Case
 from conformance.cases.geometries import (
     PADDINGS,
     Geometry,
-    Pair,
     every_pair,
     every_value,
     geometry,
     pairs,
     pools,
 )
-from conformance.claims.capabilities import Capabilities
+from conformance.claims.capabilities import Capabilities, Pair
+
+_ONE = Geometry()
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class OperatorCase(Case):
     batch: int = 1
     height: int = 1
     width: int = 1
-    geometry: Geometry = Geometry()
+    geometry: Geometry = _ONE
 
     part: ClassVar[str] = "geometry"
 
@@ -81,8 +82,8 @@ def call_of(case: OperatorCase) -> str:
     batch = "B" if case.recipe.startswith("impulse") else case.batch
     options = ", ".join(f"{name}={value!r}" for name, value in case.geometry.options.items())
     return (
-        f"x ({batch}, {shapes['x']}) {case.dtype}, kernel ({batch}, {shapes['kernel']}), {options}; "
-        f"values: {case.recipe}, seed {case.seed}"
+        f"x ({batch}, {shapes['x']}) {case.dtype}, kernel ({batch}, {shapes['kernel']}), {options}"
+        f"; values: {case.recipe}, seed {case.seed}"
     )
 
 

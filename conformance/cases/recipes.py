@@ -65,7 +65,8 @@ def _integers(case: OperatorCase, bits: int, rng: np.random.Generator) -> Three:
 
 def _normal(case: OperatorCase, bits: int, rng: np.random.Generator) -> Three:
     """Standard normal numbers."""
-    return tuple(rng.standard_normal(shape) for shape in case.shapes.values())
+    x, kernel, dy = (rng.standard_normal(shape) for shape in case.shapes.values())
+    return x, kernel, dy
 
 
 def _wide(case: OperatorCase, bits: int, rng: np.random.Generator) -> Three:
@@ -73,10 +74,11 @@ def _wide(case: OperatorCase, bits: int, rng: np.random.Generator) -> Three:
     bound = FORMATS[case.dtype]
     high = (bound.largest_exponent - np.ceil(np.log2(terms(case)))) / 2 - 1
     low = max(bound.smallest_exponent / 2, -high)
-    return tuple(
+    x, kernel, dy = (
         rng.choice([-1.0, 1.0], shape) * 2.0 ** rng.uniform(low, high, shape)
         for shape in case.shapes.values()
     )
+    return x, kernel, dy
 
 
 def _cancelling(case: OperatorCase, bits: int, rng: np.random.Generator) -> Three:
@@ -86,7 +88,8 @@ def _cancelling(case: OperatorCase, bits: int, rng: np.random.Generator) -> Thre
     """
     noise = 8 * FORMATS[case.dtype].unit_roundoff
     x, kernel, dy = (
-        rng.uniform(1, 2) * (1 + noise * rng.standard_normal(shape)) for shape in case.shapes.values()
+        rng.uniform(1, 2) * (1 + noise * rng.standard_normal(shape))
+        for shape in case.shapes.values()
     )
     taps = np.indices(kernel.shape[3:5]).sum(0) % 2 * 2 - 1
     channel, where = np.arange(case.channels), case.geometry
@@ -99,7 +102,8 @@ def _subnormal(case: OperatorCase, bits: int, rng: np.random.Generator) -> Three
     """Operands and results around the underflow threshold, some of each below it."""
     tiny = FORMATS[case.dtype].smallest_normal
     x, kernel, dy = (
-        rng.standard_normal(shape) * 2.0 ** rng.integers(-3, 4, shape) for shape in case.shapes.values()
+        rng.standard_normal(shape) * 2.0 ** rng.integers(-3, 4, shape)
+        for shape in case.shapes.values()
     )
     # y and dkernel underflow through x; dx through the kernel's few small entries.
     return x * tiny, np.where(rng.random(kernel.shape) < 0.25, kernel * tiny, kernel), dy
@@ -141,12 +145,12 @@ def _of_specials(result: str, got: float, expected: float) -> str:
     return "SPC-2" if math.isinf(expected) else "SPC-1"
 
 
-def _of_large(result: str, got: float, expected: float) -> str:  # noqa: ARG001
+def _of_large(result: str, got: float, expected: float) -> str:
     """An overflow is one, a wrong number is within no bound."""
     return "" if math.isfinite(got) else "NUM-6"
 
 
-def _of_subnormal(result: str, got: float, expected: float) -> str:  # noqa: ARG001
+def _of_subnormal(result: str, got: float, expected: float) -> str:
     return "SPC-5"
 
 

@@ -213,14 +213,13 @@ def declared(declaration: Any, kind: type[Declared] = Capabilities) -> Declared:
     unknown = sorted(map(str, set(declaration) - set(known)))
     if unknown:
         raise DeclarationError(f"capabilities may have {', '.join(known)}; got {unknown}")
-    return kind(
-        **{
-            name: _READERS.get(name, _flag)(name, value)
-            for name, value in declaration.items()
-            # None is what stands where nothing is declared.
-            if value is not None
-        }
-    )
+    read: dict[str, Any] = {}
+    for name, value in declaration.items():
+        # None is what stands where nothing is declared.
+        if value is not None:
+            reader: Callable[[str, Any], Any] = _READERS.get(name, _flag)
+            read[name] = reader(name, value)
+    return kind(**read)
 
 
 def _flag(name: str, value: Any) -> bool:

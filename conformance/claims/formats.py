@@ -84,9 +84,7 @@ _TABLE: Mapping[str, Format] = {
     for format_ in (
         Format("float16", 11, -14, 15, careful="float32"),
         Format("bfloat16", 8, -126, 127, careful="float32"),
-        Format(
-            "float32", 24, -126, 127, careful="float32", multipliers=("tfloat32", "bfloat16")
-        ),
+        Format("float32", 24, -126, 127, careful="float32", multipliers=("tfloat32", "bfloat16")),
         Format("float64", 53, -1022, 1023, careful="float64"),
         # What tensor cores round float32 to.
         Format("tfloat32", 11, -126, 127),

@@ -22,14 +22,17 @@ Array = npt.NDArray[Any]
 
 # Where modules stood before; their names on the command line go on working.
 _RENAMED = {
-    "conformance.implementations.keras_operator": "conformance.implementations.operator.keras_operator",
-    "conformance.implementations.keras_layer": "conformance.implementations.operator.keras_in_layer",
-    "conformance.implementations.published": "conformance.implementations.operator.published",
-    "conformance.implementations.numpy_unfold": "conformance.implementations.operator.numpy_unfold",
-    "conformance.implementations.keras_involution": "conformance.implementations.layer.keras_layer",
-    "conformance.implementations.numpy_layer": "conformance.implementations.layer.numpy_layer",
-    "conformance.layers.mutants": "conformance.mutants.layer",
-}  # fmt: skip
+    f"conformance.{before}": f"conformance.{now}"
+    for before, now in (
+        ("implementations.keras_operator", "implementations.operator.keras_operator"),
+        ("implementations.keras_layer", "implementations.operator.keras_in_layer"),
+        ("implementations.published", "implementations.operator.published"),
+        ("implementations.numpy_unfold", "implementations.operator.numpy_unfold"),
+        ("implementations.keras_involution", "implementations.layer.keras_layer"),
+        ("implementations.numpy_layer", "implementations.layer.numpy_layer"),
+        ("layers.mutants", "mutants.layer"),
+    )
+}
 _FRAMEWORKS = {"torch": "torch", "keras": "tensorflow", "tensorflow": "tensorflow", "jax": "jax"}
 
 
@@ -63,7 +66,7 @@ class Judged:
 
     @property
     def environment(self) -> str:
-        """What it runs on: its own words, the version of the package that it comes from, or nothing."""
+        """What it runs on: its own words, or the version of its package, if there is one."""
         own = getattr(self.implementation, "environment", None)
         if own is not None:
             return str(own)
@@ -155,7 +158,7 @@ def _imported(name: str, said: str) -> Any:
 def _is_factory(found: Any) -> bool:
     """Tell what makes an implementation from what is one, or is none."""
     # A class has forward and backward too, but not bound to an instance.
-    return inspect.isclass(found) or (callable(found) and not _lacking(found) == [])
+    return inspect.isclass(found) or (callable(found) and bool(_lacking(found)))
 
 
 def _lacking(found: Any) -> list[str]:

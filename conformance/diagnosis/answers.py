@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance.cases.case import Array, Case
+from conformance.cases.case import Array
 from conformance.claims.formats import FORMATS
 from conformance.judging.kind import FUNCTIONS, Kind
 
@@ -103,7 +103,7 @@ Manner = Callable[[Call], Outcome]
 class Probe:
     """A question: a case, and the manner in which it is put."""
 
-    case: Case
+    case: Any
     manner: Manner = field(default=Call.answer, compare=False)
     make: Callable[[Any, int], Values] | None = field(default=None, compare=False)
     # Whether it is about what changes from call to call.
@@ -115,7 +115,7 @@ class Probe:
     def name(self) -> str:
         """The case's token, and the manner where it is not the plain one."""
         manner = getattr(self.manner, "__name__", "answer")
-        return self.case.token + ("" if manner == "answer" else f" ({manner.strip('_')})")
+        return f"{self.case.token}" + ("" if manner == "answer" else f" ({manner.strip('_')})")
 
     def ask(self, kind: Kind, claimed: Any, implementation: Any) -> Outcome:
         """Put it to an implementation."""

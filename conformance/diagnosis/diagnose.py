@@ -75,7 +75,8 @@ class _Asked:
     @functools.cached_property
     def limits(self) -> Mapping[str, Any]:
         """How far results that are one and the same may be apart."""
-        return self.judged.kind.apart(self.probe.case, self.judged.capabilities, _ROOM)
+        kind, claimed = self.judged.kind, self.judged.capabilities
+        return dict(kind.apart(self.probe.case, claimed, _ROOM))
 
     @functools.cached_property
     def wrong(self) -> set[str]:
@@ -167,8 +168,10 @@ def _reproducible(judged: Judged, probes: list[Probe]) -> Iterator[_Asked]:
 def _seen(asked: list[_Asked], wrong: set[str]) -> Iterator[str]:
     """Say which results are wrong on how many probes, and what was raised."""
     counts = {name: sum(name in one.wrong for one in asked) for name in sorted(wrong)}
-    yield "wrong: " + ", ".join(f"{n} in {count}" for n, count in counts.items()) + (
-        f" of {len(asked)} probes"
+    yield (
+        "wrong: "
+        + ", ".join(f"{n} in {count}" for n, count in counts.items())
+        + (f" of {len(asked)} probes")
     )
     for one in asked:
         raised = [r for r in one.outcome.values() if isinstance(r, Raised)]

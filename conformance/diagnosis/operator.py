@@ -238,9 +238,7 @@ def _bad_input(call: Call) -> Outcome:
     }
 
 
-def where(
-    judged: Any, failing: OperatorCase | None, *, brief: bool
-) -> tuple[str, ...]:
+def where(judged: Any, failing: OperatorCase | None, *, brief: bool) -> tuple[str, ...]:
     """Read off the impulse certificate where an implementation is wrong; smallest case first."""
     return tuple(_where(judged, _certificates(judged.capabilities, failing, brief=brief)))
 
@@ -283,9 +281,7 @@ def _few_entries(case: OperatorCase) -> bool:
     return math.prod(case.shapes["x"][1:]) <= 512 and math.prod(case.grid) <= 256
 
 
-def _meetings(
-    case: OperatorCase, claimed: Capabilities, result: str, outcome: Outcome
-) -> Meetings:
+def _meetings(case: OperatorCase, claimed: Capabilities, result: str, outcome: Outcome) -> Meetings:
     return meetings(case, claimed.arithmetic(case.dtype).bits, result, outcome[result])
 
 

@@ -97,8 +97,8 @@ def compare(got: Array, expected: Expected, result: Format) -> tuple[float, Mism
     wrong = ~_agrees(values, expected, result.overflow)
     if wrong.any():
         index = tuple(int(i) for i in np.unravel_index(np.argmax(wrong), wrong.shape))
-        there = (float(array[index]) for array in (values, *expected))
-        return np.inf, Mismatch(index, *there, wrong)
+        got_there, value, bound = (float(array[index]) for array in (values, *expected))
+        return np.inf, Mismatch(index, got_there, value, bound, wrong)
     return _worst(values, expected), None
 
 

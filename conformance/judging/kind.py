@@ -111,9 +111,7 @@ class Kind(ABC):
         """Shape of each result of a function (GEO-1, LAY-17)."""
 
     @abstractmethod
-    def expected(
-        self, case: Any, values: Mapping[str, Array], claimed: Any
-    ) -> dict[str, Expected]:
+    def expected(self, case: Any, values: Mapping[str, Array], claimed: Any) -> dict[str, Expected]:
         """Truth and bound of each result."""
 
     @abstractmethod
@@ -146,7 +144,7 @@ class Kind(ABC):
 
     @abstractmethod
     def apart(self, case: Any, claimed: Any, times: float) -> Mapping[str, Array]:
-        """Give how far results that are one may be apart: so many times their bounds, or nothing."""
+        """Give how far equal results may be apart: so many times their bounds, or nothing."""
 
     @abstractmethod
     def weight(self, case: Any) -> tuple[Any, ...]:

@@ -4,6 +4,7 @@ It stops when nothing simpler fails, or when its time is over. What only shows a
 left as it is.
 """
 
+import contextlib
 import time
 from typing import Any
 
@@ -84,10 +85,8 @@ def _again(judged: Judged, case: Any, failure: Failure) -> Failure | None:
 def failures_of(judged: Judged, case: Any, check: str) -> list[Failure]:
     """What is wrong with one case, on an implementation made anew."""
     record = Record(judged.name, check, ())
-    try:
+    with contextlib.suppress(ConformanceError, NotClaimedError, NotRunError):
         Judge(_anew(judged), record).check(case)
-    except (ConformanceError, NotClaimedError, NotRunError):
-        pass
     return record.failures
 
 

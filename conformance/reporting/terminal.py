@@ -62,6 +62,8 @@ class _Command:
 def _headline(report: Report) -> Text:
     style = _STYLES.get(report.verdict, "bold yellow")
     line = Text(_WORDS[report.verdict], style)
+    if report.verdict == "conforms" and len(report.records) < report.checks:
+        line.append(" in the checks that were selected")
     line.append(f"  {_shown(report.name)}", "bold")
     runs_on = f"; {_shown(report.environment)}" if report.environment else ""
     line.append(f"  ({report.kind}{runs_on})", "dim")

@@ -63,9 +63,7 @@ def backward_needs_no_forward(judge: Judge, draw: Any) -> None:
     judge.check(case, values=values, functions=("backward",))
     for mode in judge.kind.modes(judge.claimed):
         judge.run(case.changed(**mode), other, functions=("forward",))
-        judge.check(
-            case, values=values, functions=("backward",), blame=judge.record.clauses[:1]
-        )
+        judge.check(case, values=values, functions=("backward",), blame=judge.record.clauses[:1])
 
 
 @check("FWD-5")

@@ -137,6 +137,7 @@ for _clause in dict.fromkeys(number for number, _, _ in FAULTS):
 @check("ERR-9")
 def mixed_dtypes(judge: Judge) -> None:
     """x and kernel of different dtypes are rejected."""
+
     def mixed(right: Call) -> Call:
         other = np.float64 if right["x"].dtype != np.float64 else np.float32
         return right | {"kernel": right["kernel"].astype(other)}

@@ -44,9 +44,7 @@ def pooling(judge: Judge, draw: Any, pooling: str) -> None:
     "LAY-8", "LAY-7", "LAY-9", "LAY-12", "LAY-13", "LAY-14", "LAY-15", "LAY-16",
     recipe=["normal", "faint"], convention=CONVENTIONS, mode=MODES, dtype=FORMATS,
 )  # fmt: skip
-def bound(
-    judge: Judge, draw: Any, recipe: str, convention: str, mode: str, dtype: str
-) -> None:
+def bound(judge: Judge, draw: Any, recipe: str, convention: str, mode: str, dtype: str) -> None:
     """Every result on real numbers, in both modes."""
     (convention,), (dtype,) = judge.claim("conventions", convention), judge.claim("dtypes", dtype)
     training = _training(judge, mode)

@@ -15,9 +15,9 @@ import pytest
 from conformance.bounds import operator as bounds
 from conformance.bounds.operator import Sums, Truth
 from conformance.cases.operator import OperatorCase
+from conformance.cases.recipes import operands
 from conformance.claims.arithmetic import Arithmetic
 from conformance.claims.formats import ACCUMULATORS, FORMATS, MULTIPLIERS
-from conformance.cases.recipes import operands
 
 # The factor that the bound may be loose by where its own part decides.
 LOOSE = 4

@@ -9,9 +9,9 @@ import pytest
 from conformance.bounds import operator as bounds
 from conformance.bounds.operator import Sums, Truth
 from conformance.cases.operator import OperatorCase
+from conformance.cases.recipes import operands
 from conformance.claims.arithmetic import Arithmetic
 from conformance.claims.formats import ACCUMULATORS, FORMATS, MULTIPLIERS
-from conformance.cases.recipes import operands
 
 # "The judge": the bound's own evaluation in float64 is given a factor of 1 + 2^-40, of which fewer
 # than 2^6 roundings of 2^-53 are used up where nothing cancels.

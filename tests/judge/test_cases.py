@@ -26,9 +26,7 @@ def test_tokens_read_back(dtype: str, recipe: str, data: st.DataObject) -> None:
 @pytest.mark.parametrize("convention", ["any", "keras_example", "official"])
 @pytest.mark.parametrize("training", [False, True])
 @given(data=st.data())
-def test_tokens_of_layers_read_back(
-    training: bool, convention: str, data: st.DataObject
-) -> None:
+def test_tokens_of_layers_read_back(training: bool, convention: str, data: st.DataObject) -> None:
     wanted = {"recipe": "normal", "training": training, "convention": convention}
     case = data.draw(LAYER.draw(LayerCapabilities(), **wanted))
     assert LayerCase.parse(case.token) == case
@@ -69,7 +67,7 @@ def test_bad_tokens(token: str, words: str) -> None:
 
 def test_an_unknown_recipe() -> None:
     for kind in KINDS:
-        with pytest.raises(ValueError, match="recipe must be one of integers, .* got 'blue'"):
+        with pytest.raises(ValueError, match=r"recipe must be one of integers, .* got 'blue'"):
             kind.recipe_of(kind.case("float32", "blue"))
 
 

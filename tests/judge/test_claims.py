@@ -6,7 +6,12 @@ from typing import Any
 
 import pytest
 
-from conformance.claims.capabilities import Capabilities, DeclarationError, LayerCapabilities, declared
+from conformance.claims.capabilities import (
+    Capabilities,
+    DeclarationError,
+    LayerCapabilities,
+    declared,
+)
 from conformance.claims.formats import FORMATS
 from conformance.claims.loading import LoadError, load
 from conformance.kinds import LAYER, OPERATOR
@@ -184,7 +189,10 @@ def test_what_can_be_loaded(name: str) -> None:
         ("mine:Rihgt", "mine has no attribute Rihgt; did you mean Right?"),
         ("mine:Made", r"the class Made is made with arguments \(channels\). Write a function"),
         ("mine:broken", "making it raises RuntimeError: no device"),
-        ("mine:other", "needs the functions forward and backward .* got 5 without forward and back"),
+        (
+            "mine:other",
+            "needs the functions forward and backward .* got 5 without forward and back",
+        ),
         ("mine:apply", r"a function of \(x, kernel\) has no backward. .*conformance.adapt makes"),
         ("mine:OneWay", "got <mine.OneWay object .* without backward"),
         ("mine:Few", r"forward must take the arguments \(x, kernel, \*, stride, dilation, padding"),
@@ -208,7 +216,9 @@ def test_an_operator_given_as_a_layer() -> None:
 
 def test_a_torch_module() -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
-    words = "Linear is a torch object without backward. Write forward and backward .* conformance.ad"
+    words = (
+        "Linear is a torch object without backward. Write forward and backward .* conformance.ad"
+    )
     with pytest.raises(LoadError, match=words):
         load(torch.nn.Linear(2, 2), OPERATOR)
     with pytest.raises(LoadError, match="the class Linear is made with arguments"):

@@ -21,7 +21,9 @@ class Float64InFloat32(Taps):
         return super().forward(*narrow, **options).astype(x.dtype)
 
     def backward(self, dy: Array, x: Array, kernel: Array, **options: Any) -> Any:
-        narrow = (np.asarray(a, np.float32) if a.dtype == np.float64 else a for a in (dy, x, kernel))
+        narrow = (
+            np.asarray(a, np.float32) if a.dtype == np.float64 else a for a in (dy, x, kernel)
+        )
         return tuple(one.astype(x.dtype) for one in super().backward(*narrow, **options))
 
 

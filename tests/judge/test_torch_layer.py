@@ -7,6 +7,7 @@ pytest.importorskip("keras", reason="weights are renamed by refimpl.keras")
 
 from conformance.implementation import load
 from conformance.layers.seam import LAYER
+
 from tests.surveys.kill_matrix import LAYERS, judge
 
 

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from conformance.cases.operator import OperatorCase
 from conformance.cases.case import Array
+from conformance.cases.operator import OperatorCase
 
 Index = tuple[int, ...]
 
@@ -37,7 +37,11 @@ def padding_before(case: OperatorCase, axis: int) -> int:
         last_pixel = last_output * stride + (case.geometry.kernel_shape[axis] - 1) * dilation
         missing = max(last_pixel - (size - 1), 0)
         return missing // 2
-    return case.geometry.padding if isinstance(case.geometry.padding, int) else case.geometry.padding[axis][0]
+    return (
+        case.geometry.padding
+        if isinstance(case.geometry.padding, int)
+        else case.geometry.padding[axis][0]
+    )
 
 
 def sums(case: OperatorCase, operands: dict[str, Array]) -> dict[str, dict[Index, Sum]]:
@@ -52,7 +56,9 @@ def sums(case: OperatorCase, operands: dict[str, Array]) -> dict[str, dict[Index
             continue
         for c in range(case.channels):
             blocked = c // (case.channels // case.geometry.groups)
-            if (blocked if case.geometry.group_layout == "blocked" else c % case.geometry.groups) != g:
+            if (
+                blocked if case.geometry.group_layout == "blocked" else c % case.geometry.groups
+            ) != g:
                 continue
             pixel, gradient = x[b, h, w, c], dy[b, i, j, c]
             for name, index, product in (

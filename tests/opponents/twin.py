@@ -32,7 +32,9 @@ def backward(case: OperatorCase, dy: Floats, x: Floats, kernel: Floats) -> tuple
     return padded[:, top : top + x.shape[1], left : left + x.shape[2]], dkernel
 
 
-def _indices(case: OperatorCase, kernel: Floats) -> tuple[npt.NDArray[np.int_], npt.NDArray[np.int_]]:
+def _indices(
+    case: OperatorCase, kernel: Floats
+) -> tuple[npt.NDArray[np.int_], npt.NDArray[np.int_]]:
     """Padded rows and columns under each tap, of shape (Ho, Wo, Kh, Kw) when broadcast."""
     i, j, u, v = np.ogrid[tuple(slice(n) for n in kernel.shape[1:5])]
     rows = i * case.geometry.stride[0] + u * case.geometry.dilation[0]
@@ -60,7 +62,9 @@ def _grouped(case: OperatorCase, array: Floats) -> Floats:
     """Channels as (G, M)."""
     if case.geometry.group_layout == "blocked":
         return array.reshape(*array.shape[:-1], case.geometry.groups, case.geometry.members)
-    return array.reshape(*array.shape[:-1], case.geometry.members, case.geometry.groups).swapaxes(-1, -2)
+    return array.reshape(*array.shape[:-1], case.geometry.members, case.geometry.groups).swapaxes(
+        -1, -2
+    )
 
 
 def _ungrouped(case: OperatorCase, array: Floats) -> Floats:

@@ -1,4 +1,4 @@
-"""Operators with one fault each, to be judged with ``--implementation=tests.opponents.wrong_operators:NAME``.
+"""Operators with one fault each: ``--implementation=tests.opponents.wrong_operators:NAME``.
 
 `Taps` is right: it adds one shifted image for each tap, in NumPy, and shares no code with the
 oracle. Each fault overrides the one step that it gets wrong.

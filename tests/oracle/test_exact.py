@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance.claims.capabilities import Capabilities
 from conformance.cases.operator import OperatorCase, cases
 from conformance.cases.recipes import operands
+from conformance.claims.capabilities import Capabilities
 from conformance.claims.formats import FORMATS
 from refimpl import involution
 from tests.opponents import exact
@@ -22,7 +22,11 @@ SMALL = {"batches": (1, 2), "groups": (1, 2), "members": (1, 3, 8), "spare": 2}
 def oracle(case: OperatorCase, values: dict) -> dict:
     x, kernel, dy = values["x"], values["kernel"], values["dy"]
     dx, dkernel = involution.backward(dy, x, kernel, **case.geometry.options)
-    return {"y": involution.forward(x, kernel, **case.geometry.options), "dx": dx, "dkernel": dkernel}
+    return {
+        "y": involution.forward(x, kernel, **case.geometry.options),
+        "dx": dx,
+        "dkernel": dkernel,
+    }
 
 
 def gamma(n: int) -> Fraction:

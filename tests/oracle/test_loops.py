@@ -25,7 +25,9 @@ GEOMETRIES = [
 MEMBERS = [1, 2, 3, 4, 5, 7, 8, 9]
 
 
-def problem(geometry: tuple, members: int, dtype: str) -> tuple[OperatorCase, dict[str, np.ndarray]]:
+def problem(
+    geometry: tuple, members: int, dtype: str
+) -> tuple[OperatorCase, dict[str, np.ndarray]]:
     """Operands of integers: their products exceed float32's 24 bits, their sums are exact."""
     fields = ("height", "width", "kernel_shape", "stride", "dilation", "padding")
     options = dict(zip(fields, geometry, strict=True))

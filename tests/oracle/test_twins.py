@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance.claims.capabilities import Capabilities
 from conformance.cases.operator import cases
 from conformance.cases.recipes import operands
+from conformance.claims.capabilities import Capabilities
 from conformance.claims.formats import FORMATS
 from refimpl import _loops, involution
 from tests.opponents import twin

@@ -1,7 +1,7 @@
 """``python -m tests.surveys.kill_matrix``: judge every mutant; write what rejects it, how soon.
 
 Two surveys: one in the default profile until each mutant's first failure, as a user would meet it,
-and one to the end, of fewer cases, for all clauses and checks that notice. It judges nothing itself.
+and one to the end, of fewer cases, for all clauses and checks that notice.
 """
 
 import argparse
@@ -103,9 +103,7 @@ def matrix(zoo: Zoo, workers: int) -> list[str]:
     found = {clause for report in whole.values() for clause in report["clauses"]}
     judged = [number for number in specification.clauses() if number in found]
     clauses = Counter(clause for some in failing.values() for clause in some)
-    checks = Counter(
-        {one["check"]: 0 for report in whole.values() for one in report["checks"]}
-    )
+    checks = Counter({one["check"]: 0 for report in whole.values() for one in report["checks"]})
     checks.update(
         one["check"]
         for report in whole.values()
@@ -133,7 +131,9 @@ def matrix(zoo: Zoo, workers: int) -> list[str]:
 
 def main() -> None:
     """Run the surveys and write their tables."""
-    parser = argparse.ArgumentParser(prog="python -m tests.surveys.kill_matrix", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.surveys.kill_matrix", description=__doc__
+    )
     parser.add_argument("--output", type=Path, default=Path("docs/tables"), help="a folder")
     parser.add_argument("--workers", type=int, default=2, help="processes at a time")
     parser.add_argument("tables", nargs="*", help="files to write; all by default")

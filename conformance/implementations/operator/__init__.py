@@ -1,1 +1,1 @@
-"""Operators to judge, as ``--implementation=conformance.implementations.operator.<module>:<name>``."""
+"""Operators to judge: ``--implementation=conformance.implementations.operator.MODULE:NAME``."""

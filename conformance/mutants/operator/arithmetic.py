@@ -114,7 +114,7 @@ class AnswersInDouble(Unfold):
     def wide(self, array: Array) -> Array:
         return array.astype(np.float64)
 
-    def rounded(self, result: Array, dtype: np.dtype[Any]) -> Array:  # noqa: ARG002
+    def rounded(self, result: Array, dtype: np.dtype[Any]) -> Array:
         return result.astype(np.float64)
 
 

@@ -2,7 +2,14 @@
 
 import numpy as np
 
-from conformance.implementations.operator.numpy_unfold import Array, Call, Entry, Pixel, Place, Unfold
+from conformance.implementations.operator.numpy_unfold import (
+    Array,
+    Call,
+    Entry,
+    Pixel,
+    Place,
+    Unfold,
+)
 
 
 class RowsPast64Lost(Unfold):

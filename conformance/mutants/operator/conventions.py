@@ -8,7 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from conformance.implementations.operator.numpy_unfold import Array, Call, Entry, Pixel, Place, Unfold
+from conformance.implementations.operator.numpy_unfold import (
+    Array,
+    Call,
+    Entry,
+    Pixel,
+    Place,
+    Unfold,
+)
 
 
 class KernelFlipped(Unfold):

@@ -50,7 +50,7 @@ class PaddingWithoutStride(Unfold):
 class PaddingAfter(Unfold):
     """SAME padding all after the image."""
 
-    def same(self, call: Call, axis: int) -> int:  # noqa: ARG002
+    def same(self, call: Call, axis: int) -> int:
         return 0
 
 

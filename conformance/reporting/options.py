@@ -1,0 +1,47 @@
+"""The options of the command line, the same for pytest and for ``python -m conformance``."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from conformance.judging.kind import Kind
+
+
+def add(to: Callable[..., Any], kinds: tuple[Kind, ...]) -> None:
+    """Add them to a parser, of argparse or of pytest.
+
+    Parameters
+    ----------
+    to : callable
+        ``add_argument`` or ``addoption``.
+    kinds : tuple of Kind
+        What can be judged.
+    """
+    for kind in kinds:
+        to(
+            kind.option,
+            action="append",
+            default=[],
+            metavar="PACKAGE.MODULE:ATTRIBUTE",
+            help=f"{kind.name} to judge (repeatable); where nothing is named, this project's own",
+        )
+    to("--check", action="append", default=[], metavar="NAME", help="run this check only")
+    to("--seed", type=int, help="repeat the run that printed this seed")
+    to(
+        "--budget",
+        type=float,
+        metavar="SECONDS",
+        help="for each implementation (default 120); what is not reached by then is named",
+    )
+    to(
+        "--until-failure",
+        action="store_true",
+        help="judge an implementation no further once it has failed",
+    )
+    to("--no-diagnosis", action="store_true", help="do not compare what fails with known faults")
+    to(
+        "--report",
+        metavar="FILE",
+        type=Path,
+        help="write the result as JSON, every failure in it",
+    )

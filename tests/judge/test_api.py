@@ -1,0 +1,218 @@
+"""The judge from Python: check, checks, parametrize, Report."""
+
+import json
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from unittest import SkipTest
+
+import pytest
+
+import conformance
+from conformance.claims.loading import LoadError
+from conformance.implementations.operator.numpy_unfold import Unfold
+from conformance.judging.judge import ConformanceError
+from conformance.mutants.operator import MUTANTS
+from refimpl import involution, layer
+
+
+def test_a_right_implementation() -> None:
+    report = conformance.check(involution, clauses=["GRP"], seed=3)
+    assert isinstance(report, conformance.Report)
+    assert report.conforms
+    assert report.verdict == "conforms"
+    assert report.failures == []
+    assert report.diagnosis is None
+    assert list(report.clauses)[:4] == ["GRP-1", "GRP-2", "GRP-3", "GRP-4"]
+    assert report.name == "refimpl.involution"
+    selected = "CONFORMS in the checks that were selected  refimpl.involution  (operator; "
+    assert str(report).startswith(selected)
+
+
+def test_a_wrong_one() -> None:
+    report = conformance.check(MUTANTS["KernelFlipped"], clauses="GEO-8")
+    assert not report.conforms
+    assert report.diagnosis is not None
+    assert report.diagnosis.matches[0] == "KernelFlipped"
+    assert report.smallest is not None
+    assert report.smallest.replay in str(report)
+    assert "FWD-1 in 1" in str(report)
+
+
+def test_a_layer() -> None:
+    report = conformance.check(layer, layer=True, clauses="LAY-3", profile="ci")
+    assert report.conforms
+    assert report.kind == "layer"
+
+
+def test_what_is_judged_may_be_named_made_or_given() -> None:
+    for target in ("conformance.implementations.operator.numpy_unfold", Unfold, Unfold()):
+        assert conformance.check(target, clauses="GRP-2", profile="ci").conforms
+
+
+def test_a_seed_repeats_a_run() -> None:
+    reports = [
+        conformance.check(Unfold, seed=seed,
+                          clauses="NUM-2", diagnosis=False)
+        for seed in (5, 5, 6)
+    ]  # fmt: skip
+    worst = [report.clauses["NUM-2"].worst for report in reports]
+    assert worst[0] == worst[1] != worst[2]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"clauses": "GEO-99"}, "clauses must be numbers or chapters"),
+        ({"clauses": []}, "clauses must be numbers or chapters"),
+        ({"dtypes": "float8"}, "dtypes must be some of float16"),
+        ({"profile": "hard"}, "profile must be one of default, ci"),
+    ],
+)
+def test_mistakes(options: dict, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        conformance.check(involution, **options)
+
+
+def test_a_layer_that_is_not_said_to_be_one() -> None:
+    with pytest.raises(LoadError, match="is that of the layer, not of the operator"):
+        conformance.check(layer)
+
+
+def test_checks_are_named_and_called_one_by_one() -> None:
+    listed = {one.name: one for one in conformance.checks(Unfold, profile="ci")}
+    assert len(listed) == len(conformance.checks(Unfold)) > 150
+    assert listed["same_padding"].clauses == ("GEO-7",)
+    listed["same_padding"]()
+    with pytest.raises(SkipTest, match="not claimed: validates"):
+        listed["mixed_dtypes"]()
+    (wrong,) = conformance.checks(MUTANTS["OddPixelBefore"], clauses="GEO-7")
+    with pytest.raises(ConformanceError, match=r"^FWD-1: "):
+        wrong()
+
+
+def test_parametrize_wants_known_names() -> None:
+    with pytest.raises(ValueError, match=r"expected_failures must name .* got \['GEO-99'\]"):
+        conformance.parametrize(Unfold, expected_failures={"GEO-99": "no reason"})
+
+
+SUITE = """
+import conformance
+from conformance.mutants.operator import MUTANTS
+
+@conformance.parametrize("refimpl.involution", clauses=["GRP", "ERR-1"], profile="ci")
+def test_right(check):
+    check()
+
+@conformance.parametrize(
+    MUTANTS["EmptyBatchRefused"], clauses=["SPC-6", "ERR-1"], profile="ci",
+    expected_failures={"SPC-6": "the framework refuses it"},
+)
+def test_known(check):
+    check()
+
+@conformance.parametrize(MUTANTS["KernelFlipped"], clauses=["GRP-2"], profile="ci")
+def test_wrong(check):
+    check()
+"""
+
+
+def test_a_suite_of_ones_own(tmp_path: Path) -> None:
+    (tmp_path / "test_mine.py").write_text(SUITE)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)],
+        capture_output=True, text=True, check=False, cwd=tmp_path,
+    )  # fmt: skip
+    assert "1 failed, 8 passed, 3 skipped, 4 xfailed" in done.stdout, done.stdout
+    assert "test_wrong[blocked]" in done.stdout
+    assert "ConformanceError: FWD-1: y[b, i, j, c] = " in done.stdout
+    # Nothing of the suite's own source.
+    assert "def " not in done.stdout.replace("def test_wrong(check):", "")
+
+
+def test_importing_it_imports_no_hypothesis() -> None:
+    """pytest would warn of it: it is to be imported after pytest is."""
+    script = "import sys, conformance; print('hypothesis' in sys.modules, 'numba' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == ["False", "False"]
+
+
+def test_a_report_is_plain_data_and_a_page_for_notebooks() -> None:
+    report = conformance.check(MUTANTS["KernelFlipped"], clauses="GEO-8")
+    data = json.loads(json.dumps(report.as_dict()))
+    assert data["verdict"] == "fails"
+    assert data["clauses"]["FWD-1"]["verdict"] == "fails"
+    assert data["failures"][0]["token"].startswith("dtype=float32,recipe=impulse-x")
+    shown = report._repr_mimebundle_()
+    assert shown["text/plain"] == str(report)
+    assert "FAILS" in shown["text/html"]
+    assert "<pre" in shown["text/html"]
+
+
+class Named(Unfold):
+    """Its words are no more than words."""
+
+    environment = "\x1b[31mred\x1b[0m [bold]not bold[/bold] <b>not</b>"
+
+    def forward(self, *_: object, **__: object) -> object:
+        raise RuntimeError("[red]\x1b[2J\x07 <script>alert()</script>")
+
+
+def test_what_judged_code_says_is_shown_and_not_obeyed() -> None:
+    report = conformance.check(Named, clauses="FWD-1")
+    text = str(report)
+    assert "\x1b" not in text
+    assert r"\x1b[31mred\x1b[0m [bold]not bold[/bold]" in text
+    assert "[red]" in text
+    html = report._repr_mimebundle_()["text/html"]
+    assert "<script>" not in html
+    assert "<b>not" not in html
+
+
+def test_the_docstring_is_true() -> None:
+    import doctest
+
+    results = doctest.testmod(conformance)
+    assert results.attempted
+    assert not results.failed
+
+
+SLOW = """
+import time
+from refimpl import involution
+
+capabilities = involution.capabilities
+seen = set()
+
+def _first(key):
+    if key not in seen:
+        seen.add(key)
+        time.sleep(0.3)
+
+def forward(x, kernel, **options):
+    _first(("forward", x.dtype, x.shape[3:], kernel.shape[3:], repr(options)))
+    return involution.forward(x, kernel, **options)
+
+def backward(dy, x, kernel, **options):
+    _first(("backward", x.dtype, x.shape[3:], kernel.shape[3:], repr(options)))
+    return involution.backward(dy, x, kernel, **options)
+"""
+
+
+def test_dear_first_calls_are_noticed_and_a_budget_is_kept(tmp_path, monkeypatch) -> None:
+    (tmp_path / "slow_one.py").write_text(textwrap.dedent(SLOW))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    report = conformance.check("slow_one", budget=8, diagnosis=False)
+    assert report.economised
+    assert report.verdict == "incomplete"
+    assert not report.conforms
+    # A check that was begun is ended; nothing new is begun once the time is over.
+    assert 8 <= report.seconds < 25
+    unreached = report.outcome("not run")
+    assert unreached
+    assert {one.reason for one in unreached} == {"not reached within the budget of 8 seconds"}
+    assert "not run" in str(report)
+    assert str(report).startswith("INCOMPLETE")
+    assert report.records[0].check == "certificate[impulse-x]"
+    assert report.records[0].outcome == "passed"

@@ -1,0 +1,135 @@
+"""The command line: what a run prints, how it ends, what it writes."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(*arguments: str, module: str = "conformance") -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", module, *arguments]
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=300, cwd=ROOT
+    )
+
+
+def pytest_run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return run("conformance", "-p", "no:cacheprovider", *arguments, module="pytest")
+
+
+def lines(text: str) -> int:
+    """How many lines it takes on a terminal of 100 columns, the copied command apart."""
+    return sum(max(1, -(-len(line) // 100)) for line in text.splitlines())
+
+
+def test_a_failing_run_is_one_screen(tmp_path: Path) -> None:
+    """The mutant that fails most checks."""
+    path = tmp_path / "verdict.json"
+    done = pytest_run("--implementation=conformance.mutants:KernelFlipped", f"--report={path}")
+    assert done.returncode == 1
+    assert lines(done.stdout) <= 60, done.stdout
+    assert "FAILS  conformance.mutants:KernelFlipped" in done.stdout
+    assert "what    matches: The kernel flipped" in done.stdout
+    assert re.search(r"broken +GEO-\d+ in \d+", done.stdout)
+    assert re.search(r"^  again   python -m conformance .*--case=\S+$", done.stdout, re.MULTILINE)
+    assert f"everyfailure:{path}" in re.sub(r"\s", "", done.stdout)
+    (report,) = json.loads(path.read_text())["implementations"]
+    assert report["verdict"] == "fails"
+    assert len(report["failures"]) > 60
+    assert {"implementation", "clause", "token", "tier", "after"} <= set(report["failures"][0])
+
+
+def test_a_passing_run_in_two_processes_says_the_same() -> None:
+    done = pytest_run(
+        "--implementation=refimpl.involution", "--hypothesis-profile=ci", "-n2",
+        "--dist=loadgroup",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    assert lines(done.stdout) <= 80, done.stdout
+    assert "CONFORMS  refimpl.involution" in done.stdout
+    assert "158 of 158 checks pass" in done.stdout
+    assert "seed 0" in done.stdout
+
+
+def test_the_long_form() -> None:
+    done = pytest_run("-v", "--implementation=conformance.mutants:LastTapDropped", "-k", "padding")
+    assert done.returncode == 1
+    assert "FWD-1: y[b, i, j, c] = " in done.stdout
+    assert re.search(r"GEO-7 +[\d,]+ +=", done.stdout)
+    # Nothing of the suite's own source.
+    assert "record_property" not in done.stdout
+
+
+def test_several_at_once(tmp_path: Path) -> None:
+    done = run(
+        "--implementation=refimpl.involution", "--layer=refimpl.layer", "--hypothesis-profile=ci",
+        "--check=blocked", "--check=ragged_windows[3x3]", f"--report={tmp_path / 'r.json'}",
+    )  # fmt: skip
+    assert done.returncode == 0
+    assert "clauses that pass" in done.stdout
+    selected = "in the checks that were selected"
+    assert f"CONFORMS {selected}  refimpl.involution" in done.stdout
+    assert f"CONFORMS {selected}  refimpl.layer" in done.stdout
+    written = json.loads((tmp_path / "r.json").read_text())["implementations"]
+    assert [one["name"] for one in written] == ["refimpl.involution", "refimpl.layer"]
+
+
+def test_a_check_that_there_is_not() -> None:
+    done = run("--implementation=refimpl.involution", "--check=red")
+    assert done.returncode == 4
+    assert "--check=red: there is no such check" in done.stdout + done.stderr
+
+
+def test_a_run_that_is_cut_short_does_not_succeed() -> None:
+    done = run("--implementation=refimpl.involution", "--budget=0.5")
+    assert done.returncode == 1
+    assert "INCOMPLETE  refimpl.involution" in done.stdout
+    assert "not reached within the budget of 0.5 seconds" in done.stdout
+
+
+def test_a_check_runs_again_by_name_and_seed() -> None:
+    done = run("--implementation=refimpl.involution", "--check=same_padding", "--seed=77")
+    assert done.returncode == 0
+    assert "seed 77" in done.stdout
+    assert "1 of 158 checks pass" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (["--implementation=no.such:thing"], 4, "cannot import no.such: there is no module no"),
+        (["--implementation=refimpl.layer"], 4, "give it as --layer=refimpl.layer"),
+        (["--implementation=refimpl.involution", "--case=red"], 2, "--case has parts NAME=VALUE"),
+        (
+            ["--implementation=refimpl.involution", "--case=dtype=float32,recipe=blue"],
+            2,
+            "recipe must be one of integers",
+        ),
+        (["--case=dtype=float32,recipe=normal"], 2, "--case goes with exactly one"),
+    ],
+)
+def test_mistakes(arguments: list[str], status: int, words: str) -> None:
+    done = run(*arguments)
+    assert done.returncode == status
+    assert words in done.stderr + done.stdout
+    assert "Traceback" not in done.stderr + done.stdout
+
+
+def test_a_right_case_replays() -> None:
+    token = "dtype=float32,recipe=normal,height=3,width=4,kernel_shape=3x2"
+    done = run("--implementation=refimpl.involution", f"--case={token}")
+    assert done.returncode == 0
+    for words in ("x =", "y, got =", "y, expected =", "y, error bound =", "right: 0.000"):
+        assert words in done.stdout
+
+
+def test_the_help_is_worth_reading() -> None:
+    done = run("--help")
+    assert done.returncode == 0
+    for option in ("--implementation", "--layer", "--case", "--budget", "--seed", "--report"):
+        assert option in done.stdout
