@@ -55,7 +55,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Load what is judged before anything is collected."""
-    config.addinivalue_line("markers", "xdist_group(name): what one worker judges")
     # TensorFlow's start-up chatter would bury the header.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     name = config.getoption("hypothesis_profile", None) or "default"
@@ -66,12 +65,15 @@ def pytest_configure(config: pytest.Config) -> None:
         # A worker draws what the controller says.
         own = getattr(config, "workerinput", {}).get("conformance_seed")
         seed = random.SystemRandom().randrange(2**32) if own is None else own
+    named = any(config.getoption(kind.option) for kind in KINDS)
+    ours = not named and config.getoption("--budget") is None
     config.stash[_SESSIONS] = [
         Session(
             judged,
             profile,
             seed=seed,
-            budget=config.getoption("--budget"),
+            # This project's own are judged to the end, however slow the machine is.
+            budget=float("inf") if ours else config.getoption("--budget"),
             until_failure=config.getoption("--until-failure"),
         )
         for judged in _judged(config)
@@ -104,13 +106,25 @@ def _judged(config: pytest.Config) -> list[Any]:
         raise pytest.UsageError(str(error)) from error
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Tell a pytest-xdist worker the seed."""
     sessions = node.config.stash[_SESSIONS]
     node.workerinput["conformance_seed"] = sessions[0].seed if sessions else 0
 
 
-pytest_configure_node = pytest.hookimpl(optionalhook=True)(pytest_configure_node)
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give each implementation to one worker, so that no graph is traced twice."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    names = [session.judged.name for session in config.stash[_SESSIONS]]
+
+    class ByImplementation(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return next((name for name in names if f"[{name}-" in nodeid), nodeid)
+
+    return ByImplementation(config, log)
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
@@ -132,10 +146,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     asked = []
     for session in metafunc.config.stash[_SESSIONS]:
         known = {one.name: one for one in session.checks}
-        # With pytest-xdist and --dist=loadgroup no graph is traced by two workers.
-        group = pytest.mark.xdist_group(session.judged.name)
         asked += [
-            pytest.param((session, known[name]), id=f"{session.judged.name}-{name}", marks=group)
+            pytest.param((session, known[name]), id=f"{session.judged.name}-{name}")
             for name in known
             if name in wanted or not wanted
         ]

@@ -158,13 +158,14 @@ class Session:
 
         def example(data: Any) -> None:
             nonlocal drawn
-            if drawn >= _LEAST and time.perf_counter() > stop:
-                raise _EnoughError
             drawn += 1
             try:
                 check.function(judge, data.draw, **check.parameters)
             except (ConformanceError, NotClaimedError, NotRunError, _DearError) as error:
                 raise _EnoughError from error
+            # After what was drawn, not before: an example that draws less would look like chance.
+            if drawn >= _LEAST and time.perf_counter() > stop:
+                raise _EnoughError
 
         examples = max(_LEAST, self.profile.examples // judge.kind.share)
         try:

@@ -46,8 +46,8 @@ def test_a_failing_run_is_one_screen(tmp_path: Path) -> None:
 
 def test_a_passing_run_in_two_processes_says_the_same() -> None:
     done = pytest_run(
-        "--implementation=refimpl.involution", "--hypothesis-profile=ci", "-n2",
-        "--dist=loadgroup",
+        "--implementation=refimpl.involution", "--layer=refimpl.layer",
+        "--hypothesis-profile=ci", "-n2",
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
     assert lines(done.stdout) <= 80, done.stdout
