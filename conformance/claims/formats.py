@@ -67,8 +67,8 @@ class Format:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """NumPy's dtype; bfloat16 is that of ml_dtypes."""
-        return np.dtype(ml_dtypes.bfloat16 if self.name == "bfloat16" else self.name)
+        """NumPy's dtype, or that of ml_dtypes where NumPy has none."""
+        return np.dtype(getattr(ml_dtypes, self.name, self.name))
 
     def holds(self, other: "Format") -> bool:
         """Tell whether every number of the other format is one of this."""
