@@ -120,7 +120,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     names = [session.judged.name for session in config.stash[_SESSIONS]]
 
-    class ByImplementation(LoadScopeScheduling):
+    class ByImplementation(LoadScopeScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
             return next((name for name in names if f"[{name}-" in nodeid), nodeid)
 

@@ -1,7 +1,7 @@
 """Makes a failing case small: changes one thing after another while the same clause is broken.
 
-It stops when nothing simpler fails, or when its time is over. What only shows after other calls is
-left as it is.
+It stops when nothing simpler fails, after so many tries, or when its time is over. What only shows
+after other calls is left as it is.
 """
 
 import contextlib
@@ -13,11 +13,11 @@ from conformance.judging.ask import NotRunError
 from conformance.judging.judge import ConformanceError, Judge, NotClaimedError
 from conformance.judging.record import Failure, Record
 
-# Failures that are tried for one that shows in its case alone.
-_TRIED = 6
+# Failures that are tried for one that shows in its case alone, and cases that are tried in all.
+_FIRST, _TRIES = 6, 120
 
 
-def smallest(judged: Judged, failures: list[Failure], seconds: float = 2.0) -> Failure | None:
+def smallest(judged: Judged, failures: list[Failure], seconds: float = 8.0) -> Failure | None:
     """Give the failure that shows most, its case made small.
 
     Wrong values come before refusals, exact ones before bounded ones, small cases before large.
@@ -30,11 +30,11 @@ def smallest(judged: Judged, failures: list[Failure], seconds: float = 2.0) -> F
     failures : list of Failure
         All that were found.
     seconds : float
-        How long to look for a smaller case.
+        How long to look for a smaller case at most.
     """
     if not failures:
         return None
-    kind, stop = judged.kind, time.perf_counter() + seconds
+    kind, trying = judged.kind, _Trying(judged, seconds)
 
     def order(failure: Failure) -> tuple[Any, ...]:
         behaviour = failure.tier == "behaviour" and not failure.refusal
@@ -43,43 +43,39 @@ def smallest(judged: Judged, failures: list[Failure], seconds: float = 2.0) -> F
         return failure.refusal, behaviour, failure.tier == "bound", not usual, kind.weight(case)
 
     ordered = sorted(failures, key=order)
-    for failure in ordered[:_TRIED]:
-        found = _again(judged, kind.case.parse(failure.token), failure)
-        if found is not None:
-            return _made_small(judged, found, stop)
-        if time.perf_counter() > stop:
-            break
+    for failure in ordered[:_FIRST]:
+        if found := trying.again(kind.case.parse(failure.token), failure):
+            return trying.smaller(found)
     return ordered[0].in_its_check
 
 
-def _made_small(judged: Judged, best: Failure, stop: float) -> Failure:
-    found: Failure | None = best
-    while found is not None and time.perf_counter() < stop:
-        best, found = found, _smaller(judged, found, stop)
-    return best
+class _Trying:
+    """Tries cases as long as there are tries and time left."""
 
+    def __init__(self, judged: Judged, seconds: float) -> None:
+        self.judged, self.stop, self.left = judged, time.perf_counter() + seconds, _TRIES
 
-def _smaller(judged: Judged, failure: Failure, stop: float) -> Failure | None:
-    """Give the failure of the first simpler case that breaks the same clause, if there is one."""
-    kind = judged.kind
-    case = kind.case.parse(failure.token)
-    for simpler in kind.simpler(case):
-        if time.perf_counter() > stop:
+    def again(self, case: Any, failure: Failure) -> Failure | None:
+        """Give the failure of a case that breaks the same clause in the same way, if it does."""
+        self.left -= 1
+        if self.left < 0 or time.perf_counter() > self.stop:
             return None
-        if kind.weight(simpler) < kind.weight(case):
-            found = _again(judged, simpler, failure)
-            if found is not None:
-                return found
-    return None
+        wanted = (failure.clause, failure.result, failure.refusal)
+        for one in failures_of(self.judged, case, failure.check):
+            if (one.clause, one.result, one.refusal) == wanted:
+                return one
+        return None
 
-
-def _again(judged: Judged, case: Any, failure: Failure) -> Failure | None:
-    """Give the failure of a case that breaks the same clause in the same way, if it does."""
-    wanted = (failure.clause, failure.result, failure.refusal)
-    for one in failures_of(judged, case, failure.check):
-        if (one.clause, one.result, one.refusal) == wanted:
-            return one
-    return None
+    def smaller(self, failure: Failure) -> Failure:
+        """Go from simpler case to simpler case that fails in the same way."""
+        kind = self.judged.kind
+        while True:
+            case = kind.case.parse(failure.token)
+            simpler = (one for one in kind.simpler(case) if kind.weight(one) < kind.weight(case))
+            found = next(filter(None, (self.again(one, failure) for one in simpler)), None)
+            if found is None:
+                return failure
+            failure = found
 
 
 def failures_of(judged: Judged, case: Any, check: str) -> list[Failure]:

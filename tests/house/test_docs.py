@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.surveys import screens
+
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 MODULES = [
@@ -75,3 +77,14 @@ def test_a_wrong_example_fails(text: str, tmp_path: Path) -> None:
     page.write_text(text, encoding="utf-8")
     with pytest.raises(AssertionError, match=r"1 examples of page\.md failed"):
         run_page(page)
+
+
+def test_the_screens_of_the_readme_are_those_of_a_run() -> None:
+    """But for versions, seconds, and where lines break."""
+    shown = screens.screens((ROOT / "README.md").read_text(encoding="utf-8"))
+    commands = [screen.partition("\n")[0].removeprefix("$ ") for screen in shown]
+    assert commands == list(screens.COMMANDS)
+    for command, screen in zip(commands, shown, strict=True):
+        printed = f"$ {command}\n{screens.run(command)}"
+        assert screens.masked(printed) == screens.masked(screen)
+        assert len(screen.splitlines()) <= 60

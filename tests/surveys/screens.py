@@ -1,0 +1,58 @@
+"""``python -m tests.surveys.screens``: write the screens of the README, verbatim from runs.
+
+What differs from machine to machine (versions, seconds) is masked where a test compares them.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+README = Path(__file__).parents[2] / "README.md"
+COMMANDS = (
+    "python -m pytest conformance --seed=1 --implementation=conformance.mutants:OddPixelBefore",
+    "python -m pytest conformance --seed=1 --implementation=refimpl.involution",
+)
+_BLOCK = re.compile(r"^```text\n\$ (.*)\n(?:.*\n)*?```$", re.MULTILINE)
+
+
+def run(command: str) -> str:
+    """Give what a command prints."""
+    words = [sys.executable, *command.split()[1:], "-p", "no:cacheprovider"]
+    environment = os.environ | {"COLUMNS": "80"}
+    done = subprocess.run(
+        words, capture_output=True, text=True, check=False, cwd=README.parent, env=environment
+    )
+    return done.stdout.rstrip().replace(str(README.parent), "~/refimpl")
+
+
+def masked(screen: str) -> str:
+    """Leave out what a run on another day, or another machine, says otherwise."""
+    screen = re.sub(r"^(platform|benchmark|plugins|rootdir).*\n", "", screen, flags=re.MULTILINE)
+    screen = re.sub(r"numpy \S+, \S+;", "numpy;", screen)
+    # Seconds, and the line breaks that depend on them.
+    screen = re.sub(r"\d+\.\d+ ?s\b", "s", screen)
+    return re.sub(r"[\s=]+", " ", screen)
+
+
+def screens(text: str) -> list[str]:
+    """The screens that stand in a document, their commands in the first lines."""
+    return [
+        match[0].removeprefix("```text\n").removesuffix("\n```") for match in _BLOCK.finditer(text)
+    ]
+
+
+def main() -> None:
+    """Run the commands and put what they print in their places."""
+    runs = iter(COMMANDS)
+
+    def anew(_: re.Match[str]) -> str:
+        command = next(runs)
+        return f"```text\n$ {command}\n{run(command)}\n```"
+
+    README.write_text(_BLOCK.sub(anew, README.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
