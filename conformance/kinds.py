@@ -14,8 +14,8 @@ from conformance.bounds import layer as layer_bounds
 from conformance.bounds import operator as operator_bounds
 from conformance.bounds.expected import Array, Expected
 from conformance.cases import layer as layer_cases
+from conformance.cases import layer_recipes, operator_recipes
 from conformance.cases import operator as operator_cases
-from conformance.cases import recipes
 from conformance.cases.impulses import meetings
 from conformance.cases.layer import LayerCase
 from conformance.cases.operator import OperatorCase
@@ -47,7 +47,7 @@ class _Operator(Kind):
     chapters = _CHAPTERS - {"LAY"}
     capabilities = Capabilities
     case = OperatorCase
-    recipes = recipes.RECIPES
+    recipes = operator_recipes.RECIPES
     share = 1
     rules = Rules(
         value={"y": "FWD-1", "dx": "GRD-1", "dkernel": "GRD-2"},
@@ -66,7 +66,7 @@ class _Operator(Kind):
         return operator_cases.plain_case(claimed, **changes)
 
     def values(self, case: OperatorCase, bits: int) -> dict[str, Array]:
-        return recipes.operands(case, bits)
+        return operator_recipes.operands(case, bits)
 
     def unclaimed(self, case: OperatorCase, claimed: Capabilities) -> str:
         return operator_cases.unclaimed(case, claimed)
@@ -176,7 +176,7 @@ class _Layer(Kind):
     chapters = frozenset({"LAY"})
     capabilities = LayerCapabilities
     case = LayerCase
-    recipes = layer_cases.RECIPES
+    recipes = layer_recipes.RECIPES
     # Each case has up to a dozen results.
     share = 2
     _parameters = tuple(
@@ -221,7 +221,7 @@ class _Layer(Kind):
         return layer_cases.plain_case(claimed, **changes)
 
     def values(self, case: LayerCase, bits: int) -> dict[str, Array]:
-        return layer_cases.operands(case, bits)
+        return layer_recipes.operands(case, bits)
 
     def unclaimed(self, case: LayerCase, claimed: LayerCapabilities) -> str:
         return layer_cases.unclaimed(case, claimed)

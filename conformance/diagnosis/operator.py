@@ -14,8 +14,8 @@ import numpy as np
 from conformance.cases.geometries import PADDINGS, Geometry, pairs
 from conformance.cases.impulses import Meetings, meetings
 from conformance.cases.operator import OperatorCase, certificate, plain_case, unclaimed
+from conformance.cases.operator_recipes import RECIPES, operands
 from conformance.cases.picture import localise
-from conformance.cases.recipes import RECIPES, operands
 from conformance.claims.capabilities import Capabilities
 from conformance.claims.formats import FORMATS
 from conformance.diagnosis import manners

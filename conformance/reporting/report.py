@@ -13,6 +13,7 @@ from conformance.judging.record import Failure, Record
 from conformance.judging.session import Session
 from conformance.judging.shrink import smallest
 from conformance.reporting.ledger import Entry, entries
+from conformance.reporting.terminal import as_html, as_text, screen
 
 
 @dataclass
@@ -150,20 +151,14 @@ class Report:
         }
 
     def __str__(self) -> str:
-        from conformance.reporting.terminal import as_text
-
-        return as_text(self)
+        return as_text(screen(self))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        from conformance.reporting.terminal import screen
-
         yield screen(self)
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         """For notebooks: the same screen, coloured."""
-        from conformance.reporting.terminal import as_html
-
-        return {"text/html": as_html(self), "text/plain": str(self)}
+        return {"text/html": as_html(screen(self)), "text/plain": str(self)}
 
 
 def document(reports: Iterable[Report]) -> dict[str, Any]:

@@ -6,14 +6,17 @@ to ``-v`` and to the report file.
 
 import io
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from conformance.reporting.report import Report
 from conformance.specification import clauses
+
+if TYPE_CHECKING:
+    from conformance.reporting.report import Report
 
 WIDTH = 100
 _STYLES = {"conforms": "bold green", "fails": "bold red", "refuses": "bold red"}
@@ -27,7 +30,7 @@ _WORDS = {
 _MOST_LINES = 14
 
 
-def screen(report: Report, *, more: str = "") -> RenderableType:
+def screen(report: "Report", *, more: str = "") -> RenderableType:
     """The verdict on one implementation, on one screen.
 
     Parameters
@@ -59,7 +62,7 @@ class _Command:
         yield Segment.line()
 
 
-def _headline(report: Report) -> Text:
+def _headline(report: "Report") -> Text:
     style = _STYLES.get(report.verdict, "bold yellow")
     line = Text(_WORDS[report.verdict], style)
     if report.verdict == "conforms" and len(report.records) < report.checks:
@@ -70,7 +73,7 @@ def _headline(report: Report) -> Text:
     return line
 
 
-def _rows(report: Report, more: str) -> Iterable[tuple[str, list[str]]]:
+def _rows(report: "Report", more: str) -> Iterable[tuple[str, list[str]]]:
     yield "judged", [_judged(report)]
     yield "claims", [report.capabilities.scope, report.capabilities.arithmetic_words]
     if report.verdict == "refuses":
@@ -91,7 +94,7 @@ def _rows(report: Report, more: str) -> Iterable[tuple[str, list[str]]]:
         yield "more", [more]
 
 
-def _judged(report: Report) -> str:
+def _judged(report: "Report") -> str:
     failed, passed = (len(report.outcome(name)) for name in ("failed", "passed"))
     unclaimed, unrun = len(report.outcome("not claimed")), len(report.outcome("not run"))
     claimed = report.checks - unclaimed
@@ -107,14 +110,14 @@ def _judged(report: Report) -> str:
     return said
 
 
-def _broken(report: Report) -> str:
+def _broken(report: "Report") -> str:
     failing = {name: e.failed for name, e in report.clauses.items() if e.verdict == "fails"}
     said = ", ".join(f"{name} in {count}" for name, count in failing.items())
     passing = sum(entry.verdict == "passes" for entry in report.clauses.values())
     return f"{said} checks; {passing} clauses pass"
 
 
-def _left_out(report: Report) -> Iterable[tuple[str, list[str]]]:
+def _left_out(report: "Report") -> Iterable[tuple[str, list[str]]]:
     """What was not judged, and why, or with fewer cases."""
     if report.economised:
         yield "note", ["first calls of a geometry are dear here: few geometries were asked for"]
@@ -126,7 +129,7 @@ def _left_out(report: Report) -> Iterable[tuple[str, list[str]]]:
         yield "not run", [f"{reason}: {some}"]
 
 
-def overview(reports: Sequence[Report]) -> RenderableType:
+def overview(reports: "Sequence[Report]") -> RenderableType:
     """A row for each chapter, a column for each of several implementations."""
     table = Table.grid(padding=(0, 3))
     table.add_column(no_wrap=True, style="dim")
@@ -140,7 +143,7 @@ def overview(reports: Sequence[Report]) -> RenderableType:
     return table
 
 
-def _chapter(report: Report, chapter: str) -> Text:
+def _chapter(report: "Report", chapter: str) -> Text:
     own = [entry for name, entry in report.clauses.items() if name[:3] == chapter]
     passing = sum(entry.verdict == "passes" for entry in own)
     judged = sum(entry.verdict != "not claimed" for entry in own)
@@ -150,7 +153,7 @@ def _chapter(report: Report, chapter: str) -> Text:
     return Text(f"{passing} of {judged}", "red" if failing else "")
 
 
-def by_clause(report: Report) -> RenderableType:
+def by_clause(report: "Report") -> RenderableType:
     """The long form: every clause with its results, its worst error, and its verdict."""
     table = Table(box=None, pad_edge=False)
     for title in ("clause", "results", "worst", "checks that fail", "verdict"):
@@ -169,16 +172,15 @@ def as_text(*shown: RenderableType, width: int = WIDTH, color: bool = False) -> 
         file=io.StringIO(), width=width, force_terminal=color, no_color=not color, markup=False,
         highlight=False, emoji=False, legacy_windows=False,
     )  # fmt: skip
-    shown = tuple(screen(one) if isinstance(one, Report) else one for one in shown)
     console.print(*shown, sep="\n", crop=False)
     text = console.file.getvalue()  # type: ignore[attr-defined]
     return "\n".join(line.rstrip() for line in text.rstrip().splitlines())
 
 
-def as_html(report: Report) -> str:
-    """Render the screen for a notebook."""
+def as_html(shown: RenderableType) -> str:
+    """Render what is shown for a notebook."""
     console = Console(record=True, file=io.StringIO(), width=WIDTH, markup=False, highlight=False)
-    console.print(screen(report))
+    console.print(shown)
     return console.export_html(
         inline_styles=True, code_format='<pre style="line-height:1.3;white-space:pre">{code}</pre>'
     )

@@ -6,7 +6,7 @@ import numpy as np
 
 from conformance.cases.geometries import DILATIONS, STRIDES, pairs
 from conformance.cases.operator import certificate as certified
-from conformance.cases.recipes import inside
+from conformance.cases.operator_recipes import inside
 from conformance.judging.checks import check
 from conformance.judging.judge import Judge, NotClaimedError
 

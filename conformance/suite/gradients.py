@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from conformance.cases.geometries import pairs
-from conformance.cases.recipes import inside
+from conformance.cases.operator_recipes import inside
 from conformance.judging.checks import check
 from conformance.judging.judge import Judge
 

@@ -15,7 +15,7 @@ import pytest
 from conformance.bounds import operator as bounds
 from conformance.bounds.operator import Sums, Truth
 from conformance.cases.operator import OperatorCase
-from conformance.cases.recipes import operands
+from conformance.cases.operator_recipes import operands
 from conformance.claims.arithmetic import Arithmetic
 from conformance.claims.formats import ACCUMULATORS, FORMATS, MULTIPLIERS
 

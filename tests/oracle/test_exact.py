@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conformance.cases.operator import OperatorCase, cases
-from conformance.cases.recipes import operands
+from conformance.cases.operator_recipes import operands
 from conformance.claims.capabilities import Capabilities
 from conformance.claims.formats import FORMATS
 from refimpl import involution

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from conformance.bounds.layer import allowed
-from conformance.cases.layer import LayerCase, operands, with_pixels
+from conformance.cases.layer import LayerCase, with_pixels
+from conformance.cases.layer_recipes import operands
 from conformance.claims.arithmetic import FLOAT64
 from conformance.claims.capabilities import LayerCapabilities
 from conformance.kinds import LAYER

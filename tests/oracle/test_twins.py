@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conformance.cases.operator import cases
-from conformance.cases.recipes import operands
+from conformance.cases.operator_recipes import operands
 from conformance.claims.capabilities import Capabilities
 from conformance.claims.formats import FORMATS
 from refimpl import _loops, involution
