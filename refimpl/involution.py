@@ -13,11 +13,11 @@ import numpy.typing as npt
 from refimpl import _loops
 from refimpl._threads import run_rows
 from refimpl._validation import FORMATS, Problem, check
+from refimpl.geometry import Padding
 
 __all__ = ["backward", "capabilities", "forward"]
 
 Pair = int | tuple[int, int]
-Padding = str | int | tuple[tuple[int, int], tuple[int, int]]
 
 # Members of a group below which the loop for few members is the faster one (measured).
 FEW = 8
@@ -178,7 +178,9 @@ def _loadable(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     numba does not know, become float32, which is exact. One kind of memory means one compilation.
     """
     dtype = np.float64 if array.dtype.name == "float64" else np.float32
-    loadable = np.ascontiguousarray(array, dtype=dtype).view()
+    # A signalling NaN becomes a quiet one; NumPy would warn of it.
+    with np.errstate(invalid="ignore"):
+        loadable = np.ascontiguousarray(array, dtype=dtype).view()
     loadable.flags.writeable = False
     return loadable
 
