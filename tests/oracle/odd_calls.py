@@ -94,9 +94,16 @@ LAYOUTS = st.one_of(among(odd.WORDS, ("'Blocked'",)), words("blocked", "interlea
 
 def arrays(a: Any, *, huge: bool) -> st.SearchStrategy[Odd]:
     """Draw what becomes of a right array."""
-    fine = odd.ARRAYS + (odd.HUGE if huge else ())
-    drawn = st.sampled_from([(text, text in odd.NO_ARRAYS) for text in fine + odd.NO_ARRAYS])
-    return st.one_of(drawn.map(lambda one: made(*one, a)), THINGS)
+
+    def one_of(pool: tuple[str, ...], *, wrong: bool) -> st.SearchStrategy[Odd]:
+        return st.sampled_from(pool).map(lambda text: made(text, wrong, a))
+
+    return st.one_of(
+        one_of(odd.ARRAYS + (odd.HUGE if huge else ()), wrong=False),
+        one_of(odd.NO_ARRAYS, wrong=True),
+        one_of(odd.MASKED, wrong=True),
+        THINGS,
+    )
 
 
 OPTIONS = {"stride": PAIRS, "dilation": PAIRS, "padding": PADDINGS, "group_layout": LAYOUTS}
@@ -117,7 +124,9 @@ CONFIG = OPTIONS | {
 
 def exchanged(draw: st.DrawFn, arguments: dict[str, Any], pools: Mapping[str, Any]) -> Any:
     """Exchange up to three arguments; most often one, and now and then none."""
-    names = draw(st.lists(st.sampled_from(sorted(pools)), max_size=3, unique=True))
+    count = min(draw(st.sampled_from([1, 1, 1, 0, 2, 3])), len(pools))
+    choice = st.lists(st.sampled_from(sorted(pools)), min_size=count, max_size=count, unique=True)
+    names = draw(choice)
     changes = {name: draw(pools[name]) for name in names}
     return arguments | {name: one.value for name, one in changes.items()}, changes
 
@@ -176,15 +185,19 @@ def layer_calls(draw: st.DrawFn) -> Call:
     if name == "backward":
         operands["dy"] = array((shape[0], *config.grid(*shape[1:3]), channels), dtype)
     parameters = {one: array(due, dtype) for one, due in config.shapes(channels).items()}
-    right = operands | parameters | fields | {"training": draw(st.booleans())}
+    # Two fields of a configuration have the names of parameters.
+    right = operands | parameters | {f"config.{one}": value for one, value in fields.items()}
     pools = {"parameters": st.one_of(THINGS, KEYS), "config": THINGS, "training": SWITCHES} | {
         one: arrays(value, huge=False) for one, value in (operands | parameters).items()
     }
-    pools = draw(st.sampled_from([pools, pools | CONFIG]))
+    held = {f"config.{one}": pool for one, pool in CONFIG.items()}
+    pools = draw(st.sampled_from([pools, pools | held]))
+    right["training"] = draw(st.booleans())
     arguments, changes = exchanged(draw, right, pools)
 
     def called() -> Any:
-        made_config = layer.Config(**{one: arguments[one] for one in CONFIG if one in arguments})
+        given = {one: arguments[f"config.{one}"] for one in CONFIG if f"config.{one}" in arguments}
+        made_config = layer.Config(**given)
         whole: Any = {one: arguments[one] for one in parameters}
         if "parameters" in changes:
             whole = _with_keys(whole, arguments["parameters"])

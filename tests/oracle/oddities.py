@@ -256,14 +256,17 @@ NO_ARRAYS = (
     "np.zeros(a.shape, 'f4,f8')", "np.zeros(a.shape, 'V4')",
     "np.zeros(a.shape, [('a' * 9999, 'f4')])", "np.zeros(a.shape, 'f4,f8').view(np.recarray)",
     "np.zeros(a.shape, 'u8')", "a.astype(ml_dtypes.float8_e4m3fn)",
-    "np.zeros(a.shape, ml_dtypes.int4)", "np.ma.array(a)",
-    "np.ma.masked_less(a.astype(float), 0.5)", "[np.ma.array(one) for one in a]",
-    "Wrapped(np.ma.array(a))", "[[[[np.ma.masked]]]]",
-    "np.matrix(a.reshape(-1, 1).astype(float))", "[a, a[..., :0]]", "[[[[1.0]], [[1.0, 2.0]]]]",
-    "[[1.0], 2.0]", "[[[['1.0']]]]", "[[[[None]]]]", "[[[[10**400]]]]", "[[[[True]]]]",
-    "[[[[{}]]]]", "[a.tolist(), None]", "[raising('__array__')]", "[[[[raising('__float__')]]]]",
-    "[Claims(2**62)]", "np.full(a.shape, a)[0, 0]", "a.astype(np.dtypes.StringDType())",
-    "[[[[Fraction(1, 2)]]]]", "lying([1.0], __iter__=7)",
+    "np.zeros(a.shape, ml_dtypes.int4)", "np.matrix(a.reshape(-1, 1).astype(float))",
+    "[a, a[..., :0]]", "[[[[1.0]], [[1.0, 2.0]]]]", "[[1.0], 2.0]", "[[[['1.0']]]]",
+    "[[[[None]]]]", "[[[[10**400]]]]", "[[[[True]]]]", "[[[[{}]]]]", "[a.tolist(), None]",
+    "[raising('__array__')]", "[[[[raising('__float__')]]]]", "[Claims(2**62)]",
+    "np.full(a.shape, a)[0, 0]", "a.astype(np.dtypes.StringDType())", "[[[[Fraction(1, 2)]]]]",
+    "lying([1.0], __iter__=7)",
+)  # fmt: skip
+MASKED = (
+    "np.ma.array(a)", "np.ma.masked_less(a.astype(float), 0.5)", "np.ma.array(a, mask=True)",
+    "[np.ma.array(one) for one in a]", "([*np.ma.array(a[None])],)", "Wrapped(np.ma.array(a))",
+    "np.ma.array(a).astype(np.float64)", "np.ma.array(a).T.T",
 )  # fmt: skip
 # Of the operator alone: views of one number, larger than any memory, that fit no other operand.
 HUGE = (

@@ -62,7 +62,10 @@ def fault_of_refusal(call: Call, error: Exception) -> str:
     cited = set(re.findall(r"\b[A-Z]{3}-\d+\b", text))
     received = text.partition(", got ")[2]
     lacks = ""
-    if type(error) not in {TypeError, ValueError}:
+    # In training mode there may be too few pixels.
+    if not call.odd and not call.arguments.get("training"):
+        lacks = "of a right call"
+    elif type(error) not in {TypeError, ValueError}:
         lacks = f"{type(error).__name__}"
     elif not begun or not set(begun[1].split(" and ")) <= known:
         lacks = "names no argument"
@@ -77,7 +80,7 @@ def fault_of_refusal(call: Call, error: Exception) -> str:
 
 def _words_of(call: Call, name: str) -> tuple[str, ...]:
     """Give the first and the last letters of a value that is to stand in the message itself."""
-    one = call.odd.get(name)
+    one = call.odd.get(name) or call.odd.get(f"config.{name}")
     if one is None or not one.wrong or name in ARRAYS or not issubclass(type(one.value), PLAIN):
         return ()
     if issubclass(type(one.value), int) and abs(one.value) > 10**4000:
