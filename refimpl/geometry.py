@@ -138,8 +138,8 @@ def axes(
     >>> vertical.outputs, horizontal.outputs, vertical.before, vertical.after
     (112, 56, 2, 3)
     """
+    both = ((sizes[axis], taps[axis], strides[axis], dilations[axis]) for axis in (0, 1))
     vertical, horizontal = (
-        Axis(*numbers, *padding_of(padding, axis, *numbers))
-        for axis, numbers in enumerate(zip(sizes, taps, strides, dilations, strict=True))
+        Axis(*numbers, *padding_of(padding, axis, *numbers)) for axis, numbers in enumerate(both)
     )
     return vertical, horizontal
