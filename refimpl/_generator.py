@@ -28,6 +28,8 @@ def windows(size: int, stride: int, pooling: str) -> Windows:
         return Windows(size, 0, 1)
     if pooling == "valid":
         return Windows(size // stride, 0, stride)
+    # One window holds the whole image, however far beyond it a stride reaches.
+    stride = min(stride, size)
     outputs = -(-size // stride)
     return Windows(outputs, (outputs * stride - size) // 2, stride)
 

@@ -1,22 +1,19 @@
-"""What a layer is made of: its configuration, its parameters, the two named conventions.
+"""What a layer is made of: its configuration, the two named conventions.
 
-Checks and arithmetic on sizes only (specification chapter LAY); no value is computed here.
+Checks and arithmetic on sizes only (specification chapter LAY); no array comes in here.
 """
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
-from refimpl._validation import FORMATS, GROUP_LAYOUTS, integer, pair, sides_of
-from refimpl.geometry import Axis
+from refimpl._shown import shown
+from refimpl._validation import GROUP_LAYOUTS, pair, positive, sides, switch, word
+from refimpl.geometry import Padding, axes
 
-Array = npt.NDArray[Any]
 Pair = int | tuple[int, int]
-Padding = str | int | tuple[tuple[int, int], tuple[int, int]]
 # What is given to `forward` beside those for which there is a gradient.
 STATISTICS = ("moving_mean", "moving_variance")
 
@@ -74,48 +71,38 @@ class Config:
     unbiased_moving_variance: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("kernel_size", "stride", "dilation"):
-            pair(name, getattr(self, name))
-        for name in ("groups", "reduced_channels"):
+        """Take every field down as a plain integer, number, word or tuple of integers."""
+        for name, clause in (("kernel_size", "LAY-18"), ("stride", "ERR-5"), ("dilation", "ERR-5")):
             value = getattr(self, name)
-            if integer(name, value, "a positive integer (LAY-18)", value) < 1:
-                raise ValueError(f"{name} must be a positive integer (LAY-18), got {value!r}")
-        # Any sizes will do: whether the padding is one is what is asked.
-        sides_of(self.padding, (1, 1), (1, 1), (1, 1), (1, 1))
-        self._check_choices()
-        self._check_numbers()
-
-    def _check_choices(self) -> None:
-        choices: dict[str, tuple[object, ...]] = {
+            both = pair(name, value, clause)
+            self._set(name, both if issubclass(type(value), tuple | list) else both[0])
+        for name in ("groups", "reduced_channels"):
+            self._set(name, positive(name, getattr(self, name), "LAY-18"))
+        self._set("padding", sides(self.padding))
+        choices = {
             "group_layout": GROUP_LAYOUTS,
             "pooling": ("same", "valid", "none"),
             "kernel_order": ("tap_major", "group_major"),
         }
-        switches = ("reduce_bias", "expand_bias", "normalise", "unbiased_moving_variance")
-        for name, allowed in (choices | dict.fromkeys(switches, (True, False))).items():
-            value = getattr(self, name)
-            if not isinstance(value, str | bool) or value not in allowed:
-                words = " or ".join(map(repr, allowed))
-                raise ValueError(f"{name} must be {words} (LAY-18), got {value!r}")
+        for name, allowed in choices.items():
+            self._set(name, word(name, getattr(self, name), allowed, "LAY-18"))
+        for name in ("reduce_bias", "expand_bias", "normalise", "unbiased_moving_variance"):
+            self._set(name, switch(name, getattr(self, name)))
+        self._set("epsilon", _number("epsilon", self.epsilon, "at least 0", math.inf))
+        self._set("momentum", _number("momentum", self.momentum, "between 0 and 1", 1.0))
 
-    def _check_numbers(self) -> None:
-        for name, most in (("epsilon", math.inf), ("momentum", 1.0)):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float | np.floating):
-                raise TypeError(f"{name} must be a number (LAY-18), got {value!r}")
-            if not (0 <= value <= most and math.isfinite(value)):
-                limits = "at least 0" if name == "epsilon" else "between 0 and 1"
-                raise ValueError(f"{name} must be {limits} (LAY-18), got {value!r}")
+    def _set(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
 
     @property
     def taps(self) -> tuple[int, int]:
         """Kh and Kw."""
-        return pair("kernel_size", self.kernel_size)
+        return _both(self.kernel_size)
 
     @property
     def strides(self) -> tuple[int, int]:
         """Vertical and horizontal stride."""
-        return pair("stride", self.stride)
+        return _both(self.stride)
 
     @property
     def options(self) -> dict[str, Any]:
@@ -124,14 +111,28 @@ class Config:
         return {name: getattr(self, name) for name in names}
 
     def grid(self, height: int, width: int) -> tuple[int, int]:
-        """Give the output grid (Ho, Wo) of an image (GEO-3)."""
-        sizes, taps, strides = (height, width), self.taps, self.strides
-        dilations = pair("dilation", self.dilation)
-        sides = sides_of(self.padding, sizes, taps, strides, dilations)
-        vertical, horizontal = (
-            Axis(sizes[a], taps[a], strides[a], dilations[a], *sides[a]).outputs for a in (0, 1)
+        """Give the output grid (Ho, Wo) of an image (GEO-3).
+
+        Parameters
+        ----------
+        height, width : int
+            H and W of the input.
+
+        Returns
+        -------
+        (int, int)
+            Not positive on an axis that the kernel exceeds (ERR-8).
+
+        Raises
+        ------
+        TypeError, ValueError
+            For what is no positive integer (ERR-3).
+        """
+        sizes = positive("height", height, "ERR-3"), positive("width", width, "ERR-3")
+        vertical, horizontal = axes(
+            sizes, self.taps, self.strides, _both(self.dilation), self.padding
         )
-        return vertical, horizontal
+        return vertical.outputs, horizontal.outputs
 
     def shapes(self, channels: int) -> dict[str, tuple[int, ...]]:
         """Give the shape of each parameter, in the order of LAY-1.
@@ -140,7 +141,13 @@ class Config:
         ----------
         channels : int
             C, the channels of the input.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For what is no positive integer (LAY-1).
         """
+        channels = positive("channels", channels, "LAY-1")
         reduced, entries = self.reduced_channels, math.prod(self.taps) * self.groups
         present = {
             "reduce_kernel": (channels, reduced),
@@ -155,15 +162,40 @@ class Config:
         return {name: shape for name, shape in present.items() if shape is not None}
 
 
+def _both(value: Pair) -> tuple[int, int]:
+    return value if isinstance(value, tuple) else (value, value)
+
+
+def _number(name: str, value: Any, limits: str, most: float) -> float:
+    """`value` as a float within limits that NaN is not in."""
+    kinds = [kind for kind in (int, float, np.floating) if issubclass(type(value), kind)]
+    if not kinds or issubclass(type(value), bool):
+        raise TypeError(f"{name} must be a number (LAY-18), got {shown(value)}")
+    try:
+        number: float = kinds[0].__float__(value)
+    except OverflowError:
+        number = math.inf
+    if not (0 <= number <= most and math.isfinite(number)):
+        raise ValueError(f"{name} must be {limits} (LAY-18), got {shown(value)}")
+    return number
+
+
 def keras_example(
-    channel: int, group_number: int, kernel_size: int, stride: int = 1, reduction_ratio: int = 1
+    channel: int, group_number: int, kernel_size: Pair, stride: Pair = 1, reduction_ratio: int = 1
 ) -> Config:
     """Give the configuration of the Keras example's layer.
 
     Parameters
     ----------
-    channel, group_number, kernel_size, stride, reduction_ratio : int
+    channel, group_number, reduction_ratio : int
+        As the example's layer takes them; R is ``channel // reduction_ratio``.
+    kernel_size, stride : int or (int, int)
         As the example's layer takes them.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For what is no positive integer, and where R would be 0 (LAY-18).
 
     References
     ----------
@@ -171,8 +203,8 @@ def keras_example(
     """
     return Config(
         kernel_size=kernel_size,
-        groups=group_number,
-        reduced_channels=channel // reduction_ratio,
+        groups=positive("group_number", group_number, "LAY-18"),
+        reduced_channels=_share("channel", channel, "reduction_ratio", reduction_ratio),
         stride=stride,
     )
 
@@ -180,7 +212,7 @@ def keras_example(
 def official(
     channels: int,
     kernel_size: int,
-    stride: int = 1,
+    stride: Pair = 1,
     *,
     group_channels: int = 16,
     reduction_ratio: int = 4,
@@ -190,23 +222,29 @@ def official(
     Parameters
     ----------
     channels, kernel_size, stride : int
-        As the official layer takes them.
+        As the official layer takes them; `stride` may be a pair.
     group_channels : int, default 16
         Channels of a group, C / G.
     reduction_ratio : int, default 4
         C / R.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For what is no positive integer, and where G or R would be 0 (LAY-18).
 
     References
     ----------
     Li et al., *Involution: Inverting the Inherence of Convolution for Visual Recognition*,
     CVPR 2021, and the code that was published with it.
     """
+    taps = positive("kernel_size", kernel_size, "LAY-18")
     return Config(
-        kernel_size=kernel_size,
-        groups=channels // group_channels,
-        reduced_channels=channels // reduction_ratio,
+        kernel_size=taps,
+        groups=_share("channels", channels, "group_channels", group_channels),
+        reduced_channels=_share("channels", channels, "reduction_ratio", reduction_ratio),
         stride=stride,
-        padding=(kernel_size - 1) // 2,
+        padding=(taps - 1) // 2,
         group_layout="blocked",
         pooling="valid",
         kernel_order="group_major",
@@ -217,28 +255,9 @@ def official(
     )
 
 
-def check_parameters(parameters: Mapping[str, object], config: Config, channels: int) -> None:
-    """Check that the parameters are those that the configuration asks for (LAY-1).
-
-    Raises
-    ------
-    TypeError
-        For a dtype that is not under test.
-    ValueError
-        For a parameter that is missing, not known or of another shape; a negative variance.
-    """
-    due = config.shapes(channels)
-    if set(parameters) != set(due):
-        raise ValueError(
-            f"parameters must be {', '.join(due)} (LAY-1), got {', '.join(parameters) or 'none'}"
-        )
-    for name, shape in due.items():
-        array = np.asarray(parameters[name])
-        if array.dtype.name not in FORMATS:
-            words = ", ".join(FORMATS)
-            raise TypeError(f"{name} must be of dtype {words} (LAY-18), got {array.dtype}")
-        if array.shape != shape:
-            raise ValueError(f"{name} must have shape {shape} (LAY-1), got {array.shape}")
-    if config.normalise and (np.asarray(parameters["moving_variance"]) < 0).any():
-        least = np.asarray(parameters["moving_variance"]).min()
-        raise ValueError(f"moving_variance must be at least 0 (LAY-1), got {least}")
+def _share(name: str, channels: Any, divisor: str, ratio: Any) -> int:
+    """Channels by what they are divided by, rounded down to no less than one."""
+    whole, part = positive(name, channels, "LAY-18"), positive(divisor, ratio, "LAY-18")
+    if part > whole:
+        raise ValueError(f"{divisor} must be at most {name} = {whole} (LAY-18), got {part}")
+    return whole // part

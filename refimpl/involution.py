@@ -13,11 +13,11 @@ import numpy.typing as npt
 from refimpl import _loops
 from refimpl._threads import run_rows
 from refimpl._validation import FORMATS, Problem, check
+from refimpl.geometry import Padding
 
 __all__ = ["backward", "capabilities", "forward"]
 
 Pair = int | tuple[int, int]
-Padding = str | int | tuple[tuple[int, int], tuple[int, int]]
 
 # Members of a group below which the loop for few members is the faster one (measured).
 FEW = 8
@@ -69,11 +69,12 @@ def forward(
     Raises
     ------
     TypeError
-        A dtype that is not one of the four or not shared (ERR-9), a stride, dilation or padding
-        of the wrong type (ERR-5, ERR-6).
+        A dtype that is not one of the four or not shared (ERR-9), a masked array or none at all
+        (ERR-10), a stride, dilation or padding of the wrong type (ERR-5, ERR-6).
     ValueError
         Shapes that do not fit (ERR-1 to ERR-4), a stride, dilation, padding or group layout out of
-        range (ERR-5 to ERR-7), an output without rows or columns (ERR-8).
+        range (ERR-5 to ERR-7), an output without rows or columns (ERR-8), numbers that 64-bit
+        indices could not hold (ERR-10).
 
     See Also
     --------
@@ -96,14 +97,17 @@ def forward(
            [20., 33., 24.]])
     """
     problem = check({"x": x, "kernel": kernel}, stride, dilation, padding, group_layout)
-    weights = _loadable(problem.operands["kernel"])
-    pixels = _grouped(problem, "x")
-    y = np.empty((*weights.shape[:3], *pixels.shape[3:]))
-    work = y.size * weights.shape[3] * weights.shape[4]
-    rows = weights.shape[0] * weights.shape[1]
-    loop = _loops.forward_rows_of_few if y.shape[4] < FEW else _loops.forward_rows
-    run_rows(loop, rows, work, pixels, weights, *_steps(problem), y)
-    return _ungrouped(problem, y)
+    # NumPy would warn of a signalling NaN that becomes a float32, and of what the loops, were they
+    # not compiled, make of infinities.
+    with np.errstate(all="ignore"):
+        weights = _loadable(problem.operands["kernel"])
+        pixels = _grouped(problem, "x")
+        y = np.empty((*weights.shape[:3], *pixels.shape[3:]))
+        work = y.size * weights.shape[3] * weights.shape[4]
+        rows = weights.shape[0] * weights.shape[1]
+        loop = _loops.forward_rows_of_few if y.shape[4] < FEW else _loops.forward_rows
+        run_rows(loop, rows, work, pixels, weights, *_steps(problem), y)
+        return _ungrouped(problem, y)
 
 
 def backward(
@@ -160,15 +164,16 @@ def backward(
     """
     operands = {"x": x, "kernel": kernel, "dy": dy}
     problem = check(operands, stride, dilation, padding, group_layout)
-    weights = _loadable(problem.operands["kernel"])
-    pixels, gradient = _grouped(problem, "x"), _grouped(problem, "dy")
-    dx, dkernel = np.empty(pixels.shape), np.empty(weights.shape)
-    work = gradient.size * weights.shape[3] * weights.shape[4]
-    rows = pixels.shape[0] * pixels.shape[1]
-    run_rows(_loops.dx_rows, rows, work, gradient, weights, *_steps(problem), dx)
-    rows = weights.shape[0] * weights.shape[1]
-    run_rows(_loops.dkernel_rows, rows, work, gradient, pixels, *_steps(problem), dkernel)
-    return _ungrouped(problem, dx), dkernel
+    with np.errstate(all="ignore"):
+        weights = _loadable(problem.operands["kernel"])
+        pixels, gradient = _grouped(problem, "x"), _grouped(problem, "dy")
+        dx, dkernel = np.empty(pixels.shape), np.empty(weights.shape)
+        work = gradient.size * weights.shape[3] * weights.shape[4]
+        rows = pixels.shape[0] * pixels.shape[1]
+        run_rows(_loops.dx_rows, rows, work, gradient, weights, *_steps(problem), dx)
+        rows = weights.shape[0] * weights.shape[1]
+        run_rows(_loops.dkernel_rows, rows, work, gradient, pixels, *_steps(problem), dkernel)
+        return _ungrouped(problem, dx), dkernel
 
 
 def _loadable(array: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -12,8 +12,10 @@ import numpy.typing as npt
 
 from refimpl import _generator as generator
 from refimpl import involution
-from refimpl._layer_config import STATISTICS, Config, check_parameters, keras_example, official
-from refimpl._validation import FORMATS
+from refimpl._layer_config import STATISTICS, Config, keras_example, official
+from refimpl._parameters import check_parameters
+from refimpl._shown import shown
+from refimpl._validation import addressable, operand, some_pixels, switch
 
 __all__ = [
     "STATISTICS",
@@ -99,7 +101,8 @@ def forward(
     Raises
     ------
     TypeError
-        An operand of another dtype (LAY-18, ERR-9).
+        An operand of another dtype or masked, parameters that are no mapping, a `config` that is
+        no Config (LAY-1, LAY-18, ERR-9).
     ValueError
         An `x` not of rank 4 or with H, W or C of zero (ERR-1, ERR-3), parameters that the
         configuration does not ask for (LAY-1), a generated grid that is not the output grid
@@ -120,9 +123,12 @@ def forward(
     >>> layer.forward(np.ones((1, 4, 4, 3)), parameters, config).y.shape
     (1, 4, 4, 3)
     """
-    trace = _trace(x, parameters, config, training=training)
-    y = involution.forward(trace.x, trace.kernel, **config.options)
-    return Forward(y, trace.kernel, _moving(trace, config, training=training))
+    # What overflows is infinite, as in the operator; NumPy would warn of it.
+    with np.errstate(all="ignore"):
+        training = switch("training", training)
+        trace = _trace(x, parameters, config, training=training)
+        y = involution.forward(trace.x, trace.kernel, **config.options)
+        return Forward(y, trace.kernel, _moving(trace, config, training=training))
 
 
 def backward(
@@ -155,10 +161,20 @@ def backward(
     TypeError, ValueError
         As `forward`, and for a `dy` whose shape is not that of y (ERR-4).
     """
-    trace = _trace(x, parameters, config, training=training)
+    with np.errstate(all="ignore"):
+        training = switch("training", training)
+        gradient = operand("dy", dy).astype(np.float64)
+        trace = _trace(x, parameters, config, training=training)
+        dx, found = _pulled_back(gradient, trace, config, training=training)
+    names = config.shapes(trace.x.shape[3])
+    return dx, {name: found[name] for name in names if name in found}
+
+
+def _pulled_back(
+    dy: Floats, trace: _Trace, config: Config, *, training: bool
+) -> tuple[Floats, dict[str, Floats]]:
     given = trace.parameters
-    gradient = _wide("dy", dy)
-    dx, dkernel = involution.backward(gradient, trace.x, trace.kernel, **config.options)
+    dx, dkernel = involution.backward(dy, trace.x, trace.kernel, **config.options)
     dentries = generator.arrange_vjp(dkernel, config.kernel_order)
     da, dexpand, dexpand_bias = generator.pointwise_vjp(dentries, trace.a, given["expand_kernel"])
     found = {"expand_kernel": dexpand, "expand_bias": dexpand_bias}
@@ -170,36 +186,18 @@ def backward(
     dpooled, found["reduce_kernel"], found["reduce_bias"] = generator.pointwise_vjp(
         dh, trace.pooled, given["reduce_kernel"]
     )
-    dx = dx + generator.pool_vjp(dpooled, trace.number, *trace.windows, trace.x)
-    names = config.shapes(trace.x.shape[3])
-    return dx, {name: found[name] for name in names if name in found}
+    return dx + generator.pool_vjp(dpooled, trace.number, *trace.windows, trace.x), found
 
 
-def _trace(x: Any, parameters: Mapping[str, Any], config: Config, *, training: bool) -> _Trace:
+def _trace(x: Any, parameters: Any, config: Config, *, training: bool) -> _Trace:
     """Compute all that comes before the operator."""
-    wide = _wide("x", x)
-    _check(wide, config)
-    check_parameters(parameters, config, wide.shape[3])
-    given = {name: np.asarray(value).astype(np.float64) for name, value in parameters.items()}
-    windows = tuple(
-        generator.windows(size, stride, config.pooling)
-        for size, stride in zip(wide.shape[1:3], config.strides, strict=True)
-    )
-    if min(axis.outputs for axis in windows) < 1:
-        raise ValueError(
-            "pooling must leave at least one window a row and column (LAY-4), "
-            f"got x of shape {wide.shape} and stride = {config.stride}"
-        )
-    pooled, number = generator.pool(wide, windows[0], windows[1])
+    wide, given, windows = _checked(x, parameters, config)
+    pooled, number = generator.pool(wide, *windows)
     z = h = generator.pointwise(pooled, given["reduce_kernel"], given.get("reduce_bias"))
     normalised = None
     if config.normalise:
-        if training and h[..., 0].size <= config.unbiased_moving_variance:
-            least = 2 if config.unbiased_moving_variance else 1
-            raise ValueError(
-                f"x must give at least {least} pixels to take statistics of in training mode "
-                f"(LAY-12), got x of shape {wide.shape}"
-            )
+        if training:
+            _check_pixels(h, wide, config)
         moving = given["moving_mean"], given["moving_variance"]
         mean, variance = generator.statistics(h) if training else moving
         normalised = generator.normalise(
@@ -209,8 +207,7 @@ def _trace(x: Any, parameters: Mapping[str, Any], config: Config, *, training: b
     a = np.maximum(z, 0.0)
     entries = generator.pointwise(a, given["expand_kernel"], given.get("expand_bias"))
     kernel = generator.arrange(entries, config.taps, config.groups, config.kernel_order)
-    _check_grid(wide, kernel, config)
-    return _Trace(wide, given, (windows[0], windows[1]), pooled, number, normalised, z, a, kernel)
+    return _Trace(wide, given, windows, pooled, number, normalised, z, a, kernel)
 
 
 def _moving(trace: _Trace, config: Config, *, training: bool) -> dict[str, Floats]:
@@ -227,33 +224,51 @@ def _moving(trace: _Trace, config: Config, *, training: bool) -> dict[str, Float
     return {"moving_mean": mean, "moving_variance": variance}
 
 
-def _wide(name: str, value: Any) -> Floats:
-    array = np.asarray(value)
-    if array.dtype.name not in FORMATS:
-        raise TypeError(f"{name} must be of dtype {', '.join(FORMATS)} (ERR-9), got {array.dtype}")
-    if array.ndim != 4:
-        raise ValueError(
-            f"{name} must have rank 4, shape (B, H, W, C) (ERR-1), got shape {array.shape}"
-        )
-    return array.astype(np.float64)
-
-
-def _check(x: Floats, config: Config) -> None:
-    if 0 in x.shape[1:]:
-        raise ValueError(f"x must have H, W and C of at least 1 (ERR-3), got shape {x.shape}")
-    if x.shape[3] % config.groups:
+def _checked(
+    x: Any, parameters: Any, config: Config
+) -> tuple[Floats, dict[str, Floats], tuple[generator.Windows, generator.Windows]]:
+    """Give x and the parameters in float64, and the pooling windows, or refuse the call."""
+    if not issubclass(type(config), Config):
+        raise TypeError(f"config must be a Config (LAY-18), got {shown(config)}")
+    pixels = operand("x", x)
+    some_pixels(pixels.shape)
+    if pixels.shape[3] % config.groups:
         raise ValueError(
             "groups must divide the channels C of x (ERR-3), "
-            f"got groups = {config.groups} and C = {x.shape[3]}"
+            f"got groups = {config.groups} and C = {pixels.shape[3]}"
+        )
+    given = check_parameters(parameters, config, pixels.shape[3])
+    vertical, horizontal = (
+        generator.windows(size, stride, config.pooling)
+        for size, stride in zip(pixels.shape[1:3], config.strides, strict=True)
+    )
+    if min(vertical.outputs, horizontal.outputs) < 1:
+        raise ValueError(
+            "pooling must leave at least one window a row and column (LAY-4), "
+            f"got x of shape {pixels.shape} and stride = {config.stride}"
+        )
+    grid = vertical.outputs, horizontal.outputs
+    _check_grid(pixels.shape, grid, config)
+    for channels in (given["reduce_kernel"].shape[1], given["expand_kernel"].shape[1]):
+        addressable("x", (pixels.shape[0], *grid, channels), "lead to")
+    return pixels.astype(np.float64), given, (vertical, horizontal)
+
+
+def _check_pixels(h: Floats, x: Floats, config: Config) -> None:
+    least = 2 if config.unbiased_moving_variance else 1
+    if h[..., 0].size < least:
+        raise ValueError(
+            f"x must give at least {least} pixels to take statistics of in training mode "
+            f"(LAY-12), got x of shape {x.shape}"
         )
 
 
-def _check_grid(x: Floats, kernel: Floats, config: Config) -> None:
+def _check_grid(shape: tuple[int, ...], grid: tuple[int, int], config: Config) -> None:
     """Say in the layer's words what the operator would refuse (LAY-6)."""
-    due = config.grid(*x.shape[1:3])
-    if min(due) > 0 and kernel.shape[1:3] != due:
+    due = config.grid(*shape[1:3])
+    if min(due) > 0 and grid != due:
         raise ValueError(
             f"pooling must give the output grid (Ho, Wo) = {due} (LAY-6), got "
-            f"{kernel.shape[1:3]} from x of shape {x.shape}, stride = {config.stride} "
+            f"{grid} from x of shape {shape}, stride = {config.stride} "
             f"and pooling = {config.pooling!r}"
         )

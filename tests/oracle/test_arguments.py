@@ -5,9 +5,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from conformance.cases import Case
+from conformance.recipes import operands
 from refimpl import involution
 from refimpl._validation import check
 from refimpl.geometry import Axis
+from tests.opponents import exact
+from tests.oracle.oddities import METHODS, Claims, Endless, Wrapped, lying, raising, signalling
 
 X, KERNEL, DY = (np.ones(s, np.float32) for s in ((2, 5, 6, 4), (2, 5, 6, 3, 3, 2), (2, 5, 6, 4)))
 TALL = np.ones((2, 5, 6, 6, 3, 2), np.float32)
@@ -58,6 +62,41 @@ FORWARD: list[tuple[dict[str, Any], type[Exception], str, str, str]] = [
     ({"x": X.astype(np.longdouble)}, TypeError, "x", "ERR-9", "float128"),
     ({"x": np.ma.masked_less(X, 0)}, TypeError, "x", "ERR-9", "masked array"),
     ({"kernel": KERNEL.astype(float)}, TypeError, "x and kernel", "ERR-9", "float32.*float64"),
+    ({"x": [[1.0], [1.0, 2.0]]}, TypeError, "x", "ERR-9", r"got \[\[1.0\], \[1.0, 2.0\]\]"),
+    ({"x": [KERNEL, None]}, TypeError, "x", "ERR-9", r"got \[array"),
+    ({"x": None}, TypeError, "x", "ERR-9", "got object of None"),
+    ({"x": "x" * 10**6}, TypeError, "x", "ERR-9", r"of 'x{20,50}\.\.\.x{20,50}'$"),
+    ({"x": range(10**30)}, TypeError, "x", "ERR-9", r"range\(0, 10{30}\)"),
+    ({"x": [*np.ma.masked_less(X, 0)]}, TypeError, "x", "ERR-9", "masked array"),
+    ({"x": Wrapped(np.ma.masked_less(X, 0))}, TypeError, "x", "ERR-9", "masked array"),
+    ({"x": Wrapped(None)}, TypeError, "x", "ERR-9", "Wrapped"),
+    ({"x": raising("__array__", "__repr__")}, TypeError, "x", "ERR-9", "got <Raising"),
+    ({"x": Claims(2**62)}, TypeError, "x", "ERR-9", "Claims"),
+    ({"x": [Claims(2**62)]}, TypeError, "x", "ERR-9", "Claims"),
+    ({"stride": 2**60 + 1}, ValueError, "stride", "ERR-10", f"got {2**60 + 1}"),
+    ({"stride": (1, 2**64)}, ValueError, "stride", "ERR-10", f"got \\(1, {2**64}\\)"),
+    ({"stride": -(2**64)}, ValueError, "stride", "ERR-5", f"got -{2**64}"),
+    ({"stride": (0, 1.5)}, TypeError, "stride", "ERR-5", r"got \(0, 1.5\)"),
+    ({"stride": np.uint64(2**63)}, ValueError, "stride", "ERR-10", f"{2**63}"),
+    ({"stride": 10**5000}, ValueError, "stride", "ERR-10", rf"got {hex(10**5000)[:40]}\.\.\.$"),
+    ({"stride": [1] * 10**6}, TypeError, "stride", "ERR-5", r"got \[1, 1, 1, 1, 1, 1, \.\.\.\]"),
+    ({"stride": Endless((1, 1))}, TypeError, "stride", "ERR-5", r"got \(1, 1"),
+    ({"stride": raising("__index__")}, TypeError, "stride", "ERR-5", "Raising object at"),
+    ({"stride": raising(*METHODS)}, TypeError, "stride", "ERR-5", "Raising object at"),
+    ({"stride": lying(__index__=True)}, TypeError, "stride", "ERR-5", "Lying"),
+    ({"stride": lying((1, 1), __iter__=7)}, TypeError, "stride", "ERR-5", r"got \(1, 1\)$"),
+    ({"dilation": 10**30}, ValueError, "dilation", "ERR-10", "got 10{30}"),
+    ({"dilation": 2**60}, ValueError, "padding", "ERR-10", f"dilation={2**60}"),
+    ({"padding": 2**63}, ValueError, "padding", "ERR-10", f"got {2**63}"),
+    ({"padding": ((0, 0), (0, 2**61))}, ValueError, "padding", "ERR-10", f"{2**61}"),
+    ({"padding": ((0, 0), (1, 2**60 - 6))}, ValueError, "padding", "ERR-10", f"after={2**60 - 6}"),
+    ({"padding": (1, raising("__len__"))}, TypeError, "padding", "ERR-6", r"got \(1, <"),
+    ({"padding": (Endless((1, 1)), (1, 1))}, TypeError, "padding", "ERR-6", r"got \(\(1, 1"),
+    ({"padding": b"same"}, TypeError, "padding", "ERR-6", "got b'same'"),
+    ({"padding": lying("no", __eq__=True, __hash__=7)}, ValueError, "padding", "ERR-6", "got 'no'"),
+    ({"group_layout": ["blocked"]}, ValueError, "group_layout", "ERR-7", r"got \['blocked'\]"),
+    ({"group_layout": lying("no", __eq__=True)}, ValueError, "group_layout", "ERR-7", "got 'no'"),
+    ({"group_layout": raising(*METHODS)}, ValueError, "group_layout", "ERR-7", "Raising object"),
 ]  # fmt: skip
 BACKWARD = [
     ({"dy": DY[0]}, ValueError, "dy", "ERR-1", r"\(5, 6, 4\)"),
@@ -67,6 +106,7 @@ BACKWARD = [
     ({"dy": DY[:, :4]}, ValueError, "dy", "ERR-4", r"\(2, 4, 6, 4\)"),
     ({"dy": DY[:, [0, 0, 1, 2, 3, 4]]}, ValueError, "dy", "ERR-4", r"\(2, 6, 6, 4\)"),
     ({"dy": DY[..., :2]}, ValueError, "dy", "ERR-4", r"\(2, 5, 6, 2\)"),
+    ({"dy": np.ma.masked_less(DY, 0)}, TypeError, "dy", "ERR-9", "masked array"),
     ({"dy": DY.astype(float)}, TypeError, "x and kernel and dy", "ERR-9", "float64"),
 ]
 
@@ -141,3 +181,78 @@ def test_no_padding_and_no_samples(padding: Any, layout: str) -> None:
     assert problem.vertical == Axis(5, 3, 1, 1, 0, 0)
     assert problem.horizontal == Axis(6, 3, 1, 1, 0, 0)
     assert problem.blocked == (layout == "blocked")
+
+
+# The largest numbers that are taken, and numbers that no one asks for: the arithmetic holds.
+@pytest.mark.clause("GEO-3", "GEO-8", "GEO-10", "ERR-10")
+@pytest.mark.parametrize(
+    "geometry",
+    [
+        {"stride": (10**6, 2**60)},
+        {"stride": (2**60, 1), "kernel_shape": (2, 3), "padding": "valid"},
+        {"dilation": (2**60, 10**6), "kernel_shape": (1, 3)},
+        {"dilation": (1, 2**59 - 2), "kernel_shape": (1, 3)},
+        {"stride": (2**59, 1), "padding": ((2**59, 0), (0, 0))},
+        {"stride": (1, 2**60 - 3), "padding": ((0, 0), (2**60 - 3, 0))},
+        {"stride": (1, 2**59), "dilation": (1, 2**59), "kernel_shape": (2, 2),
+         "padding": ((0, 0), (2**59, 2**59 - 3))},
+    ],
+)  # fmt: skip
+def test_unreasonable_but_valid(geometry: dict[str, Any]) -> None:
+    case = Case("float64", "integers", height=3, width=3, groups=2, members=2, **geometry)
+    values, due = operands(case), exact.sums(case, operands(case))
+    got = {"y": involution.forward(values["x"], values["kernel"], **case.options)}
+    got["dx"], got["dkernel"] = involution.backward(**values, **case.options)
+    for name, array in got.items():
+        for index in np.ndindex(array.shape):
+            assert array[index] == due[name].get(index, exact.Sum()).value
+
+
+@pytest.mark.clause("ERR-10")
+@pytest.mark.parametrize(
+    ("x", "kernel", "padding", "message"),
+    [
+        ((0, 2**57 + 1, 1, 1), (0, 1, 1, 1, 1, 1), "same", r"^x must take .*\(0, 144115188075"),
+        (
+            (0, 1, 1, 1),
+            (0, 1, 1, 1, 1, 2**58),
+            "same",
+            r"^kernel must take .*\(ERR-10\), got shape",
+        ),
+        (
+            (0, 1, 1, 2**40),
+            (0, 2**30 + 1, 1, 1, 1, 1),
+            ((2**30, 0), (0, 0)),
+            "^kernel must give a y",
+        ),
+    ],
+)
+def test_arrays_larger_than_addresses(x: Any, kernel: Any, padding: Any, message: str) -> None:
+    """Empty ones, which NumPy makes of any length, but not of any number of bytes."""
+    shapes = np.empty(x, np.float16), np.empty(kernel, np.float16)
+    with pytest.raises(ValueError, match=message):
+        involution.forward(*shapes, padding=padding)
+
+
+@pytest.mark.clause("ERR-10", "SPC-6")
+def test_the_longest_empty_arrays() -> None:
+    x, kernel = np.empty((0, 2**57, 1, 1), np.float16), np.empty((0, 2**57, 1, 1, 1, 1), np.float16)
+    assert involution.forward(x, kernel).shape == (0, 2**57, 1, 1)
+
+
+@pytest.mark.clause("ERR-10", "SPC-1")
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+def test_signalling_nans_warn_of_nothing(dtype: str) -> None:
+    """Warnings are errors in these tests."""
+    operand = signalling(np.ones((1, 1, 1, 1)).astype(np.dtype(dtype)))
+    assert np.isnan(involution.forward(operand, operand[..., None, None])).all()
+
+
+def test_integers_and_words_are_read_once() -> None:
+    """What an argument answers later, or says of itself, changes nothing."""
+    expected = involution.forward(X, KERNEL[:, :3, :3], stride=2)
+    answers = iter([2, 3])
+    changing = type("Changing", (), {"__index__": lambda _: next(answers)})()
+    for stride, padding in ((changing, "same"), (2, lying("same", __eq__=False, __hash__=7))):
+        got = involution.forward(X, KERNEL[:, :3, :3], stride=(stride, 2), padding=padding)
+        np.testing.assert_array_equal(got, expected)

@@ -1,10 +1,12 @@
 """Output sizes and padding, from worked examples: the arithmetic of chapter GEO done by hand."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
-from refimpl import involution
-from refimpl.geometry import Axis, same_padding
+from refimpl import geometry, involution
+from refimpl.geometry import Axis, axes, padding_of, same_padding
 
 # size, taps, stride, dilation -> (before, after), ceil(size / stride) worked out on paper.
 SAME = [
@@ -43,6 +45,33 @@ def test_same(axis: tuple[int, int, int, int], padding: tuple[int, int]) -> None
 @pytest.mark.parametrize(("axis", "outputs"), EXPLICIT)
 def test_outputs(axis: tuple[int, int, int, int, int, int], outputs: int) -> None:
     assert Axis(*axis).outputs == outputs
+
+
+# 7 x 12 pixels under 4 x 2 taps, strides 2 and 4, dilations 3 and 5: no number serves two axes.
+# "same": 4 outputs, (4 - 1) * 2 + 10 - 7 = 9 missing; 3 outputs, (3 - 1) * 4 + 6 - 12 = 2 missing.
+@pytest.mark.clause("GEO-2", "GEO-4", "GEO-5", "GEO-6", "GEO-7")
+@pytest.mark.parametrize(
+    ("padding", "vertical", "horizontal"),
+    [
+        ("same", (4, 5), (1, 1)),
+        ("valid", (0, 0), (0, 0)),
+        (0, (0, 0), (0, 0)),
+        (3, (3, 3), (3, 3)),
+        (((4, 2), (0, 1)), (4, 2), (0, 1)),
+    ],
+)
+def test_padding_of_each_axis(padding: Any, vertical: Any, horizontal: Any) -> None:
+    assert padding_of(padding, 0, 7, 4, 2, 3) == vertical
+    assert padding_of(padding, 1, 12, 2, 4, 5) == horizontal
+    expected = Axis(7, 4, 2, 3, *vertical), Axis(12, 2, 4, 5, *horizontal)
+    assert axes((7, 12), (4, 2), (2, 4), (3, 5), padding) == expected
+    assert [axis.padded for axis in expected] == [7 + sum(vertical), 12 + sum(horizontal)]
+
+
+def test_the_public_names() -> None:
+    assert geometry.__all__ == [
+        "Axis", "Padding", "axes", "extent", "padding_of", "same_padding",
+    ]  # fmt: skip
 
 
 @pytest.mark.clause("GEO-8", "GEO-9")
