@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from conformance.claims.capabilities import Capabilities, Pair, Supported, supports
-from refimpl.geometry import Axis, extent, same_padding
-
-Padding = str | int | tuple[Pair, Pair]
+from refimpl.geometry import Axis, Padding, axes, extent
 
 KERNEL_SHAPES: tuple[Pair, ...] = (
     (1, 1), (3, 3), (2, 2), (2, 3), (3, 1), (1, 4), (5, 5), (4, 2), (7, 7),
@@ -61,12 +59,7 @@ class Geometry:
 
     def axes(self, size: Pair) -> tuple[Axis, Axis]:
         """Vertical and horizontal axis of an image of so many pixels."""
-        vertical, horizontal = (self._axis(axis, size[axis]) for axis in (0, 1))
-        return vertical, horizontal
-
-    def _axis(self, axis: int, n: int) -> Axis:
-        k, s, d = (pair[axis] for pair in (self.kernel_shape, self.stride, self.dilation))
-        return Axis(n, k, s, d, *_before_after(self.padding, axis, n, k, s, d))
+        return axes(size, self.kernel_shape, self.stride, self.dilation, self.padding)
 
     def large_enough(self, size: Pair) -> Pair:
         """Give the size, enlarged where it has no output to one that has just one."""
@@ -77,17 +70,6 @@ class Geometry:
             for axis in self.axes(size)
         )
         return height, width
-
-
-def _before_after(padding: Padding, axis: int, n: int, k: int, s: int, d: int) -> Pair:
-    if padding == "same":
-        return same_padding(n, k, s, d)
-    if padding == "valid":
-        return 0, 0
-    if isinstance(padding, int):
-        return padding, padding
-    assert not isinstance(padding, str), padding
-    return padding[axis]
 
 
 def pools(

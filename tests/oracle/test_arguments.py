@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conformance.recipes import operands
 
 from conformance.cases import Case
-from conformance.recipes import operands
 from refimpl import involution
 from refimpl._validation import check
 from refimpl.geometry import Axis
