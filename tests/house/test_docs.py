@@ -20,6 +20,8 @@ MODULES = [
     for path in sorted((ROOT / "refimpl").rglob("*.py"))
     if ">>> " in path.read_text(encoding="utf-8")
 ]
+# A page of these is run where they are installed; continuous integration has them all.
+FRAMEWORKS = {"tensorflow", "keras", "torch", "jax"}
 _BLOCK = re.compile(r"^```(python|pycon)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -62,7 +64,12 @@ def test_the_oracle_has_examples() -> None:
 @pytest.mark.parametrize("page", list(filter(blocks, PAGES)), ids=lambda page: page.name)
 def test_page_examples(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    run_page(page)
+    try:
+        run_page(page)
+    except ModuleNotFoundError as error:
+        if error.name not in FRAMEWORKS:
+            raise
+        pytest.skip(f"{error.name} is not installed; what comes before it ran")
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,7 @@ def test_the_oracle_needs_numpy_and_numba_only() -> None:
 def test_what_is_judged_shares_no_code_with_the_oracle() -> None:
     judged = [
         *modules("refimpl/keras"),
+        *modules("conformance/adapt"),
         *modules("conformance/implementations"),
         *modules("conformance/mutants"),
     ]
@@ -68,6 +69,16 @@ def test_what_is_judged_shares_no_code_with_the_oracle() -> None:
         for path in judged
         for name in imports(path)
         if shared.match(name) or name == "refimpl.involution"
+    ]
+    assert wrong == []
+
+
+def test_adapters_share_no_code_with_the_judge() -> None:
+    wrong = [
+        (path, name)
+        for path in modules("conformance/adapt")
+        for name in imports(path)
+        if name.startswith("refimpl") or re.match(r"conformance(?!\.adapt|$)", name)
     ]
     assert wrong == []
 

@@ -2,19 +2,15 @@
 
 import pytest
 
+import conformance
+
 pytest.importorskip("torch", reason="PyTorch is not installed")
 pytest.importorskip("keras", reason="weights are renamed by refimpl.keras")
-
-from conformance.implementation import load
-from conformance.layers.seam import LAYER
-
-from tests.surveys.kill_matrix import LAYERS, judge
 
 
 @pytest.mark.clause("LAY-16")
 def test_the_official_layer_conforms() -> None:
-    name = "tests.opponents.torch_layer"
-    assert load(name, LAYER).capabilities.conventions == ("official",)
-    (report,) = judge([name], "--no-diagnosis", zoo=LAYERS._replace(prefix=""))
-    failures = [failure["token"] for failure in report["failures"]]
-    assert (report["conforms"], failures) == (True, [])
+    report = conformance.check("tests.opponents.torch_layer", layer=True)
+    assert report.capabilities.conventions == ("official",)
+    assert report.conforms, str(report)
+    assert report.clauses["LAY-17"].verdict == "passes"

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from conformance.implementations._tensorflow import TensorFlowAdapter
+from conformance import adapt
 from refimpl.keras import Involution
 
 
@@ -70,4 +70,4 @@ def apply(x: Any, kernel: Any, **options: Any) -> Any:
         layer.generator.kernel = None
 
 
-eager, graph = (TensorFlowAdapter(apply, mode) for mode in ("eager", "graph"))
+eager, graph = (adapt.tensorflow(apply, mode) for mode in ("eager", "graph"))

@@ -1,6 +1,6 @@
 """Adapter to `refimpl.keras.involution` on TensorFlow; it claims everything."""
 
-from conformance.implementations._tensorflow import TensorFlowAdapter
+from conformance import adapt
 from refimpl.keras import involution
 
-eager, graph, xla = (TensorFlowAdapter(involution, mode) for mode in ("eager", "graph", "xla"))
+eager, graph, xla = (adapt.tensorflow(involution, mode) for mode in ("eager", "graph", "xla"))

@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from conformance.implementations._tensorflow import TensorFlowAdapter
+from conformance import adapt
 
 # Measured: products are rounded to the operands' format in every mode, TensorFlow adds up float16
 # rounding each partial sum, and it scatters dx in the operands' format.
@@ -44,6 +44,6 @@ def _window(step: Any) -> list[int]:
 
 
 eager, graph, xla = (
-    TensorFlowAdapter(apply, mode, capabilities) for mode in ("eager", "graph", "xla")
+    adapt.tensorflow(apply, mode, capabilities=capabilities) for mode in ("eager", "graph", "xla")
 )
 forward, backward, environment = eager.forward, eager.backward, eager.environment

@@ -1,0 +1,155 @@
+"""What the adapters of all frameworks share: the seam on arrays, around two calls on tensors.
+
+A framework's adapter says how arrays become tensors and back, and how a function and its
+vector-Jacobian products are called. Nothing is computed here.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from conformance.adapt._arrays import Array
+
+
+class Adapter(ABC):
+    """The seam for a function of tensors.
+
+    Parameters
+    ----------
+    function : callable
+        ``function(x, kernel, *, stride, dilation, padding, group_layout)``, tensors to a tensor.
+    environment : str
+        Versions, device and mode.
+    compiles : bool
+        What `capabilities` says of it, unless it is declared.
+    capabilities : mapping, optional
+        What the function supports; everything by default.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        environment: str,
+        compiles: bool,
+        capabilities: Mapping[str, Any] | None,
+    ) -> None:
+        self.function, self.environment = function, environment
+        self.capabilities = {"compiles": compiles, **(capabilities or {})}
+
+    def forward(
+        self,
+        x: Array,
+        kernel: Array,
+        *,
+        stride: Any = 1,
+        dilation: Any = 1,
+        padding: Any = "same",
+        group_layout: Any = "blocked",
+    ) -> Array:
+        """Return y."""
+        options = _options(stride, dilation, padding, group_layout)
+        return self.to_array(self.value(self.to_tensor(x), self.to_tensor(kernel), **options))
+
+    def backward(
+        self,
+        dy: Array,
+        x: Array,
+        kernel: Array,
+        *,
+        stride: Any = 1,
+        dilation: Any = 1,
+        padding: Any = "same",
+        group_layout: Any = "blocked",
+    ) -> tuple[Array, Array]:
+        """Return dx and dkernel.
+
+        Raises
+        ------
+        ValueError
+            If dy has not the dtype of x and the shape that x and kernel ask for, or y not the shape
+            of dy: some frameworks would broadcast or cast in silence.
+        RuntimeError
+            If y is not zero and no gradient flows from it to an operand.
+        """
+        due = (*x.shape[:1], *kernel.shape[1:3], *x.shape[3:])
+        if dy.shape != due or dy.dtype != x.dtype:
+            raise ValueError(f"dy must be {x.dtype} of shape {due}, got {dy.dtype} {dy.shape}")
+        options = _options(stride, dilation, padding, group_layout)
+        tensors = (self.to_tensor(array) for array in (dy, x, kernel))
+        y, dx, dkernel = self.value_and_gradients(*tensors, **options)
+        if tuple(y.shape) != dy.shape:
+            raise ValueError(f"dy is of shape {dy.shape}, but y of shape {tuple(y.shape)}")
+        return self._gradient("x", dx, x, y), self._gradient("kernel", dkernel, kernel, y)
+
+    def _gradient(self, name: str, gradient: Any, operand: Array, y: Any) -> Array:
+        """Give a gradient as an array.
+
+        None says that y does not depend on the operand, so that the derivative is zero. That is
+        right where y is zero, as it is if every tap is padded or the batch is empty. Where y is
+        not, it does depend on both operands, of each of which it is a linear function.
+        """
+        if gradient is not None:
+            return self.to_array(gradient)
+        if np.any(self.to_array(y)):
+            raise RuntimeError(
+                f"y is not zero, and no gradient flows from it to {name}: the function left "
+                "automatic differentiation somewhere (detached a tensor, or went through NumPy)"
+            )
+        return np.zeros(operand.shape, operand.dtype.newbyteorder("="))
+
+    @abstractmethod
+    def to_tensor(self, array: Array) -> Any:
+        """Give an array to the framework, on the adapter's device."""
+
+    @abstractmethod
+    def to_array(self, tensor: Any) -> Array:
+        """Give a result to NumPy."""
+
+    @abstractmethod
+    def value(self, x: Any, kernel: Any, **options: Any) -> Any:
+        """Call the function on tensors.
+
+        Parameters
+        ----------
+        x, kernel : tensor
+            Operands, as `to_tensor` gives them.
+        **options
+            `stride`, `dilation`, `padding` and `group_layout`, as the function takes them.
+
+        Returns
+        -------
+        tensor
+            y, perhaps still being computed.
+        """
+
+    @abstractmethod
+    def value_and_gradients(
+        self, dy: Any, x: Any, kernel: Any, **options: Any
+    ) -> tuple[Any, Any, Any]:
+        """Call the function on tensors, and its vector-Jacobian products.
+
+        Parameters
+        ----------
+        dy, x, kernel : tensor
+            Operands, as `to_tensor` gives them.
+        **options
+            `stride`, `dilation`, `padding` and `group_layout`, as the function takes them.
+
+        Returns
+        -------
+        tuple of tensor
+            y, dx and dkernel, perhaps still being computed. A gradient is None where the framework
+            says that y does not depend on the operand.
+        """
+
+
+def _options(stride: Any, dilation: Any, padding: Any, group_layout: Any) -> dict[str, Any]:
+    names = {"stride": stride, "dilation": dilation, "padding": padding}
+    return {**names, "group_layout": group_layout}
+
+
+def kind_error(due: str, got: Any) -> TypeError:
+    """Say that something is not the framework's."""
+    return TypeError(f"the function must return a {due}, got {type(got).__name__}: {got!r:.80}")

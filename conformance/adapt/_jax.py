@@ -1,0 +1,115 @@
+"""JAX: arrays there and back, and a function's gradients by `jax.vjp`, jitted or not."""
+
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+try:
+    from jax import enable_x64
+except ImportError:  # before 0.8
+    from jax.experimental import enable_x64
+
+from conformance.adapt._adapter import Adapter, kind_error
+from conformance.adapt._arrays import Array, copied
+
+# A suite draws geometries without end, and each keeps its programs.
+_MOST_PROGRAMS = 256
+
+
+def to_jax(array: Array, *, device: str | None = None) -> Any:
+    """See `conformance.adapt.to_jax`."""
+    native = copied(array)
+    result = jnp.array(native) if device is None else jax.device_put(native, _device(device))
+    if result.dtype != native.dtype:
+        raise TypeError(
+            f"JAX would make {result.dtype} of {native.dtype}: call "
+            'jax.config.update("jax_enable_x64", True) first'
+        )
+    return result
+
+
+def from_jax(array: Any) -> Array:
+    """See `conformance.adapt.from_jax`."""
+    if not isinstance(array, jax.Array):
+        raise TypeError(f"expected a jax.Array, got {type(array).__name__}: {array!r:.80}")
+    return np.array(array)
+
+
+class JaxAdapter(Adapter):
+    """See `conformance.adapt.jax`."""
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        jit: bool,
+        device: str | None,
+        capabilities: Mapping[str, Any] | None,
+    ) -> None:
+        self.jit, self.device = jit, device
+        mode = "jit" if jit else "eager"
+        environment = f"JAX {jax.__version__}, {device or jax.default_backend()}, {mode}"
+        super().__init__(function, environment, True, capabilities)
+        self._programs: dict[str, Any] = {}
+
+    def to_tensor(self, array: Array) -> Any:
+        """Give an array to JAX."""
+        with _wide_enough(array):
+            return to_jax(array, device=self.device)
+
+    def to_array(self, tensor: Any) -> Array:
+        """Give a result to NumPy."""
+        return from_jax(tensor)
+
+    def value(self, x: Any, kernel: Any, **options: Any) -> Any:
+        """Call the function on JAX's arrays."""
+        return self._run(self._value, options, x, kernel)
+
+    def value_and_gradients(
+        self, dy: Any, x: Any, kernel: Any, **options: Any
+    ) -> tuple[Any, Any, Any]:
+        """Call the function on JAX's arrays, and its vector-Jacobian products."""
+        y, dx, dkernel = self._run(self._value_and_gradients, options, dy, x, kernel)
+        return y, dx, dkernel
+
+    def _value(self, options: Mapping[str, Any], x: Any, kernel: Any) -> Any:
+        y = self.function(x, kernel, **options)
+        if not isinstance(y, jax.Array):
+            raise kind_error("jax.Array", y)
+        return y
+
+    def _value_and_gradients(
+        self, options: Mapping[str, Any], dy: Any, x: Any, kernel: Any
+    ) -> tuple[Any, Any, Any]:
+        y, pull_back = jax.vjp(lambda *operands: self._value(options, *operands), x, kernel)
+        return (y, *pull_back(dy))
+
+    def _run(self, body: Callable[..., Any], options: Mapping[str, Any], *tensors: Any) -> Any:
+        with _wide_enough(*tensors):
+            return self._program(body, options)(*tensors)
+
+    def _program(self, body: Callable[..., Any], options: Mapping[str, Any]) -> Any:
+        if not self.jit:
+            return lambda *tensors: body(options, *tensors)
+        # As text, since 1 and True are the same key but not the same stride.
+        key = repr((body.__name__, options))
+        if key not in self._programs:
+            if len(self._programs) >= _MOST_PROGRAMS:
+                del self._programs[next(iter(self._programs))]
+            self._programs[key] = jax.jit(lambda *tensors: body(options, *tensors))
+        return self._programs[key]
+
+
+def _wide_enough(*operands: Any) -> Any:
+    """Enable 64-bit numbers for operands that have them, and leave JAX as it is for others."""
+    if not any(operand.dtype.itemsize == 8 for operand in operands):
+        return nullcontext()
+    return enable_x64(True)
+
+
+def _device(name: str) -> Any:
+    platform, _, index = name.partition(":")
+    return jax.devices(platform)[int(index or 0)]

@@ -1,0 +1,117 @@
+"""TensorFlow: arrays to tensors and back, and a function's gradients by a tape.
+
+Eagerly, in a graph or through XLA.
+"""
+
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from conformance.adapt._adapter import Adapter, kind_error
+from conformance.adapt._arrays import Array, copied
+
+# A suite draws geometries without end, and each keeps its graph: more than the default profile
+# traces are not kept.
+_MOST_GRAPHS = 256
+
+
+def to_tensorflow(array: Array, *, device: str | None = None) -> Any:
+    """See `conformance.adapt.to_tensorflow`."""
+    with _on(device):
+        return tf.convert_to_tensor(copied(array))
+
+
+def from_tensorflow(tensor: Any) -> Array:
+    """See `conformance.adapt.from_tensorflow`."""
+    if not isinstance(tensor, tf.IndexedSlices) and not tf.is_tensor(tensor):
+        raise TypeError(f"expected a tf.Tensor, got {type(tensor).__name__}: {tensor!r:.80}")
+    return np.array(tf.convert_to_tensor(tensor).numpy())
+
+
+class TensorFlowAdapter(Adapter):
+    """See `conformance.adapt.tensorflow`."""
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        mode: str,
+        device: str | None,
+        open_sizes: bool,
+        capabilities: Mapping[str, Any] | None,
+    ) -> None:
+        if mode not in {"eager", "graph", "xla"}:
+            raise ValueError(f"mode must be 'eager', 'graph' or 'xla', got {mode!r}")
+        self.mode, self.device, self.open_sizes = mode, device, open_sizes
+        of = device or ("GPU" if tf.config.list_physical_devices("GPU") else "CPU")
+        versions = f"TensorFlow {tf.__version__}"
+        if "keras" in sys.modules:
+            versions += f", Keras {sys.modules['keras'].__version__}"
+        super().__init__(function, f"{versions}, {of}, {mode}", mode != "eager", capabilities)
+        self._graphs: dict[str, Any] = {}
+
+    def to_tensor(self, array: Array) -> Any:
+        """Give an array to TensorFlow."""
+        return to_tensorflow(array, device=self.device)
+
+    def to_array(self, tensor: Any) -> Array:
+        """Give a result to NumPy."""
+        return from_tensorflow(tensor)
+
+    def value(self, x: Any, kernel: Any, **options: Any) -> Any:
+        """Call the function on tensors."""
+        return self._run(self._value, options, x, kernel)
+
+    def value_and_gradients(
+        self, dy: Any, x: Any, kernel: Any, **options: Any
+    ) -> tuple[Any, Any, Any]:
+        """Call the function on tensors, and its vector-Jacobian products."""
+        y, dx, dkernel = self._run(self._value_and_gradients, options, dy, x, kernel)
+        return y, dx, dkernel
+
+    def _value(self, options: Mapping[str, Any], x: Any, kernel: Any) -> Any:
+        y = self.function(x, kernel, **options)
+        if not tf.is_tensor(y):
+            raise kind_error("tf.Tensor", y)
+        return y
+
+    def _value_and_gradients(
+        self, options: Mapping[str, Any], dy: Any, x: Any, kernel: Any
+    ) -> tuple[Any, Any, Any]:
+        with tf.GradientTape() as tape:
+            tape.watch((x, kernel))
+            y = self._value(options, x, kernel)
+        return (y, *tape.gradient(y, (x, kernel), output_gradients=dy))
+
+    def _run(self, body: Callable[..., Any], options: Mapping[str, Any], *tensors: Any) -> Any:
+        with _on(self.device):
+            if self.mode == "eager":
+                return body(options, *tensors)
+            return self._graph(body, options, tensors)(*tensors)
+
+    def _graph(
+        self, body: Callable[..., Any], options: Mapping[str, Any], tensors: tuple[Any, ...]
+    ) -> Any:
+        specs = [self._spec(tensor) for tensor in tensors]
+        # As text, since 1 and True are the same key but not the same stride.
+        key = repr((body.__name__, options, specs))
+        if key not in self._graphs:
+            if len(self._graphs) >= _MOST_GRAPHS:
+                del self._graphs[next(iter(self._graphs))]
+            function = tf.function(
+                lambda *tensors: body(options, *tensors), jit_compile=self.mode == "xla"
+            )
+            self._graphs[key] = function.get_concrete_function(*specs)
+        return self._graphs[key]
+
+    def _spec(self, tensor: Any) -> Any:
+        """Leave batch, height and width open, if so asked."""
+        known = tensor.shape[3 if self.open_sizes else 0 :]
+        return tf.TensorSpec((*[None] * (len(tensor.shape) - len(known)), *known), tensor.dtype)
+
+
+def _on(device: str | None) -> Any:
+    return nullcontext() if device is None else tf.device(device)

@@ -1,0 +1,107 @@
+"""PyTorch: arrays to tensors and back, and a function's gradients by autograd."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, Literal
+
+import ml_dtypes
+import numpy as np
+import torch
+
+from conformance.adapt._adapter import Adapter, kind_error
+from conformance.adapt._arrays import Array, copied, is_plain
+
+# A suite compiles geometries without end. By default PyTorch compiles eight forms of a function
+# and runs all others eagerly: what was not asked for would be judged.
+_FORMS = 1 << 20
+
+
+def to_torch(
+    array: Array,
+    *,
+    requires_grad: bool = False,
+    device: str = "cpu",
+    order: Literal["C", "K"] = "C",
+) -> Any:
+    """See `conformance.adapt.to_torch`."""
+    memory = array if is_plain(array) else copied(array, order)
+    if memory.dtype == ml_dtypes.bfloat16:
+        # Bits are passed on: NumPy and PyTorch know nothing of each other's bfloat16.
+        tensor = torch.from_numpy(memory.view(np.int16)).view(torch.bfloat16)
+    else:
+        tensor = torch.from_numpy(memory)
+    return tensor.to(device).requires_grad_(requires_grad)
+
+
+def from_torch(tensor: Any, *, copy: bool = True) -> Array:
+    """See `conformance.adapt.from_torch`."""
+    if not isinstance(tensor, torch.Tensor):
+        raise TypeError(f"expected a torch.Tensor, got {type(tensor).__name__}: {tensor!r:.80}")
+    tensor = tensor.detach().cpu()
+    if tensor.dtype == torch.bfloat16:
+        array: Array = tensor.view(torch.int16).numpy().view(ml_dtypes.bfloat16)
+    else:
+        array = tensor.numpy()
+    return copied(array) if copy else array
+
+
+class TorchAdapter(Adapter):
+    """See `conformance.adapt.torch`."""
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        device: str,
+        compiled: bool,
+        order: Literal["C", "K"],
+        capabilities: Mapping[str, Any] | None,
+    ) -> None:
+        self.device, self.compiled, self.order = device, compiled, order
+        of = torch.cuda.get_device_name(device) if device.startswith("cuda") else device
+        mode = "compiled" if compiled else "eager"
+        environment = f"PyTorch {torch.__version__}, {of}, {mode}"
+        super().__init__(function, environment, compiled, capabilities)
+        self._programs: dict[str, Any] = {}
+
+    def to_tensor(self, array: Array) -> Any:
+        """Give an array to PyTorch."""
+        return to_torch(array, device=self.device, order=self.order)
+
+    def to_array(self, tensor: Any) -> Array:
+        """Give a result to NumPy in its own memory: the judge sees with whom it is shared."""
+        return from_torch(tensor, copy=False)
+
+    def value(self, x: Any, kernel: Any, **options: Any) -> Any:
+        """Call the function on tensors."""
+        return self._call(x, kernel, options)
+
+    def value_and_gradients(
+        self, dy: Any, x: Any, kernel: Any, **options: Any
+    ) -> tuple[Any, Any, Any]:
+        """Call the function on tensors, and its vector-Jacobian products."""
+        x, kernel = (tensor.detach().requires_grad_() for tensor in (x, kernel))
+        y = self._call(x, kernel, options)
+        if not y.requires_grad:
+            return y, None, None
+        return (y.detach(), *torch.autograd.grad(y, (x, kernel), dy, allow_unused=True))
+
+    def _call(self, x: Any, kernel: Any, options: dict[str, Any]) -> Any:
+        function = partial(self.function, **options)
+        if self.compiled:
+            # As text, since 1 and True are the same key but not the same stride.
+            compiled = self._programs.setdefault(
+                repr(options), torch.compile(function, dynamic=True)
+            )
+            with torch._dynamo.config.patch(_limits()):
+                y = compiled(x, kernel)
+        else:
+            y = function(x, kernel)
+        if not isinstance(y, torch.Tensor):
+            raise kind_error("torch.Tensor", y)
+        return y
+
+
+def _limits() -> dict[str, int]:
+    """How many forms of a function are compiled, by the names of this PyTorch."""
+    name = "recompile" if hasattr(torch._dynamo.config, "recompile_limit") else "cache_size"
+    return {f"{name}_limit": _FORMS, f"accumulated_{name}_limit": _FORMS}

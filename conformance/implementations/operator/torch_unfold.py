@@ -1,0 +1,57 @@
+"""The operator in PyTorch as most write it: pad, unfold, multiply, sum; gradients by autograd.
+
+Written independently of the oracle. It trusts its arguments.
+"""
+
+from typing import Any
+
+from torch.nn.functional import pad, unfold
+
+from conformance import adapt
+
+capabilities: dict[str, Any] = {
+    "accumulator": {"float16": "float16", "bfloat16": "bfloat16"},
+    "validates": False,
+}
+
+
+def involution(
+    x: Any, kernel: Any, *, stride: Any, dilation: Any, padding: Any, group_layout: str
+) -> Any:
+    """Apply the operator to tensors."""
+    strides, dilations = (n if isinstance(n, tuple) else (n, n) for n in (stride, dilation))
+    batch, height, width, *taps, groups = kernel.shape
+    channels, count = x.shape[3], taps[0] * taps[1]
+    (top, bottom), (left, right) = (
+        _margins(x.shape[1 + axis], taps[axis], strides[axis], dilations[axis], padding, axis)
+        for axis in (0, 1)
+    )
+    image = pad(x.permute(0, 3, 1, 2), (left, right, top, bottom))
+    patches = unfold(image, taps, dilations, stride=strides)
+    # Channels in groups: c is g * M + m if blocked, m * G + g if interleaved.
+    if group_layout == "blocked":
+        members, shared = (groups, channels // groups), (groups, 1)
+    else:
+        members, shared = (channels // groups, groups), (1, groups)
+    patches = patches.reshape(batch, *members, count, height, width)
+    weights = kernel.reshape(batch, height, width, count, *shared).permute(0, 4, 5, 3, 1, 2)
+    y = (weights * patches).sum(3)
+    return y.reshape(batch, channels, height, width).permute(0, 2, 3, 1)
+
+
+def _margins(
+    size: int, taps: int, stride: int, dilation: int, padding: Any, axis: int
+) -> tuple[int, int]:
+    """Padding before and after an axis."""
+    if padding == "same":
+        total = max((-(-size // stride) - 1) * stride + (taps - 1) * dilation + 1 - size, 0)
+        return total // 2, total - total // 2
+    if padding == "valid":
+        return 0, 0
+    before, after = padding[axis] if isinstance(padding, tuple) else (padding, padding)
+    return before, after
+
+
+eager = adapt.torch(involution, order="K", capabilities=capabilities)
+compiled = adapt.torch(involution, compile=True, order="K", capabilities=capabilities)
+forward, backward, environment = eager.forward, eager.backward, eager.environment

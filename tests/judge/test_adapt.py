@@ -1,0 +1,374 @@
+"""What `conformance.adapt` converts, what it refuses, and that adapters made with it conform."""
+
+import importlib
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+from conformance import adapt
+from conformance.cases.views import VIEWS
+from conformance.claims.formats import FORMATS
+from tests.house.test_docs import ROOT, blocks
+
+FRAMEWORKS = ("torch", "tensorflow", "jax")
+OPTIONS = {"stride": 1, "dilation": 1, "padding": "same", "group_layout": "blocked"}
+
+
+@pytest.fixture(params=FRAMEWORKS)
+def framework(request: pytest.FixtureRequest) -> str:
+    """A framework that is installed."""
+    name: str = request.param
+    pytest.importorskip(name, reason=f"{name} is not installed")
+    return name
+
+
+@pytest.fixture
+def there(framework: str) -> Callable[..., Any]:
+    """Convert to a framework, in JAX's case as an adapter does: with 64-bit numbers."""
+    convert: Callable[..., Any] = getattr(adapt, f"to_{framework}")
+    if framework != "jax":
+        return convert
+    return lambda array: adapt.jax(returns_x).to_tensor(array)
+
+
+@pytest.fixture
+def back(framework: str) -> Callable[..., Any]:
+    """Convert from a framework."""
+    convert: Callable[..., Any] = getattr(adapt, f"from_{framework}")
+    return convert
+
+
+def returns_x(x: Any, kernel: Any, **options: Any) -> Any:  # noqa: ARG001
+    return x
+
+
+def product(x: Any, kernel: Any, **options: Any) -> Any:  # noqa: ARG001
+    """The operator, for a kernel of one tap and one group."""
+    return x * kernel[:, :, :, 0, 0, :]
+
+
+def swapped(array: Any) -> Any:
+    """The same values in the other byte order."""
+    return array.astype(array.dtype.newbyteorder("S"))
+
+
+def plain(array: Any) -> Any:
+    return array
+
+
+def numbers(dtype: Any, *shape: int) -> Any:
+    return (np.arange(np.prod(shape)) - 3).reshape(shape).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", FORMATS)
+@pytest.mark.parametrize("view", [plain, swapped, *VIEWS], ids=lambda view: view.__name__)
+def test_every_view_goes_there_and_back(
+    there: Callable[..., Any],
+    back: Callable[..., Any],
+    view: Callable[[Any], Any],
+    dtype: str,
+) -> None:
+    due = FORMATS[dtype].dtype
+    given = view(numbers(due, 2, 3, 4))
+    before = given.tobytes()
+    got = back(there(given))
+    assert (got.dtype, got.shape) == (due, (2, 3, 4))
+    assert got.dtype.isnative
+    assert got.flags.c_contiguous
+    assert got.flags.writeable
+    assert np.array_equal(got, given)
+    assert not np.shares_memory(got, given)
+    got[...] = 7
+    assert given.tobytes() == before
+
+
+@pytest.mark.parametrize("dtype", FORMATS)
+def test_bits_are_kept(there: Callable[..., Any], back: Callable[..., Any], dtype: str) -> None:
+    """NaN, infinities, a negative zero and a subnormal number."""
+    special = np.array([np.nan, np.inf, -np.inf, -0.0, 0.0, 1.0], FORMATS[dtype].dtype)
+    special[-1] = FORMATS[dtype].smallest_subnormal
+    assert back(there(special)).tobytes() == special.tobytes()
+
+
+@pytest.mark.parametrize("dtype", ["bool", "int32", "complex64"])
+@pytest.mark.parametrize("shape", [(), (0, 3), (2, 2)])
+def test_what_the_judge_gives_to_be_rejected_passes(
+    there: Callable[..., Any], back: Callable[..., Any], dtype: str, shape: tuple[int, ...]
+) -> None:
+    """It is the function that must refuse it (ERR-9)."""
+    given = np.ones(shape, dtype)
+    got = back(there(given))
+    assert (got.dtype, got.shape) == (given.dtype, shape)
+    assert np.array_equal(got, given)
+
+
+def test_objects_are_refused(there: Callable[..., Any]) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        there(np.array([None, "one"], object))
+
+
+def test_arrays_are_no_results(back: Callable[..., Any]) -> None:
+    with pytest.raises(TypeError, match="got ndarray"):
+        back(np.zeros(3))
+
+
+def test_torch_takes_plain_memory_as_it_is() -> None:
+    """So that the judge sees what is written there, and NaN around it."""
+    pytest.importorskip("torch", reason="torch is not installed")
+    for dtype in (np.float32, ml_dtypes.bfloat16):
+        array = numbers(dtype, 2, 3)
+        tensor = adapt.to_torch(array)
+        tensor += 1
+        assert array[0, 0] == -2
+        assert np.shares_memory(adapt.from_torch(tensor, copy=False), array)
+    leaf = adapt.to_torch(numbers(np.float32, 2, 3), requires_grad=True)
+    assert leaf.is_leaf
+    assert leaf.requires_grad
+
+
+def test_torch_keeps_the_order_of_axes_if_asked() -> None:
+    pytest.importorskip("torch", reason="torch is not installed")
+    for dtype in (np.float32, ml_dtypes.bfloat16):
+        array = numbers(dtype, 2, 3, 4)
+        assert adapt.to_torch(array.T).is_contiguous()
+        tensor = adapt.to_torch(array.T[::-1], order="K")
+        assert tensor.stride() == (1, 4, 12)
+        assert np.array_equal(adapt.from_torch(tensor), array.T[::-1])
+
+
+def test_jax_makes_no_float32_of_float64() -> None:
+    jax = pytest.importorskip("jax", reason="jax is not installed")
+    assert not jax.config.jax_enable_x64
+    with pytest.raises(TypeError, match="JAX would make float32 of float64: call jax"):
+        adapt.to_jax(np.zeros(3))
+
+
+@pytest.mark.parametrize("jit", [False, True])
+def test_jax_is_wide_for_float64_alone(jit: bool) -> None:
+    jax = pytest.importorskip("jax", reason="jax is not installed")
+    seen = []
+
+    def function(x: Any, kernel: Any, **options: Any) -> Any:
+        seen.append((x.dtype.name, jax.numpy.zeros(1).dtype.name))
+        return product(x, kernel, **options)
+
+    adapter = adapt.jax(function, jit=jit)
+    for dtype in ("float64", "float32", "bfloat16"):
+        x, kernel = numbers(dtype, 1, 2, 2, 1), numbers(dtype, 1, 2, 2, 1, 1, 1)
+        results = adapter.forward(x, kernel), *adapter.backward(x, x, kernel)
+        assert {result.dtype for result in results} == {x.dtype}
+    default = {"float64": "float64", "float32": "float32", "bfloat16": "float32"}
+    assert dict(seen) == default
+
+
+def adapters(framework: str, function: Callable[..., Any]) -> list[Any]:
+    """Adapters of a function in every mode that is soon ready."""
+    if framework == "tensorflow":
+        return [adapt.tensorflow(function, mode) for mode in ("eager", "graph")]
+    if framework == "jax":
+        return [adapt.jax(function, jit=jit) for jit in (False, True)]
+    return [adapt.torch(function)]
+
+
+def call(dtype: Any = np.float32) -> tuple[Any, Any, Any]:
+    """Give dy, x and kernel, for one tap."""
+    return (
+        numbers(dtype, 1, 2, 3, 4) + dtype(2),
+        numbers(dtype, 1, 2, 3, 4),
+        numbers(dtype, 1, 2, 3, 1, 1, 4) * dtype(3),
+    )
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16, ml_dtypes.bfloat16])
+def test_gradients(framework: str, dtype: Any) -> None:
+    dy, x, kernel = call(dtype)
+    for adapter in adapters(framework, product):
+        assert np.array_equal(adapter.forward(x, kernel), x * kernel[:, :, :, 0, 0, :])
+        dx, dkernel = adapter.backward(dy, x, kernel)
+        assert np.array_equal(dx, dy * kernel[:, :, :, 0, 0, :])
+        assert np.array_equal(dkernel[:, :, :, 0, 0, :], dy * x)
+        assert {dx.dtype, dkernel.dtype} == {np.dtype(dtype)}
+
+
+def test_all_options_are_passed_on(framework: str) -> None:
+    seen = []
+
+    def function(x: Any, kernel: Any, **options: Any) -> Any:
+        seen.append(options)
+        return product(x, kernel)
+
+    dy, x, kernel = call()
+    other = {"stride": True, "dilation": (1, 2), "padding": 0, "group_layout": "interleaved"}
+    for adapter in adapters(framework, function):
+        seen.clear()
+        adapter.forward(x, kernel)
+        adapter.forward(x, kernel, **{**OPTIONS, "stride": True})
+        adapter.backward(dy, x, kernel, **other)
+        assert list(map(repr, seen)) == list(
+            map(repr, (OPTIONS, {**OPTIONS, "stride": True}, other))
+        )
+
+
+@pytest.mark.parametrize("got", [np.zeros(3), (1, 2), None], ids=lambda got: type(got).__name__)
+def test_a_function_must_return_a_tensor(framework: str, got: Any) -> None:
+    dy, x, kernel = call()
+    for adapter in adapters(framework, lambda x, kernel, **options: got):  # noqa: ARG005
+        words = rf"the function must return a .*(Tensor|Array), got {type(got).__name__}"
+        with pytest.raises(TypeError, match=words):
+            adapter.forward(x, kernel)
+        with pytest.raises(TypeError, match=words):
+            adapter.backward(dy, x, kernel)
+
+
+def test_dy_must_fit(framework: str) -> None:
+    """A tape would broadcast it or cast it."""
+    dy, x, kernel = call()
+    for adapter in adapters(framework, product):
+        for wrong in (dy[:, :1], dy[..., :1], dy[0], dy.astype(np.float64)):
+            with pytest.raises(ValueError, match=r"dy must be float32 of shape \(1, 2, 3, 4\)"):
+                adapter.backward(wrong, x, kernel)
+
+
+def test_y_must_have_the_shape_of_dy(framework: str) -> None:
+    dy, x, kernel = call()
+    for adapter in adapters(framework, lambda *operands, **_: product(*operands)[:, :1]):
+        with pytest.raises(Exception, match="shape"):
+            adapter.backward(dy, x, kernel)
+
+
+def cut(framework: str, tensor: Any) -> Any:
+    """Take a tensor out of automatic differentiation."""
+    if framework == "torch":
+        return tensor.detach()
+    return importlib.import_module(framework).stop_gradient(tensor)
+
+
+@pytest.mark.parametrize("name", ["x", "kernel"])
+@pytest.mark.parametrize("framework", ["torch", "tensorflow"])
+def test_a_gradient_that_is_cut_off_is_an_error(framework: str, name: str) -> None:
+    """JAX does not tell what is cut off from what is zero."""
+    pytest.importorskip(framework, reason=f"{framework} is not installed")
+    dy, x, kernel = call()
+
+    def function(**operands: Any) -> Any:
+        operands[name] = cut(framework, operands[name])
+        return product(**operands)
+
+    for adapter in adapters(framework, lambda x, kernel, **_: function(x=x, kernel=kernel)):
+        with pytest.raises(RuntimeError, match=f"no gradient flows from it to {name}: the func"):
+            adapter.backward(dy, x, kernel)
+
+
+def test_what_y_does_not_depend_on_has_a_gradient_of_zero(framework: str) -> None:
+    """Where y is zero: every tap is padded, or the batch is empty."""
+    dy, x, kernel = call()
+    module = importlib.import_module(framework)
+    zeros = (module.numpy if framework == "jax" else module).zeros_like
+    for adapter in adapters(framework, lambda x, kernel, **_: zeros(x)):  # noqa: ARG005
+        dx, dkernel = adapter.backward(dy, x, kernel)
+        assert dx.shape == x.shape
+        assert dkernel.shape == kernel.shape
+        assert {dx.dtype, dkernel.dtype} == {x.dtype}
+        assert not dx.any()
+        assert not dkernel.any()
+
+
+def test_sparse_gradients_are_made_dense() -> None:
+    tf = pytest.importorskip("tensorflow", reason="tensorflow is not installed")
+    dy, x, kernel = call()
+
+    def gathered(x: Any, kernel: Any, **options: Any) -> Any:
+        return product(tf.gather(x, [0]), kernel, **options)
+
+    dx, _ = adapt.tensorflow(gathered).backward(dy, x, kernel)
+    assert np.array_equal(dx, dy * kernel[:, :, :, 0, 0, :])
+
+
+def test_torch_leaves_memory_to_the_judge() -> None:
+    """What a function writes to its operands, and what its results share, is not hidden."""
+    pytest.importorskip("torch", reason="torch is not installed")
+    _, x, kernel = call()
+    assert np.shares_memory(adapt.torch(returns_x).forward(x, kernel), x)
+    before = x.copy()
+    adapt.torch(lambda x, kernel, **_: x.mul_(2) * kernel).forward(x, kernel)
+    assert np.array_equal(x, 2 * before)
+
+
+def test_tensorflow_knows_the_sizes_if_asked() -> None:
+    pytest.importorskip("tensorflow", reason="tensorflow is not installed")
+    seen = []
+
+    def function(x: Any, kernel: Any, **options: Any) -> Any:
+        seen.append(tuple(x.shape))
+        return product(x, kernel, **options)
+
+    _, x, kernel = call()
+    adapt.tensorflow(function, "graph").forward(x, kernel)
+    adapt.tensorflow(function, "graph", open_sizes=False).forward(x, kernel)
+    assert seen == [(None, None, None, 4), (1, 2, 3, 4)]
+    with pytest.raises(ValueError, match="mode must be 'eager', 'graph' or 'xla', got 'fast'"):
+        adapt.tensorflow(function, "fast")  # type: ignore[arg-type]
+
+
+def test_what_is_declared_is_passed_on(framework: str) -> None:
+    make = getattr(adapt, framework)
+    adapter = make(product, capabilities={"validates": False})
+    assert adapter.capabilities == {"validates": False, "compiles": framework == "jax"}
+    assert importlib.import_module(framework).__version__ in adapter.environment
+    assert "eager" in adapter.environment
+
+
+# The suite, on everything that is shown or shipped. JAX compiles for each shape: fewer checks.
+EVERY = ("--hypothesis-profile=ci",)
+FEWER = ("--hypothesis-profile=survey", "-k", "not width and not narrow and not bound and not many")
+JUDGED = [
+    ("torch", "guide_torch", EVERY),
+    ("torch", "guide_torch:torch_adapter", EVERY),
+    ("tensorflow", "guide_tensorflow:tensorflow_adapter", EVERY),
+    ("jax", "guide_jax:jax_adapter", FEWER),
+    ("torch", "conformance.implementations.operator.torch_unfold:eager", EVERY),
+    ("jax", "conformance.implementations.operator.jax_patches:jit", FEWER),
+]
+
+
+def write_guide(framework: str, folder: Path) -> None:
+    """Make a module of the guide's blocks for one framework."""
+    others = "|".join(set(FRAMEWORKS) - {framework})
+    texts = [
+        text
+        for language, text, _ in blocks(ROOT / "docs" / "conformance.md")
+        if language == "python" and not re.search(rf"^import ({others})|_({others})\b", text, re.M)
+    ]
+    (folder / f"guide_{framework}.py").write_text("\n\n".join(texts))
+
+
+@pytest.mark.parametrize(("needs", "name", "options"), JUDGED, ids=[name for _, name, _ in JUDGED])
+def test_it_conforms(
+    needs: str,
+    name: str,
+    options: tuple[str, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip(needs, reason=f"{needs} is not installed")
+    write_guide(needs, tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=":")
+    # PyTorch's threads would wait for one another wherever other tests run beside this one.
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    command = [sys.executable, "-m", "conformance", f"--implementation={name}", *options]
+    done = subprocess.run(
+        [*command, "--no-diagnosis", "-p", "no:cacheprovider", f"--report={tmp_path / 'r.json'}"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    (report,) = json.loads((tmp_path / "r.json").read_text())["implementations"]
+    assert report["verdict"] == "conforms"
+    assert set(report["capabilities"]["dtypes"]) == set(FORMATS)
