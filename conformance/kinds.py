@@ -113,10 +113,14 @@ class _Operator(Kind):
         wrong: set[str],
         right: set[str],
     ) -> tuple[str, ...]:
-        """Blame geometry and groups, which y, dx and dkernel share, where none of them is right."""
-        if right or not wrong:
-            return ()
-        return tuple(number for number in decides if number[:3] in {"GEO", "GRP"})
+        """Blame geometry and groups, which y, dx and dkernel share, where none of them is right.
+
+        And exactness, where a check of it finds any result wrong.
+        """
+        shared = {"GEO", "GRP"} if wrong and not right else set()
+        return tuple(
+            number for number in decides if number[:3] in shared or (number == "NUM-1" and wrong)
+        )
 
     def operands_of(self, values: Mapping[str, Array]) -> list[tuple[str, ...]]:
         return [*((name,) for name in values), tuple(values)]

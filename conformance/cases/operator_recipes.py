@@ -40,11 +40,19 @@ def operands(case: OperatorCase, bits: int) -> dict[str, Array]:
         return {name: a.astype(dtype) for name, a in zip(OPERANDS, values, strict=True)}
 
 
+def read(case: OperatorCase) -> npt.NDArray[np.bool_]:
+    """Tell, in the shape of x, which pixels some tap reads."""
+    return _of_ones(case)[0] > 0
+
+
 def inside(case: OperatorCase) -> npt.NDArray[np.bool_]:
     """Tell, in the shape of the kernel, which taps are not padded."""
+    return _of_ones(case)[1] > 0
+
+
+def _of_ones(case: OperatorCase) -> tuple[Floats, Floats]:
     ones = {name: np.ones(shape) for name, shape in case.shapes.items()}
-    options = case.geometry.options
-    return involution.backward(ones["dy"], ones["x"], ones["kernel"], **options)[1] > 0
+    return involution.backward(ones["dy"], ones["x"], ones["kernel"], **case.geometry.options)
 
 
 def terms(case: OperatorCase) -> int:

