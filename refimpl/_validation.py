@@ -123,11 +123,11 @@ def _converted(name: str, value: object, clause: str) -> npt.NDArray[Any]:
     return np.asarray(given)
 
 
-def _within(value: Any, asked: Callable[[Any], bool], depth: int = 6) -> bool:
-    """Whether it is so of a value, or of one within the lists and tuples that make an operand."""
-    if depth > 0 and not _single(value):
-        return any(_within(part, asked, depth - 1) for part in value)
-    return asked(value)
+def _within(value: Any, asked: Callable[[Any], bool]) -> bool:
+    """Whether it is so of a value, or of one within its lists and tuples."""
+    if _single(value):
+        return asked(value)
+    return any(_within(part, asked) for part in value)
 
 
 def _is_masked(value: object) -> bool:

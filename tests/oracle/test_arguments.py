@@ -11,7 +11,16 @@ from refimpl import involution
 from refimpl._validation import check
 from refimpl.geometry import Axis
 from tests.opponents import exact
-from tests.oracle.oddities import METHODS, Claims, Endless, Wrapped, lying, raising, signalling
+from tests.oracle.oddities import (
+    METHODS,
+    Claims,
+    Endless,
+    Wrapped,
+    cyclic,
+    lying,
+    raising,
+    signalling,
+)
 
 X, KERNEL, DY = (np.ones(s, np.float32) for s in ((2, 5, 6, 4), (2, 5, 6, 3, 3, 2), (2, 5, 6, 4)))
 TALL = np.ones((2, 5, 6, 6, 3, 2), np.float32)
@@ -68,6 +77,9 @@ FORWARD: list[tuple[dict[str, Any], type[Exception], str, str, str]] = [
     ({"x": "x" * 10**6}, TypeError, "x", "ERR-9", r"of 'x{20,50}\.\.\.x{20,50}'$"),
     ({"x": range(10**30)}, TypeError, "x", "ERR-9", r"range\(0, 10{30}\)"),
     ({"x": [*np.ma.masked_less(X, 0)]}, TypeError, "x", "ERR-9", "masked array"),
+    ({"kernel": [[[[[[np.ma.masked]]]]]]}, TypeError, "kernel", "ERR-9", "masked array"),
+    ({"x": np.zeros(1, [("a" * 999, "f4")])}, TypeError, "x", "ERR-9", r"got \[\('a{77}$"),
+    ({"x": cyclic()}, TypeError, "x", "ERR-9", r"got \[\[\[.*\.\.\."),
     ({"x": Wrapped(np.ma.masked_less(X, 0))}, TypeError, "x", "ERR-9", "masked array"),
     ({"x": Wrapped(None)}, TypeError, "x", "ERR-9", "Wrapped"),
     ({"x": raising("__array__", "__repr__")}, TypeError, "x", "ERR-9", "got <Raising"),
@@ -256,3 +268,11 @@ def test_integers_and_words_are_read_once() -> None:
     for stride, padding in ((changing, "same"), (2, lying("same", __eq__=False, __hash__=7))):
         got = involution.forward(X, KERNEL[:, :3, :3], stride=(stride, 2), padding=padding)
         np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.parametrize("members", [("__array__",), ("__array__", "__len__"), ()])
+def test_what_memory_cannot_hold(members: tuple[str, ...]) -> None:
+    """Of what may be right it is no refusal: the memory is what is wrong."""
+    value = raising(*members, error=MemoryError()) if members else Claims(2**60)
+    with pytest.raises(MemoryError):
+        involution.forward(value, KERNEL)
