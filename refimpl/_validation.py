@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from refimpl._shown import shown
-from refimpl.geometry import Axis, Padding, axes
+from refimpl.geometry import WORDS, Axis, Padding, axes
 
 FORMATS = ("float16", "bfloat16", "float32", "float64")
 GROUP_LAYOUTS = ("blocked", "interleaved")
@@ -212,10 +212,11 @@ def pair(name: str, value: Any, clause: str = "ERR-5") -> tuple[int, int]:
 
 def sides(padding: Any) -> Padding:
     """`padding` as a word, an integer or ((top, bottom), (left, right)) (GEO-4 to GEO-7)."""
-    rule = '"same", "valid", an integer >= 0 or ((top, bottom), (left, right)) (ERR-6)'
+    known = ", ".join(f'"{text}"' for text in WORDS)
+    rule = f"{known}, an integer >= 0 or ((top, bottom), (left, right)) (ERR-6)"
     if issubclass(type(padding), str):
         text = str.__str__(padding)
-        if text not in {"same", "valid"}:
+        if text not in WORDS:
             raise ValueError(f"padding must be {rule}, got {shown(padding)}")
         return text
     if _single(padding):

@@ -3,9 +3,12 @@
 Knows nothing of arrays and checks nothing: `refimpl._validation` decides what may come in here.
 """
 
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-__all__ = ["Axis", "Padding", "axes", "extent", "padding_of", "same_padding"]
+__all__ = [
+    "WORDS", "Axis", "Padding", "axes", "extent", "padding_of", "same_padding", "valid_padding",
+]  # fmt: skip
 
 Padding = str | int | tuple[tuple[int, int], tuple[int, int]]
 
@@ -85,6 +88,29 @@ def same_padding(size: int, taps: int, stride: int, dilation: int) -> tuple[int,
     return total // 2, total - total // 2
 
 
+def valid_padding(size: int, taps: int, stride: int, dilation: int) -> tuple[int, int]:  # noqa: ARG001
+    """Give the padding of an axis that has none (GEO-4).
+
+    Parameters
+    ----------
+    size, taps, stride, dilation : int
+        As of `Axis`.
+
+    Returns
+    -------
+    before, after : int
+        Zero.
+    """
+    return 0, 0
+
+
+# The rule of each word that a padding can be.
+WORDS: Mapping[str, Callable[[int, int, int, int], tuple[int, int]]] = {
+    "same": same_padding,
+    "valid": valid_padding,
+}
+
+
 def padding_of(
     padding: Padding, axis: int, size: int, taps: int, stride: int, dilation: int
 ) -> tuple[int, int]:
@@ -103,12 +129,9 @@ def padding_of(
     -------
     before, after : int
     """
-    if padding == "same":
-        return same_padding(size, taps, stride, dilation)
-    if isinstance(padding, tuple):
-        return padding[axis]
-    pixels = padding if isinstance(padding, int) else 0
-    return pixels, pixels
+    if isinstance(padding, str):
+        return WORDS[padding](size, taps, stride, dilation)
+    return padding[axis] if isinstance(padding, tuple) else (padding, padding)
 
 
 def axes(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from conformance.claims.capabilities import Capabilities, Pair, Supported, supports
-from refimpl.geometry import Axis, Padding, axes, extent
+from refimpl.geometry import WORDS, Axis, Padding, axes, extent
 
 KERNEL_SHAPES: tuple[Pair, ...] = (
     (1, 1), (3, 3), (2, 2), (2, 3), (3, 1), (1, 4), (5, 5), (4, 2), (7, 7),
@@ -15,9 +15,9 @@ KERNEL_SHAPES: tuple[Pair, ...] = (
 STRIDES: tuple[Pair, ...] = ((1, 1), (2, 2), (1, 2), (3, 1), (3, 3), (2, 3), (5, 4))
 DILATIONS: tuple[Pair, ...] = ((1, 1), (2, 2), (1, 2), (3, 1), (2, 5))
 PADDINGS: dict[str, tuple[Padding, ...]] = {
+    **{word: (word,) for word in WORDS},
     # As often as the other kinds: it is the rule that goes wrong most.
     "same": ("same", "same", "same"),
-    "valid": ("valid",),
     "int": (0, 1, 4),
     "explicit": (((0, 1), (2, 0)), ((2, 3), (1, 0)), ((0, 0), (3, 3))),
 }

@@ -271,6 +271,10 @@ def weight(case: LayerCase) -> tuple[Any, ...]:
 
 def simpler(case: LayerCase) -> Iterator[LayerCase]:
     """Give cases with one thing made smaller or plainer, the boldest changes first."""
+    return (one for one in _simpler(case) if _is_specified(one))
+
+
+def _simpler(case: LayerCase) -> Iterator[LayerCase]:
     if case.batch > 1:
         yield case.changed(batch=1)
     for name, size in (
@@ -295,6 +299,13 @@ def _fits(case: LayerCase, spare: Pair) -> Iterator[LayerCase]:
     """Give the case on an image that fits, if there is a small one."""
     with contextlib.suppress(NoSizeError):
         yield with_pixels(case, spare)
+
+
+def _is_specified(case: LayerCase) -> bool:
+    """Tell whether the grids agree, and there are pixels enough to take statistics of."""
+    sizes = (case.height, case.width)
+    least = 1 + case.config.unbiased_moving_variance if case.training else 0
+    return all(_agree(case, axis, sizes[axis]) for axis in (0, 1)) and case.pixels >= least
 
 
 def with_pixels(case: LayerCase, spare: Pair) -> LayerCase:

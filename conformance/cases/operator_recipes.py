@@ -62,13 +62,26 @@ def terms(case: OperatorCase) -> int:
 
 def _integers(case: OperatorCase, bits: int, rng: np.random.Generator) -> Three:
     """Integers so small that every sum of products is exact in the case's format (NUM-1)."""
-    amplitude = int((2**bits / terms(case)) ** 0.5)
-    assert amplitude >= 1, f"too many terms for exact sums: {case.token}"
-    return tuple(
+    amplitude = max(1, int((2**bits / terms(case)) ** 0.5))
+    x, kernel, dy = (
         # No zeros: a dropped term is to show.
         rng.integers(1, amplitude, shape, endpoint=True) * rng.choice([-1.0, 1.0], shape)
         for shape in case.shapes.values()
     )
+    if terms(case) <= 2**bits:
+        return x, kernel, dy
+    # More terms than are exact even of ones: some taps, and some channels of dy, are zero.
+    taps, channels = case.geometry.taps, case.geometry.members
+    kept = _some(taps, 2**bits, rng).reshape(*case.geometry.kernel_shape, 1)
+    member = np.arange(case.channels)
+    blocked = case.geometry.group_layout == "blocked"
+    member = member % channels if blocked else member // case.geometry.groups
+    return x, kernel * kept, dy * _some(channels, 2**bits, rng)[member]
+
+
+def _some(count: int, most: int, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
+    """Tell which of so many are kept: at most so many, another choice from seed to seed."""
+    return rng.permutation(count) < most
 
 
 def _normal(case: OperatorCase, bits: int, rng: np.random.Generator) -> Three:

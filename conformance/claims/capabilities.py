@@ -11,12 +11,13 @@ from typing import Any, Literal, TypeVar
 
 from conformance.claims.arithmetic import Arithmetic
 from conformance.claims.formats import ACCUMULATORS, FORMATS, MULTIPLIERS
+from refimpl.geometry import WORDS
 
 Pair = tuple[int, int]
 Supported = Literal["any", "square"] | tuple[Pair, ...]
 _CHOICES: Mapping[str, tuple[str, ...]] = {
     "dtypes": tuple(FORMATS),
-    "paddings": ("same", "valid", "int", "explicit"),
+    "paddings": (*WORDS, "int", "explicit"),
     "group_layouts": ("blocked", "interleaved"),
     "conventions": ("any", "keras_example", "official"),
 }

@@ -10,7 +10,7 @@ import ml_dtypes
 import numpy as np
 from hypothesis import strategies as st
 
-from conformance.cases import Case, with_outputs
+from conformance.cases.operator import OperatorCase
 from refimpl import involution, layer
 from tests.oracle import oddities as odd
 from tests.oracle.oddities import Odd, made
@@ -136,25 +136,18 @@ def operator_calls(draw: st.DrawFn) -> Call:
     """Draw a call of `involution.forward` or `involution.backward`."""
     pair, dtype = st.tuples(SMALL, SMALL), draw(st.sampled_from(DTYPES))
     pads = st.sampled_from(["same", "valid", 1, ((1, 0), (0, 2))])
-    case = with_outputs(
-        Case(
-            "float64", "integers", batch=draw(st.integers(0, 2)), height=draw(SMALL),
-            width=draw(SMALL), groups=draw(SMALL), members=draw(SMALL), kernel_shape=draw(pair),
-            stride=draw(pair), dilation=draw(pair), padding=draw(pads),
-            group_layout=draw(st.sampled_from(["blocked", "interleaved"])),
-        )
-    )  # fmt: skip
-    shapes = {
-        "x": (case.batch, case.height, case.width, case.channels),
-        "kernel": (case.batch, *case.grid, *case.kernel_shape, case.groups),
-        "dy": (case.batch, *case.grid, case.channels),
-    }
+    case = OperatorCase("float64", "integers").changed(
+        batch=draw(st.integers(0, 2)), height=draw(SMALL),
+        width=draw(SMALL), groups=draw(SMALL), members=draw(SMALL), kernel_shape=draw(pair),
+        stride=draw(pair), dilation=draw(pair), padding=draw(pads),
+        group_layout=draw(st.sampled_from(["blocked", "interleaved"])),
+    ).large_enough  # fmt: skip
     name = draw(st.sampled_from(["forward", "backward"]))
-    operands = {one: array(shape, dtype) for one, shape in shapes.items()}
+    operands = {one: array(shape, dtype) for one, shape in case.shapes.items()}
     if name == "forward":
         del operands["dy"]
     pools = OPTIONS | {one: arrays(value, huge=True) for one, value in operands.items()}
-    arguments, changes = exchanged(draw, operands | case.options, pools)
+    arguments, changes = exchanged(draw, operands | case.geometry.options, pools)
     function = getattr(involution, name)
     return Call(f"involution.{name}", lambda: function(**arguments), arguments, changes)
 

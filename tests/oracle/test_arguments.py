@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conformance.recipes import operands
 
-from conformance.cases import Case
+from conformance.cases.operator import OperatorCase
+from conformance.cases.operator_recipes import operands
 from refimpl import involution
 from refimpl._validation import check
 from refimpl.geometry import Axis
@@ -211,10 +211,12 @@ def test_no_padding_and_no_samples(padding: Any, layout: str) -> None:
     ],
 )  # fmt: skip
 def test_unreasonable_but_valid(geometry: dict[str, Any]) -> None:
-    case = Case("float64", "integers", height=3, width=3, groups=2, members=2, **geometry)
-    values, due = operands(case), exact.sums(case, operands(case))
-    got = {"y": involution.forward(values["x"], values["kernel"], **case.options)}
-    got["dx"], got["dkernel"] = involution.backward(**values, **case.options)
+    case = OperatorCase("float64", "integers", height=3, width=3)
+    case = case.changed(groups=2, members=2, **geometry)
+    values = operands(case, 53)
+    due = exact.sums(case, values)
+    got = {"y": involution.forward(values["x"], values["kernel"], **case.geometry.options)}
+    got["dx"], got["dkernel"] = involution.backward(**values, **case.geometry.options)
     for name, array in got.items():
         for index in np.ndindex(array.shape):
             assert array[index] == due[name].get(index, exact.Sum()).value

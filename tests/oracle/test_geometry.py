@@ -70,7 +70,7 @@ def test_padding_of_each_axis(padding: Any, vertical: Any, horizontal: Any) -> N
 
 def test_the_public_names() -> None:
     assert geometry.__all__ == [
-        "Axis", "Padding", "axes", "extent", "padding_of", "same_padding",
+        "WORDS", "Axis", "Padding", "axes", "extent", "padding_of", "same_padding", "valid_padding",
     ]  # fmt: skip
 
 
