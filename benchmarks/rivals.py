@@ -85,7 +85,7 @@ def runner(
             else:
                 results = (adapter.value(x, kernel, **options),)
             finish(device, results)
-            return results  # type: ignore[no-any-return]
+            return results
 
         return call
 

@@ -86,19 +86,21 @@ class TorchAdapter(Adapter):
         return (y.detach(), *torch.autograd.grad(y, (x, kernel), dy, allow_unused=True))
 
     def _call(self, x: Any, kernel: Any, options: dict[str, Any]) -> Any:
-        function = partial(self.function, **options)
         if self.compiled:
-            # As text, since 1 and True are the same key but not the same stride.
-            compiled = self._programs.setdefault(
-                repr(options), torch.compile(function, dynamic=True)
-            )
             with torch._dynamo.config.patch(_limits()):
-                y = compiled(x, kernel)
+                y = self._program(options)(x, kernel)
         else:
-            y = function(x, kernel)
+            y = self.function(x, kernel, **options)
         if not isinstance(y, torch.Tensor):
             raise kind_error("torch.Tensor", y)
         return y
+
+    def _program(self, options: dict[str, Any]) -> Any:
+        # As text, since 1 and True are the same key but not the same stride.
+        key = repr(options)
+        if key not in self._programs:
+            self._programs[key] = torch.compile(partial(self.function, **options), dynamic=True)
+        return self._programs[key]
 
 
 def _limits() -> dict[str, int]:

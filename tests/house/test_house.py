@@ -121,6 +121,7 @@ def test_clauses_are_numbered_in_order() -> None:
 
 def test_the_public_surface() -> None:
     import refimpl
+    from conformance import adapt
     from refimpl import involution, layer
 
     assert refimpl.__all__ == ["__version__"]
@@ -130,9 +131,15 @@ def test_the_public_surface() -> None:
         "STATISTICS", "Config", "Forward", "backward", "capabilities", "forward",
         "keras_example", "official",
     ]  # fmt: skip
+    frameworks = ("jax", "tensorflow", "torch")
+    assert adapt.__all__ == [
+        *(f"from_{name}" for name in frameworks), "jax", "tensorflow",
+        *(f"to_{name}" for name in frameworks), "torch",
+    ]  # fmt: skip
 
 
-def test_importing_the_oracle_imports_no_framework() -> None:
-    script = "import sys, refimpl.involution; print(*sys.modules)"
+@pytest.mark.parametrize("name", ["refimpl.involution", "conformance.adapt"])
+def test_importing_it_imports_no_framework(name: str) -> None:
+    script = f"import sys, {name}; print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert not set(run.stdout.split()) & FRAMEWORKS

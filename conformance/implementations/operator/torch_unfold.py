@@ -9,6 +9,7 @@ from torch.nn.functional import pad, unfold
 
 from conformance import adapt
 
+# Measured: products are rounded to the operands' format, and dx is added up in it.
 capabilities: dict[str, Any] = {
     "accumulator": {"float16": "float16", "bfloat16": "bfloat16"},
     "validates": False,
@@ -52,6 +53,8 @@ def _margins(
     return before, after
 
 
+# Transposed operands stay transposed. Compiling takes some ten seconds for each geometry and dtype,
+# and the whole suite more than an hour.
 eager = adapt.torch(involution, order="K", capabilities=capabilities)
 compiled = adapt.torch(involution, compile=True, order="K", capabilities=capabilities)
 forward, backward, environment = eager.forward, eager.backward, eager.environment
