@@ -53,6 +53,9 @@ class Capabilities:
         Subnormal numbers are kept, not flushed to zero.
     empty_batch : bool
         A batch of no samples is answered.
+    memory : bool
+        Operands and results lie in memory that the judge sees. Of a program behind a pipe they do
+        not: what it writes, and how it reads views, is not judged.
     deterministic : bool
         A repeated call gives the same bits.
     validates : bool
@@ -72,6 +75,7 @@ class Capabilities:
     result: Mapping[str, str] | None = None
     gradual_underflow: bool = False
     empty_batch: bool = True
+    memory: bool = True
     deterministic: bool = True
     validates: bool = True
     compiles: bool = False
@@ -132,7 +136,14 @@ class Capabilities:
                 said.append(f"{words} {_words(value)}")
         if len(said) == 1:
             said.append("every geometry")
-        flags = ("empty_batch", "deterministic", "validates", "training", "returns_kernel")
+        flags = (
+            "empty_batch",
+            "memory",
+            "deterministic",
+            "validates",
+            "training",
+            "returns_kernel",
+        )
         without = [entry for entry in flags if not getattr(self, entry, True)]
         return "; ".join(said) + (f"; not {', '.join(without)}" if without else "")
 

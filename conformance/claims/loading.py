@@ -33,6 +33,8 @@ _RENAMED = {
         ("layers.mutants", "mutants.layer"),
     )
 }
+# Before a command: a program that speaks the protocol.
+PIPED = "exec:"
 _FRAMEWORKS = {"torch": "torch", "keras": "tensorflow", "tensorflow": "tensorflow", "jax": "jax"}
 
 
@@ -84,7 +86,8 @@ def load(target: Any, kind: Any, capabilities: Any = None) -> Judged:
     ----------
     target : object
         An implementation; a class or a function without arguments that makes one; or a name
-        ``package.module:attribute`` of one of these, or of a module.
+        ``package.module:attribute`` of one of these, or of a module; or ``exec:COMMAND``, a program
+        that speaks the protocol of docs/protocol.md.
     kind : Kind
         What it is to be.
     capabilities : mapping, optional
@@ -97,6 +100,8 @@ def load(target: Any, kind: Any, capabilities: Any = None) -> Judged:
     """
     name = target if isinstance(target, str) else _name_of(target)
     said = f"{kind.option}={name}"
+    if name.startswith(PIPED):
+        target = _program(name.removeprefix(PIPED), said)
     found = _imported(target, said) if isinstance(target, str) else target
     make: Callable[[], Any] = lambda: found  # noqa: E731
     if _is_factory(found):
@@ -110,6 +115,15 @@ def load(target: Any, kind: Any, capabilities: Any = None) -> Judged:
     except DeclarationError as error:
         raise LoadError(f"{said}: {error}") from error
     return Judged(name, implementation, claimed, kind, make)
+
+
+def _program(command: str, said: str) -> Any:
+    from conformance.claims.program import DiedError, Program, RefusedError
+
+    try:
+        return Program(command)
+    except (DiedError, RefusedError, ValueError) as error:
+        raise LoadError(f"{said}: {error}") from error
 
 
 def _name_of(target: Any) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 
 from conformance.cases.case import Array
 from conformance.claims.loading import Judged
+from conformance.claims.program import DiedError, RefusedError
 from conformance.judging.examine import Finding
 from conformance.judging.kind import FUNCTIONS, MalformedError
 from conformance.judging.memory import Guarded, poison
@@ -126,8 +127,16 @@ def call(
 
 def _raised(rules: Any, function: str, case: Any, error: BaseException) -> Finding:
     clause = rules.empty if case.batch == 0 else rules.raises[function]
-    words = f"{function} raised {type(error).__name__}: {_first_line(error)}"
-    return Finding((clause,), words, refusal=True, details=(f"{type(error).__name__}: {error}",))
+    # What a program behind a pipe raised it says itself; that it died is no refusal.
+    kind = "" if isinstance(error, RefusedError | DiedError) else f"{type(error).__name__}: "
+    verb = "gave no answer:" if isinstance(error, DiedError) else "raised"
+    return Finding(
+        (clause,),
+        f"{function} {verb} {kind}{_first_line(error)}",
+        refusal=not isinstance(error, DiedError),
+        raised=True,
+        details=(f"{kind}{error}",),
+    )
 
 
 def _first_line(error: BaseException) -> str:

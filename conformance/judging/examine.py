@@ -61,6 +61,8 @@ class Finding:
         Where its values are wrong.
     refusal : bool
         The implementation raised instead of answering.
+    raised : bool
+        It raised, or died.
     details : tuple of str
         Further lines.
     """
@@ -71,6 +73,7 @@ class Finding:
     result: str = ""
     mismatch: Mismatch | None = None
     refusal: bool = False
+    raised: bool = False
     details: tuple[str, ...] = ()
 
 

@@ -231,7 +231,7 @@ class Judge:
         name, clause = self.judged.name, finding.clauses[0]
         command = f"python -m conformance {self.kind.option}={name}"
         # A wrong value is seen in its case alone; how it behaves, in what the check did.
-        alone = finding.mismatch is not None or finding.refusal
+        alone = finding.mismatch is not None or finding.raised
         rerun = f"{command} --check='{self.record.check}' --seed={self.seed}"
         replay = f"{command} --case={case.token}" if alone else rerun
         lines = [

@@ -20,6 +20,7 @@ from conformance.judging.judge import Judge
 @check("FWD-5", "LAY-17", dtype=FORMATS)
 def memory_is_left_alone(judge: Judge, draw: Any, dtype: str) -> None:
     """Operands keep their bits, and results have memory of their own."""
+    judge.claim_flag("memory")
     case = draw(judge.cases(dtype=judge.claim("dtypes", dtype)[0], recipe="normal"))
     for mode in judge.kind.modes(judge.claimed):
         judge.run(case.changed(**mode))
@@ -93,6 +94,7 @@ def sizes_in_turn(judge: Judge) -> None:
 @check("FWD-6", "LAY-17", view=VIEWS)
 def views(judge: Judge, draw: Any, view: Callable[[Array], Array]) -> None:
     """Views give what their C-contiguous copies give: one operand at a time, and all."""
+    judge.claim_flag("memory")
     case = draw(judge.cases())
     values = judge.values(case)
     for chosen in judge.kind.operands_of(values):
