@@ -15,7 +15,7 @@ from hypothesis.strategies import SearchStrategy
 
 from conformance.cases.case import Array
 from conformance.claims.loading import Judged
-from conformance.judging.ask import Answer, ask
+from conformance.judging.ask import Answer, NotRunError, ask
 from conformance.judging.examine import Finding, examine
 from conformance.judging.kind import FUNCTIONS
 from conformance.judging.record import Failure, Record
@@ -53,6 +53,8 @@ class Judge:
         Of the run, for the command that shows a failure again.
     watch : callable, optional
         Is told how many seconds each answer took, and how to ask again.
+    late : callable, optional
+        Says why nothing more is to be asked, once the time is over.
     """
 
     def __init__(
@@ -61,9 +63,10 @@ class Judge:
         record: Record,
         seed: int = 0,
         watch: Callable[[Callable[[], Any], float], None] | None = None,
+        late: Callable[[], str] = str,
     ) -> None:
         self.judged, self.kind, self.claimed = judged, judged.kind, judged.capabilities
-        self.record, self.seed, self._watch = record, seed, watch
+        self.record, self.seed, self._watch, self._late = record, seed, watch, late
 
     # What the implementation claims.
 
@@ -220,6 +223,8 @@ class Judge:
     ) -> Answer:
         __tracebackhide__ = True
         self.claim_case(case)
+        if reason := self._late():
+            raise NotRunError(reason)
         start = time.perf_counter()
         answer = ask(self.judged, case, values, functions=functions, **options)
         if self._watch is not None:

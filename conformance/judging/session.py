@@ -118,12 +118,17 @@ class Session:
             record.outcome, record.reason = "not run", reason
             return record
         start = time.perf_counter()
+        end = start + self.budget - self.spent
+
+        def late() -> str:
+            return self._spent if time.perf_counter() > end else ""
+
         try:
             try:
-                self._run(check, Judge(self.judged, record, self.seed, self._watch))
+                self._run(check, Judge(self.judged, record, self.seed, self._watch, late))
             except _DearError:
                 # From the beginning, with the few geometries that it now keeps to.
-                self._run(check, Judge(self.judged, record, self.seed))
+                self._run(check, Judge(self.judged, record, self.seed, None, late))
         except NotClaimedError as unclaimed:
             # What was judged before the check came to something unclaimed remains judged.
             if not record.judged:
@@ -139,9 +144,11 @@ class Session:
     def _stopped(self) -> str:
         if self.until_failure and self.failed:
             return "it has failed before"
-        if self.spent >= self.budget:
-            return f"not reached within the budget of {self.budget:g} seconds"
-        return ""
+        return self._spent if self.spent >= self.budget else ""
+
+    @property
+    def _spent(self) -> str:
+        return f"not reached within the budget of {self.budget:g} seconds"
 
     def _run(self, check: Check, judge: Judge) -> None:
         if not check.drawn:
