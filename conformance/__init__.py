@@ -78,7 +78,7 @@ def check(
     -------
     Report
         ``.conforms``, ``.verdict``, ``.clauses``, ``.failures``, ``.diagnosis``; ``str()`` gives
-        one screen.
+        one screen, and ``assert conformance.check(...)`` demands that it conforms.
 
     Raises
     ------
@@ -212,6 +212,10 @@ def _session(
     from conformance.judging.session import PROFILES, Session
     from conformance.kinds import LAYER, OPERATOR
 
+    if budget is not None and not (isinstance(budget, int | float) and budget > 0):
+        raise ValueError(f"budget must be a number of seconds above 0, got {budget!r}")
+    if seed is not None and not isinstance(seed, int):
+        raise ValueError(f"seed must be an integer, got {seed!r}")
     if profile not in PROFILES:
         raise ValueError(f"profile must be one of {', '.join(PROFILES)}, got {profile!r}")
     judged = load(target, LAYER if layer else OPERATOR, capabilities)

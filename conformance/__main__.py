@@ -46,7 +46,7 @@ def main(arguments: list[str]) -> int:
     kind, name = named[0]
     try:
         judged, case = load(name, kind), kind.case.parse(given.case)
-        kind.recipe_of(case)
+        kind.check_case(case, judged.capabilities)
     except (LoadError, ValueError) as error:
         parser.error(str(error))
     return 0 if replay(judged, case) else 1

@@ -1,5 +1,6 @@
 """``pytest conformance``: what is judged, how hard, and the screen that ends a run."""
 
+import difflib
 import importlib.util
 import json
 import os
@@ -38,6 +39,7 @@ OURS = {
     ),
 }
 
+_INTERRUPTED = pytest.ExitCode.INTERRUPTED
 _SESSIONS = pytest.StashKey[Sequence[Session]]()
 _RECORDS = pytest.StashKey[dict[str, list[Record]]]()
 _PROGRESS = pytest.StashKey[Progress]()
@@ -58,7 +60,12 @@ def pytest_configure(config: pytest.Config) -> None:
     # TensorFlow's start-up chatter would bury the header.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     name = config.getoption("hypothesis_profile", None) or "default"
-    profile = PROFILES.get(name, PROFILES["default"])
+    if name not in PROFILES:
+        raise pytest.UsageError(
+            f"--hypothesis-profile must be one of {', '.join(PROFILES)}, got {name}"
+        )
+    profile = PROFILES[name]
+    _check_options(config)
     seed = config.getoption("--seed")
     seed = profile.seed if seed is None else seed
     if seed is None:
@@ -79,15 +86,31 @@ def pytest_configure(config: pytest.Config) -> None:
         for judged in _judged(config)
     ]
     known = {check.name for one in config.stash[_SESSIONS] for check in one.checks}
-    for check in config.getoption("--check"):
-        if check not in known:
-            raise pytest.UsageError(f"--check={check}: there is no such check")
+    for wanted in config.getoption("--check"):
+        if not any(_is(name, wanted) for name in known):
+            near = difflib.get_close_matches(wanted, known, 3, 0.4)
+            instead = f"; did you mean {' or '.join(near)}?" if near else ""
+            raise pytest.UsageError(f"--check={wanted}: there is no such check{instead}")
     config.stash[_RECORDS] = {}
     config.pluginmanager.register(_Recorder(config), "conformance recorder")
     if config.get_verbosity() < 1:
         # One screen: the tracebacks and the list of failing tests stay behind -v.
         config.option.tbstyle = "no"
         config.option.reportchars = ""
+
+
+def _is(name: str, wanted: str) -> bool:
+    """Tell whether a check has a name, or the name before the choice of its parameters."""
+    return wanted in {name, name.partition("[")[0]}
+
+
+def _check_options(config: pytest.Config) -> None:
+    """Refuse before anything is judged what would lose the verdict afterwards."""
+    budget, path = config.getoption("--budget"), config.getoption("--report")
+    if budget is not None and not budget > 0:
+        raise pytest.UsageError(f"--budget must be more than 0 seconds, got {budget:g}")
+    if path is not None and (path.is_dir() or not path.absolute().parent.is_dir()):
+        raise pytest.UsageError(f"--report={path}: a file in a folder that exists is wanted")
 
 
 def _judged(config: pytest.Config) -> list[Any]:
@@ -132,9 +155,11 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     sessions = config.stash[_SESSIONS]
     profile = config.getoption("hypothesis_profile", None) or "default"
     seed = sessions[0].seed if sessions else 0
+    own = "" if any(config.getoption(kind.option) for kind in KINDS) else "nothing is named: "
     return [
+        *([f"{own}this project's own implementations are judged"] if own else []),
         f"specification {specification.version()}, profile {profile}, seed {seed}, "
-        f"numpy {np.__version__}, {platform.machine()}; judged in the process of the judge"
+        f"numpy {np.__version__}, {platform.machine()}; judged in the process of the judge",
     ]
 
 
@@ -149,7 +174,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         asked += [
             pytest.param((session, known[name]), id=f"{session.judged.name}-{name}")
             for name in known
-            if name in wanted or not wanted
+            if not wanted or any(_is(name, one) for one in wanted)
         ]
     metafunc.parametrize("asked", asked)
 
@@ -198,6 +223,18 @@ class _Recorder:
             self.config.stash[_PROGRESS].done(record)
 
 
+def _note_what_was_not_run(config: pytest.Config) -> None:
+    """A run that was stopped has no verdict on what it did not come to."""
+    for session in config.stash[_SESSIONS]:
+        name, records = session.judged.name, config.stash[_RECORDS]
+        run = {record.check for record in records.get(name, [])}
+        records.setdefault(name, []).extend(
+            session.not_run(check, "the run was stopped")
+            for check in session.checks
+            if check.name not in run
+        )
+
+
 def _record(report: Any) -> Record | None:
     dumped = dict(getattr(report, "user_properties", ())).get("conformance")
     return None if dumped is None else Record.load(dumped)
@@ -227,6 +264,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         return
     if _PROGRESS in config.stash:
         config.stash[_PROGRESS].close()
+    if session.shouldstop or session.shouldfail or session.exitstatus == _INTERRUPTED:
+        _note_what_was_not_run(config)
     config.stash[_REPORTS] = _reports(config)
     if session.exitstatus == 0 and not all(one.conforms for one in config.stash[_REPORTS]):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -235,9 +274,6 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """Print the verdicts; write the report."""
     reports, path = config.stash.get(_REPORTS, []), config.getoption("--report")
-    if path is not None:
-        text = json.dumps(document(reports), indent=2, default=str) + "\n"
-        path.write_text(text, encoding="utf-8")
     more = f"every failure: {path}" if path else "-v or --report=FILE for every failure"
     shown: list[Any] = []
     for report in reports:
@@ -250,3 +286,6 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     for line in as_text(*shown, width=WIDTH, color=color).splitlines():
         terminalreporter.write_line(line)
     sys.stdout.flush()
+    if path is not None:
+        text = json.dumps(document(reports), indent=2, default=str) + "\n"
+        path.write_text(text, encoding="utf-8")

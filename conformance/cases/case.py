@@ -77,7 +77,8 @@ class Case:
                 )
             values[name] = _value(text)
         if not {"dtype", "recipe"} <= set(values):
-            raise ValueError(f"--case needs dtype and recipe, got {token!r}")
+            lacking = " and ".join({"dtype", "recipe"} - set(values))
+            raise ValueError(f"--case needs dtype and recipe, got {token!r} without {lacking}")
         back = {written: name for name, written in cls.renamed.items()}
         try:
             return default.changed(

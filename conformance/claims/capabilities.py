@@ -5,6 +5,7 @@ be judged. What is claimed is tested; what is not claimed is reported as not cla
 is claimed is asked here and nowhere else.
 """
 
+import difflib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, TypeVar
@@ -224,7 +225,9 @@ def declared(declaration: Any, kind: type[Declared] = Capabilities) -> Declared:
         raise DeclarationError(f"capabilities must be a mapping, got {declaration!r}")
     unknown = sorted(map(str, set(declaration) - set(known)))
     if unknown:
-        raise DeclarationError(f"capabilities may have {', '.join(known)}; got {unknown}")
+        near = difflib.get_close_matches(unknown[0], known, 1)
+        instead = f"; did you mean {near[0]}?" if near else ""
+        raise DeclarationError(f"capabilities may have {', '.join(known)}; got {unknown}{instead}")
     read: dict[str, Any] = {}
     for name, value in declaration.items():
         # None is what stands where nothing is declared.

@@ -7,6 +7,7 @@ anything, or which kinds of implementations there are: a kind is given.
 import difflib
 import importlib
 import inspect
+import traceback
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -67,6 +68,11 @@ class Judged:
     make: Callable[[], Any]
 
     @property
+    def can_be_named(self) -> bool:
+        """Whether the command line would find it under its name."""
+        return " object" not in self.name and "<" not in self.name
+
+    @property
     def environment(self) -> str:
         """What it runs on: its own words, or the version of its package, if there is one."""
         own = getattr(self.implementation, "environment", None)
@@ -99,7 +105,7 @@ def load(target: Any, kind: Any, capabilities: Any = None) -> Judged:
         Saying what is missing and what to do.
     """
     name = target if isinstance(target, str) else _name_of(target)
-    said = f"{kind.option}={name}"
+    said = f"{kind.option}={name}" if isinstance(target, str) else name
     if name.startswith(PIPED):
         target = _program(name.removeprefix(PIPED), said)
     found = _imported(target, said) if isinstance(target, str) else target
@@ -138,8 +144,8 @@ def _name_of(target: Any) -> str:
 def _imported(name: str, said: str) -> Any:
     module_name, _, attribute = name.partition(":")
     module_name = _RENAMED.get(module_name, module_name)
-    if not module_name:
-        raise LoadError(f"{said}: write package.module:attribute")
+    if not module_name or "/" in module_name or module_name.endswith(".py"):
+        raise LoadError(f"{said}: write package.module:attribute, and not the name of a file")
     try:
         with warnings.catch_warnings():
             # Whoever made warnings errors did not mean those of what is judged.
@@ -156,8 +162,10 @@ def _imported(name: str, said: str) -> Any:
             "in the folder that it lies in"
         ) from error
     except (Exception, SystemExit) as error:
+        where = traceback.extract_tb(error.__traceback__)[-1]
         raise LoadError(
-            f"{said}: cannot import {module_name}: it raises {type(error).__name__}: {error}"
+            f"{said}: cannot import {module_name}: it raises {type(error).__name__}: {error} "
+            f"({where.filename}, line {where.lineno})"
         ) from error
     walked = module_name
     for part in filter(None, attribute.split(".")):
@@ -222,13 +230,17 @@ def _made(factory: Callable[[], Any], said: str) -> Any:
 
 
 def _check_seam(found: Any, kind: Any, said: str) -> None:
+    name = said.partition("=")[2] or said
     lacking = _lacking(found)
     if lacking and (framework := _framework(found)):
         raise LoadError(f"{said}: {_no_backward(found, framework, kind)}")
     if lacking:
+        held = vars(found) if inspect.ismodule(found) else {}
+        near = [one for one, value in held.items() if one[0] != "_" and not _lacking(value)]
+        instead = f"; name one of {', '.join(near[:6])}" if near else ""
         raise LoadError(
             f"{said}: needs the functions forward and backward with the signature of "
-            f"{kind.signature}, got {_short(found)} without {' and '.join(lacking)}"
+            f"{kind.signature}, got {_short(found)} without {' and '.join(lacking)}{instead}"
         )
     for function, operands in (("forward", kind.operands[1:]), ("backward", kind.operands)):
         try:
@@ -240,14 +252,20 @@ def _check_seam(found: Any, kind: Any, said: str) -> None:
         except TypeError as error:
             if (set(kind.other.operands) - set(kind.operands)) & set(signature.parameters):
                 raise LoadError(
-                    f"{said}: {function}{signature} is that of the {kind.other.name}, not of the "
-                    f"{kind.name}; give it as {kind.other.option}={said.partition('=')[2]}"
+                    f"{said}: {function}({_names(signature)}) is that of the {kind.other.name}, "
+                    f"not of the {kind.name}; give it as {kind.other.option}={name}"
                 ) from error
             due = f"({', '.join(operands)}, *, {', '.join(kind.keywords)})"
             raise LoadError(
                 f"{said}: {function} must take the arguments {due} of {kind.signature}, got "
-                f"{signature}: {error}"
+                f"({_names(signature)}): {error}"
             ) from error
+
+
+def _names(signature: inspect.Signature) -> str:
+    """Give the parameters of a function without their types."""
+    bare = [one.replace(annotation=one.empty) for one in signature.parameters.values()]
+    return str(signature.replace(parameters=bare, return_annotation=signature.empty))[1:-1]
 
 
 def _framework(found: Any) -> str:

@@ -113,6 +113,14 @@ def diagnose(judged: Judged, failing: Any = None) -> Diagnosis:
     # What shows the fault first, cheap before dear: most candidates end there.
     asked.sort(key=lambda one: (not one.wrong, one.probe.dear, one.size))
     fits = _fitting(kind.known(), asked, wrong)
+    if not fits:
+        # A fault is not hidden by an arithmetic that was forgotten to be declared.
+        exact = [one for one in asked if one.probe.case.dtype == judged.capabilities.first_dtype]
+        wrong_there = set().union(*(one.wrong for one in exact))
+        fits = _fitting(kind.known(), exact, wrong_there) if wrong_there else {}
+        elsewhere = " (in other formats more is wrong: perhaps the accumulator is not declared)"
+    else:
+        elsewhere = ""
     seen = _seen(asked, wrong)
     if not fits:
         details = (*seen, *kind.where(judged, failing, brief=False))
@@ -120,7 +128,8 @@ def diagnose(judged: Judged, failing: Any = None) -> Diagnosis:
     # Who errs nowhere else before who errs where the implementation is right.
     matches = sorted(fits, key=lambda name: len(fits[name]))
     details = (*seen, *kind.where(judged, failing, brief=True))
-    return Diagnosis(tuple(matches), _sentence(kind, matches[0], fits[matches[0]]), details)
+    said = _sentence(kind, matches[0], fits[matches[0]]) + elsewhere
+    return Diagnosis(tuple(matches), said, details)
 
 
 def _fitting(known: Known, asked: list[_Asked], wrong: set[str]) -> dict[str, set[str]]:

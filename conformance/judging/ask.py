@@ -95,7 +95,7 @@ def _ask(
         returned = call(judged.implementation, function, arguments, keywords)
         results = kind.unpack(function, returned, judged.capabilities)
     except MalformedError as error:
-        answer.findings.append(Finding((rules.shape,), str(error)))
+        answer.findings.append(Finding((rules.shape,), str(error), alone=True))
         return
     except KeyboardInterrupt:
         raise
@@ -134,7 +134,7 @@ def _raised(rules: Any, function: str, case: Any, error: BaseException) -> Findi
         (clause,),
         f"{function} {verb} {kind}{_first_line(error)}",
         refusal=not isinstance(error, DiedError),
-        raised=True,
+        alone=True,
         details=(f"{kind}{error}",),
     )
 
@@ -169,7 +169,7 @@ def _well_formed(
         missing = ", ".join(sorted(set(due) - set(results))) or "none"
         surplus = ", ".join(sorted(map(str, set(results) - set(due)))) or "none"
         words = f"results of {function}: {missing} missing, {surplus} too many"
-        answer.findings.append(Finding((rules.shape,), words))
+        answer.findings.append(Finding((rules.shape,), words, alone=True))
     for name in (name for name in due if name in results):
         array = results[name]
         if not isinstance(array, np.ndarray):
@@ -182,5 +182,7 @@ def _well_formed(
             found[name] = array
             continue
         clause = rules.empty if case.batch == 0 else clause
-        answer.findings.append(Finding((clause,), f"{name} must be {words}", result=name))
+        answer.findings.append(
+            Finding((clause,), f"{name} must be {words}", result=name, alone=True)
+        )
     return found

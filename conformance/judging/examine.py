@@ -61,8 +61,8 @@ class Finding:
         Where its values are wrong.
     refusal : bool
         The implementation raised instead of answering.
-    raised : bool
-        It raised, or died.
+    alone : bool
+        It shows in its case alone: what was raised, and the form of a result.
     details : tuple of str
         Further lines.
     """
@@ -73,7 +73,7 @@ class Finding:
     result: str = ""
     mismatch: Mismatch | None = None
     refusal: bool = False
-    raised: bool = False
+    alone: bool = False
     details: tuple[str, ...] = ()
 
 

@@ -236,9 +236,13 @@ class Judge:
         name, clause = self.judged.name, finding.clauses[0]
         command = f"python -m conformance {self.kind.option}={name}"
         # A wrong value is seen in its case alone; how it behaves, in what the check did.
-        alone = finding.mismatch is not None or finding.raised
+        alone = finding.mismatch is not None or finding.alone
         rerun = f"{command} --check='{self.record.check}' --seed={self.seed}"
         replay = f"{command} --case={case.token}" if alone else rerun
+        if not self.judged.can_be_named:
+            # An object has no name on the command line.
+            check = f"check {self.record.check}, seed {self.seed}"
+            rerun, replay = check, f"case {case.token}" if alone else check
         lines = [
             f"{clause}: {clauses()[clause]}",
             "",

@@ -187,6 +187,22 @@ class Kind(ABC):
             raise ValueError(f"recipe must be one of {known}, got {case.recipe!r}")
         return self.recipes[case.recipe]
 
+    def check_case(self, case: Case, claimed: Capabilities) -> None:
+        """Refuse a case that somebody wrote and that means nothing.
+
+        Raises
+        ------
+        ValueError
+            With the words of what cannot be made of it.
+        """
+        self.recipe_of(case)
+        try:
+            values = self.values(case, self.bits(case, claimed))
+            self.expected(case, values, claimed)
+        except Exception as error:
+            words = f"{type(error).__name__}: {error}"
+            raise ValueError(f"--case={case.token} is no call that can be made: {words}") from error
+
     def bits(self, case: Case, claimed: Capabilities) -> int:
         """Significand bits in which sums of a case are exact (NUM-1)."""
         return claimed.arithmetic(case.dtype).bits

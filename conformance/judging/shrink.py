@@ -6,6 +6,7 @@ after other calls is left as it is.
 
 import contextlib
 import time
+from dataclasses import replace
 from typing import Any
 
 from conformance.claims.loading import Judged
@@ -36,13 +37,24 @@ def smallest(judged: Judged, failures: list[Failure], seconds: float = 8.0) -> F
         return None
     kind, trying = judged.kind, _Trying(judged, seconds)
 
+    # Where nearly everything is refused, that it refuses is what shows most.
+    refuses = sum(one.refusal for one in failures) > 0.8 * len(failures)
+
     def order(failure: Failure) -> tuple[Any, ...]:
         behaviour = failure.tier == "behaviour" and not failure.refusal
         case = kind.case.parse(failure.token)
         usual = case.dtype == judged.capabilities.first_dtype
-        return failure.refusal, behaviour, failure.tier == "bound", not usual, kind.weight(case)
+        return (
+            failure.refusal != refuses,
+            behaviour,
+            failure.tier == "bound",
+            not usual,
+            kind.weight(case),
+        )
 
     ordered = sorted(failures, key=order)
+    if seconds <= 0:
+        return ordered[0]
     for failure in ordered[:_FIRST]:
         if found := trying.again(kind.case.parse(failure.token), failure):
             return trying.smaller(found)
@@ -63,7 +75,7 @@ class _Trying:
         wanted = (failure.clause, failure.result, failure.refusal)
         for one in failures_of(self.judged, case, failure.check):
             if (one.clause, one.result, one.refusal) == wanted:
-                return one
+                return replace(one, rerun=failure.rerun)
         return None
 
     def smaller(self, failure: Failure) -> Failure:

@@ -9,6 +9,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 
 from conformance import specification
 from conformance.diagnosis.diagnose import Diagnosis, diagnose
+from conformance.diagnosis.hints import hints
 from conformance.judging.record import Failure, Record
 from conformance.judging.session import Session
 from conformance.judging.shrink import smallest
@@ -16,9 +17,9 @@ from conformance.reporting.ledger import Entry, entries
 from conformance.reporting.terminal import as_html, as_text, screen
 
 
-@dataclass
+@dataclass(repr=False)
 class Report:
-    """What was found about one implementation.
+    """What was found about one implementation; true if it conforms.
 
     Attributes
     ----------
@@ -38,6 +39,8 @@ class Report:
         What is known of its fault.
     smallest : Failure or None
         The failure that shows most, its case made small.
+    hints : list of str
+        What may have been forgotten to declare.
     """
 
     name: str
@@ -50,6 +53,7 @@ class Report:
     economised: bool = False
     diagnosis: Diagnosis | None = None
     smallest: Failure | None = None
+    hints: list[str] = field(default_factory=list)
     specification: str = field(default_factory=specification.version)
 
     @classmethod
@@ -70,6 +74,7 @@ class Report:
             shown = smallest(judged, report.failures)
             assert shown is not None
             report.smallest = shown
+            report.hints = hints(judged, report.failures)
             report.diagnosis = diagnose(judged, judged.kind.case.parse(shown.token))
         elif report.failures:
             report.smallest = smallest(judged, report.failures, 0.0)
@@ -98,7 +103,8 @@ class Report:
     def verdict(self) -> str:
         """One of "conforms", "fails", "refuses" (right wherever it answers), "incomplete"."""
         if self.failures:
-            return "refuses" if all(one.refusal for one in self.failures) else "fails"
+            answers = self.judged and all(one.refusal for one in self.failures)
+            return "refuses" if answers else "fails"
         if self.outcome("not run") or not self.outcome("passed"):
             return "incomplete"
         return "conforms"
@@ -147,8 +153,16 @@ class Report:
             ],
             "failures": [asdict(failure) for failure in self.failures],
             "smallest": None if self.smallest is None else asdict(self.smallest),
+            "hints": self.hints,
             "diagnosis": None if self.diagnosis is None else asdict(self.diagnosis),
         }
+
+    def __bool__(self) -> bool:
+        return self.conforms
+
+    def __repr__(self) -> str:
+        failed = len(self.outcome("failed"))
+        return f"<Report {self.name}: {self.verdict}, {failed} of {len(self.records)} checks fail>"
 
     def __str__(self) -> str:
         return as_text(screen(self))

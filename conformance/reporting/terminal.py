@@ -77,9 +77,11 @@ def _rows(report: "Report", more: str) -> Iterable[tuple[str, list[str]]]:
     yield "judged", [_judged(report)]
     yield "claims", [report.capabilities.scope, report.capabilities.arithmetic_words]
     if report.verdict == "refuses":
-        yield "what", ["every result that it gives is right; it raises where it should answer"]
+        yield "what", ["it raises where it should answer; no result that it gives is wrong"]
     if report.diagnosis is not None:
         yield ("" if report.verdict == "refuses" else "what"), report.diagnosis.lines[:_MOST_LINES]
+    if report.hints:
+        yield "hint", report.hints
     if report.failures:
         yield "broken", [_broken(report)]
     shown = report.smallest
@@ -97,8 +99,10 @@ def _rows(report: "Report", more: str) -> Iterable[tuple[str, list[str]]]:
 def _judged(report: "Report") -> str:
     failed, passed = (len(report.outcome(name)) for name in ("failed", "passed"))
     unclaimed, unrun = len(report.outcome("not claimed")), len(report.outcome("not run"))
-    claimed = report.checks - unclaimed
+    selected = len(report.records) < report.checks
+    claimed = len(report.records) - unclaimed
     said = f"{failed} of {claimed} checks fail" if failed else f"{passed} of {claimed} checks pass"
+    said += f" (selected from {report.checks})" if selected else ""
     said += f", {report.judged:,} results judged in {report.seconds:.1f} s, seed {report.seed}"
     if unclaimed:
         said += f"; {unclaimed} more are not claimed"
@@ -120,7 +124,8 @@ def _broken(report: "Report") -> str:
 def _left_out(report: "Report") -> Iterable[tuple[str, list[str]]]:
     """What was not judged, and why, or with fewer cases."""
     if report.economised:
-        yield "note", ["first calls of a geometry are dear here: few geometries were asked for"]
+        words = "each new geometry is dear to call (compiled?), so fewer were tried"
+        yield "note", [f'{words}; declare "compiles": True']
     reasons: dict[str, list[str]] = {}
     for record in report.outcome("not run"):
         reasons.setdefault(record.reason, []).append(record.check)

@@ -44,14 +44,19 @@ def _leaves_no_trace(judge: Judge, case: Any, other: Any) -> None:
     kept = _bits(first)
     # The same shapes with other values, then other cases in every mode.
     judge.run(case, judge.values(case.changed(seed=case.seed + 1)))
-    for mode in judge.kind.modes(judge.claimed):
-        judge.run(other.changed(**mode))
-    again = _bits(judge.run(case, values))
-    varying = [name for name in kept if again[name] != kept[name]]
-    judge.expect(case, not varying, f"{', '.join(varying)} differs when the call is repeated")
+    # Before the repeated call, which would put into a reused buffer what was there.
     now = _bits(first)
     changed = [name for name in kept if now[name] != kept[name]]
     judge.expect(case, not changed, f"{', '.join(changed)} was overwritten by a later call")
+    for mode in judge.kind.modes(judge.claimed):
+        judge.run(other.changed(**mode))
+    # What is unusual leaves no trace either: NaN of the same shapes, and no samples.
+    judge.run(case, values | {"x": np.full_like(values["x"], np.nan)})
+    if judge.claimed.empty_batch and not getattr(case, "training", False):
+        judge.run(case.changed(batch=0))
+    again = _bits(judge.run(case, values))
+    varying = [name for name in kept if again[name] != kept[name]]
+    judge.expect(case, not varying, f"{', '.join(varying)} differs when the call is repeated")
 
 
 def _bits(results: dict[str, Array]) -> dict[str, bytes]:

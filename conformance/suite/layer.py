@@ -73,6 +73,15 @@ def large_image(judge: Judge, dtype: str) -> None:
     judge.check(judge.kind.enlarged(case, (28, 40)))
 
 
+@check("LAY-7", "LAY-8", "LAY-10", "LAY-11", "LAY-14", "LAY-16", mode=MODES)
+def large_at_once(judge: Judge, mode: str) -> None:
+    """More samples, groups, reduced channels, rows and columns than the pools have."""
+    training = _training(judge, mode)
+    wide = {"batch": 5, "groups": 9, "members": 4, "reduced_channels": 10}
+    case = judge.plain(training=training, **wide)
+    judge.check(judge.kind.enlarged(case, (34, 6)))
+
+
 @check("LAY-19")
 def empty_batch(judge: Judge) -> None:
     """No samples: empty results, gradients of zero."""

@@ -29,6 +29,35 @@ def block_widths(judge: Judge, axis: str) -> None:
         judge.check(_case(judge, which, **SMALL | {axis: size}))
 
 
+@check("FWD-1", "GRD-1", "GRD-2", "GRP-1", layout=["blocked", "interleaved"])
+def depthwise(judge: Judge, layout: str) -> None:
+    """As many groups as channels, which fast code treats apart."""
+    (layout,) = judge.claim("group_layouts", layout)
+    for groups in (8,) if judge.claimed.compiles else (5, 8, 33):
+        judge.check(judge.plain(groups=groups, members=1, group_layout=layout))
+
+
+# Several axes large at once, as in networks; and what is larger than the pools have it.
+LARGE: dict[str, dict[str, Any]] = {
+    "wide": {"batch": 2, "height": 35, "width": 67, "groups": 3, "members": 16,
+             "kernel_shape": (7, 7)},
+    "strided": {"batch": 2, "height": 37, "width": 131, "groups": 3, "members": 12,
+                "kernel_shape": (5, 5), "stride": (2, 3), "dilation": (2, 2)},
+    "dilated": {"batch": 3, "height": 67, "width": 35, "groups": 4, "members": 9,
+                "dilation": (3, 2), "group_layout": "interleaved"},
+    "far": {"height": 41, "width": 43, "dilation": (6, 18)},
+    "far down": {"height": 43, "width": 41, "dilation": (12, 7)},
+    "long steps": {"height": 41, "width": 43, "stride": (7, 8)},
+    "large kernel": {"height": 15, "width": 14, "kernel_shape": (13, 11)},
+}  # fmt: skip
+
+
+@check("FWD-1", "GRD-1", "GRD-2", "GEO-10", size=LARGE)
+def large_at_once(judge: Judge, size: str) -> None:
+    """Several axes large together: thresholds of fast code are seldom those of one axis."""
+    judge.check(judge.plain(**LARGE[size]))
+
+
 @check("FWD-1", "GRD-1", "GRD-2", "GEO-10", dtype=FORMATS)
 def block_widths_in_every_format(judge: Judge, dtype: str) -> None:
     """Vectors hold more of the narrow formats."""

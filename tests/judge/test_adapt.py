@@ -237,7 +237,9 @@ def write_guide(framework: str, folder: Path) -> None:
     texts = [
         text
         for language, text, _ in blocks(ROOT / "docs" / "conformance.md")
-        if language == "python" and not re.search(rf"^import ({others})|_({others})\b", text, re.M)
+        if language == "python"
+        and "parametrize" not in text
+        and not re.search(rf"^import ({others})|_({others})\b", text, re.M)
     ]
     (folder / f"guide_{framework}.py").write_text("\n\n".join(texts))
 

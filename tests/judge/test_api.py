@@ -5,6 +5,7 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import Any
 from unittest import SkipTest
 
 import pytest
@@ -148,6 +149,63 @@ def test_a_report_is_plain_data_and_a_page_for_notebooks() -> None:
     assert shown["text/plain"] == str(report)
     assert "FAILS" in shown["text/html"]
     assert "<pre" in shown["text/html"]
+
+
+class HalfInHalf(Unfold):
+    """Half precision is summed in half precision, undeclared."""
+
+    def wide(self, array: Any) -> Any:
+        return array
+
+
+def test_a_hint_says_what_may_be_declared() -> None:
+    report = conformance.check(HalfInHalf, clauses=["NUM"], dtypes=["float16", "float32"])
+    assert report.verdict == "fails"
+    assert report.hints == [
+        """the failing bounds hold if it declares "accumulator": {'float16': 'float16'}"""
+    ]
+    declared = Unfold.capabilities | {"accumulator": {"float16": "float16"}}
+    assert conformance.check(
+        HalfInHalf, clauses=["NUM"], dtypes=["float16", "float32"], capabilities=declared
+    )
+
+
+def test_a_fault_in_values_gets_no_such_hint() -> None:
+    report = conformance.check(MUTANTS["DkernelMean"], clauses=["NUM-4"])
+    assert report.hints == []
+
+
+def test_a_report_is_true_if_it_conforms_and_short_in_a_repl() -> None:
+    assert conformance.check(involution, clauses=["GRP-1"])
+    wrong = conformance.check(MUTANTS["KernelFlipped"], clauses=["GRP-2"], diagnosis=False)
+    assert not wrong
+    assert repr(wrong) == (
+        "<Report conformance.mutants.operator.conventions:KernelFlipped: fails, 1 of 1 checks fail>"
+    )
+
+
+def test_an_object_has_no_command() -> None:
+    report = conformance.check(MUTANTS["KernelFlipped"](), clauses=["GRP-2"], diagnosis=False)
+    assert report.smallest is not None
+    assert report.smallest.replay.startswith("case dtype=float32,")
+
+
+class Silent(Unfold):
+    """It never answers."""
+
+    def call(self, *_: object, **__: object) -> Any:
+        raise RuntimeError("no device")
+
+
+def test_who_never_answers_is_not_said_to_be_right() -> None:
+    report = conformance.check(Silent, clauses="FWD-1", diagnosis=False)
+    assert report.verdict == "fails"
+
+
+@pytest.mark.parametrize("option", [{"budget": "20"}, {"budget": 0}, {"seed": "a"}])
+def test_numbers_are_numbers(option: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"must be an? "):
+        conformance.check(involution, **option)
 
 
 class Named(Unfold):

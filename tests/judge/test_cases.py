@@ -56,7 +56,7 @@ def test_tokens_of_earlier_versions_are_read(kind: type[Case], token: str) -> No
     ("token", "words"),
     [
         ("", "NAME one of dtype, recipe"),
-        ("dtype=float32", "needs dtype and recipe"),
+        ("dtype=float32", "needs dtype and recipe, got 'dtype=float32' without recipe"),
         ("dtype=float32,recipe=normal,colour=red", "got 'colour=red'"),
         ("dtype=float32,recipe=normal,reduced=0", "reduced_channels must be a positive integer"),
     ],

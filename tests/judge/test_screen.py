@@ -2,11 +2,15 @@
 
 import json
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+
+from conformance.__main__ import main
 
 ROOT = Path(__file__).parents[2]
 
@@ -96,7 +100,7 @@ def test_a_check_runs_again_by_name_and_seed() -> None:
     done = run("--implementation=refimpl.involution", "--check=same_padding", "--seed=77")
     assert done.returncode == 0
     assert "seed 77" in done.stdout
-    assert "1 of 158 checks pass" in done.stdout
+    assert "1 of 1 checks pass (selected from 158)" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -133,3 +137,63 @@ def test_the_help_is_worth_reading() -> None:
     assert done.returncode == 0
     for option in ("--implementation", "--layer", "--case", "--budget", "--seed", "--report"):
         assert option in done.stdout
+
+
+def test_a_run_that_is_interrupted_has_no_verdict_of_conformity() -> None:
+    """It passes the first checks: what it was not asked it has not passed."""
+    command = [
+        sys.executable, "-u", "-m", "conformance",
+        "--implementation=conformance.mutants:AcceptsEverything", "--hypothesis-profile=nightly",
+    ]  # fmt: skip
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith("collected"):
+                break
+        time.sleep(6)
+        process.send_signal(signal.SIGINT)
+        said = process.stdout.read()
+    assert process.returncode == 2
+    assert "INCOMPLETE  conformance.mutants:AcceptsEverything" in said
+    assert "the run was stopped: " in said
+    assert "CONFORMS" not in said
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        ("--report=/no/such/folder/r.json", "a file in a folder that exists is wanted"),
+        ("--report=.", "a file in a folder that exists is wanted"),
+        ("--budget=0", "--budget must be more than 0 seconds, got 0"),
+        ("--hypothesis-profile=hard", "must be one of default, ci, nightly, survey, got hard"),
+        ("--check=layouts_met", "did you mean layouts_meet"),
+    ],
+)
+def test_what_would_lose_the_verdict_is_refused_before(option: str, words: str) -> None:
+    done = run("--implementation=refimpl.involution", option)
+    assert done.returncode == 4
+    assert words in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "kernel_shape=1", "stride=0", "padding=foo", "padding=-1", "padding=1x1", "seed=abc",
+        "batch=-1", "height=0", "groups=0", "group_layout=x",
+    ],
+)  # fmt: skip
+def test_a_case_that_means_nothing(part: str, capsys: pytest.CaptureFixture[str]) -> None:
+    token = f"dtype=float32,recipe=integers,{part}"
+    with pytest.raises(SystemExit) as stopped:
+        main(["--implementation=refimpl.involution", f"--case={token}"])
+    assert stopped.value.code == 2
+    assert "--case" in capsys.readouterr().err
+
+
+def test_a_check_may_be_named_without_its_parameters() -> None:
+    done = run("--implementation=refimpl.involution", "--check=layouts_meet")
+    assert done.returncode == 0
+    assert "2 of 2 checks pass (selected from 158)" in done.stdout
