@@ -77,9 +77,9 @@ def large_image(judge: Judge, dtype: str) -> None:
 def large_at_once(judge: Judge, mode: str) -> None:
     """More samples, groups, reduced channels, rows and columns than the pools have."""
     training = _training(judge, mode)
-    wide = {"batch": 5, "groups": 9, "members": 4, "reduced_channels": 10}
+    wide = {"batch": 7, "groups": 9, "members": 4, "reduced_channels": 10}
     case = judge.plain(training=training, **wide)
-    judge.check(judge.kind.enlarged(case, (34, 6)))
+    judge.check(judge.kind.enlarged(case, (65, 4)))
 
 
 @check("LAY-19")
