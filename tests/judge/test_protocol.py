@@ -85,9 +85,9 @@ def test_a_crash_is_a_failure_of_its_case(c_worker: str) -> None:
 
 
 def test_no_answer_is_a_failure_of_its_case(c_worker: str) -> None:
-    program = Program(f"{c_worker.removeprefix('exec:')} --fault=hang", timeout=0.5)
+    program = Program(f"{c_worker.removeprefix('exec:')} --fault=hang", timeout=2.0)
     report = conformance.check(program, profile="ci", diagnosis=False, clauses=["GEO-8"])
-    assert "gave no answer within 0.5 seconds" in report.failures[0].words
+    assert "gave no answer within 2 seconds" in report.failures[0].words
     assert program.deaths >= 1
     assert program.forward(np.ones((1, 1, 1, 1)), np.ones((1, 1, 1, 1, 1, 1))) == 1
 
