@@ -247,6 +247,7 @@ ARRAYS = (
     "np.repeat(a, 2, axis=-1)", "np.repeat(a, 2, axis=0)", "a[..., :1]", "np.swapaxes(a, 1, 2)",
     "a.astype(np.float32)", "a.astype(np.float16)", "a.astype(np.float64)",
     "a.astype(ml_dtypes.bfloat16)", "a * 1e-30", "np.abs(a)", "-np.abs(a)",
+    "np.matrix(a.reshape(-1, a.shape[-1])).astype(float)",
 )  # fmt: skip
 NO_ARRAYS = (
     "a[None]", "a[..., None]", "a.ravel() if a.ndim > 1 else a[None]", "np.array(1.0)",
@@ -256,12 +257,11 @@ NO_ARRAYS = (
     "np.zeros(a.shape, 'f4,f8')", "np.zeros(a.shape, 'V4')",
     "np.zeros(a.shape, [('a' * 9999, 'f4')])", "np.zeros(a.shape, 'f4,f8').view(np.recarray)",
     "np.zeros(a.shape, 'u8')", "a.astype(ml_dtypes.float8_e4m3fn)",
-    "np.zeros(a.shape, ml_dtypes.int4)", "np.matrix(a.reshape(-1, 1).astype(float))",
-    "[a, a[..., :0]]", "[[[[1.0]], [[1.0, 2.0]]]]", "[[1.0], 2.0]", "[[[['1.0']]]]",
-    "[[[[None]]]]", "[[[[10**400]]]]", "[[[[True]]]]", "[[[[{}]]]]", "[a.tolist(), None]",
-    "[raising('__array__')]", "[[[[raising('__float__')]]]]", "[Claims(2**62)]",
-    "np.full(a.shape, a)[0, 0]", "a.astype(np.dtypes.StringDType())", "[[[[Fraction(1, 2)]]]]",
-    "lying([1.0], __iter__=7)",
+    "np.zeros(a.shape, ml_dtypes.int4)", "[a, a[..., :0]]", "[[[[1.0]], [[1.0, 2.0]]]]",
+    "[[1.0], 2.0]", "[[[['1.0']]]]", "[[[[None]]]]", "[[[[10**400]]]]", "[[[[True]]]]",
+    "[[[[{}]]]]", "[a.tolist(), None]", "[raising('__array__')]", "[[[[raising('__float__')]]]]",
+    "[Claims(2**62)]", "np.full(a.shape, a)[0, 0]", "a.astype(np.dtypes.StringDType())",
+    "[[[[Fraction(1, 2)]]]]", "lying([1.0], __iter__=7)",
 )  # fmt: skip
 MASKED = (
     "np.ma.array(a)", "np.ma.masked_less(a.astype(float), 0.5)", "np.ma.array(a, mask=True)",

@@ -272,9 +272,27 @@ def test_integers_and_words_are_read_once() -> None:
         np.testing.assert_array_equal(got, expected)
 
 
-@pytest.mark.parametrize("members", [("__array__",), ("__array__", "__len__"), ()])
-def test_what_memory_cannot_hold(members: tuple[str, ...]) -> None:
+class Large(Wrapped):
+    """What has a length that memory can hold, and an array that it cannot."""
+
+    def __len__(self) -> int:
+        return 3
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        raise MemoryError
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        raising("__array__", error=MemoryError()),
+        raising("__array__", "__len__", error=MemoryError()),
+        Claims(2**60),
+        Large(X),
+    ],
+    ids=["no length", "a length that fails", "the longest", "a short one"],
+)
+def test_what_memory_cannot_hold(value: Any) -> None:
     """Of what may be right it is no refusal: the memory is what is wrong."""
-    value = raising(*members, error=MemoryError()) if members else Claims(2**60)
     with pytest.raises(MemoryError):
         involution.forward(value, KERNEL)
