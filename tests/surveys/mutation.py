@@ -1,9 +1,7 @@
-"""``python -m tests.surveys.mutation FILE...``.
+"""``python -m tests.surveys.mutation FILE...``: which changes of our own source no test notices.
 
-change our own source, one place at a time, and test it.
-
-Cosmic Ray does the work, in a copy of the checkout. A change that no test notices is printed: it
-wants a test, or an explanation in docs/mutation.md.
+Cosmic Ray changes one place at a time, in a copy of the checkout. A change that no test notices is
+printed: it wants a test, or an explanation in docs/mutation.md.
 """
 
 import argparse
@@ -29,7 +27,9 @@ TESTS = {
         # What only the compiler uses. Compiling takes long, so it is done for survivors alone.
         ("", "tests/oracle/test_twins.py -k compiled"),
     ],
-    "refimpl/_validation.py": [(PYTHON, "tests/oracle/test_arguments.py")],
+    "refimpl/_validation.py": [
+        (PYTHON, "tests/oracle/test_arguments.py tests/oracle/test_layer_arguments.py")
+    ],
     "conformance/judging/examine.py": [("", "tests/judge/test_examine.py")],
     "conformance/bounds/operator.py": [
         ("", "tests/judge/test_bounds_formula.py tests/judge/test_bounds.py")
