@@ -57,6 +57,16 @@ def test_memory_is_a_matter_of_its_own_clause() -> None:
     assert broken(WritesItsOperand, clauses=["GEO-2", "GRD", "FWD-3"]) == {"FWD-5"}
 
 
+@pytest.mark.parametrize(
+    ("buffer", "clause"),
+    [("conformance.mutants:OutputBufferReused", "FWD-5"),
+     ("conformance.mutants.layer:OutputBufferReused", "LAY-17")],
+)  # fmt: skip
+def test_results_must_stay_whether_calls_repeat_or_not(buffer: str, clause: str) -> None:
+    options: dict[str, Any] = {"layer": ".layer" in buffer, "clauses": [clause]}
+    assert broken(buffer, capabilities={"deterministic": False}, **options) == {clause}
+
+
 class NoEmptyBatch(Unfold):
     """An empty batch raises."""
 
