@@ -85,6 +85,8 @@ class Record:
         Why it was not claimed or not run.
     judged : int
         Results that were judged.
+    cut_short : str
+        How many cases were drawn, where for want of time they were fewer than the profile asks.
     counts : dict of str to Count
         By clause.
     failures : list of Failure
@@ -99,6 +101,7 @@ class Record:
     outcome: str = "passed"
     reason: str = ""
     judged: int = 0
+    cut_short: str = ""
     counts: dict[str, Count] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
     seconds: float = 0.0

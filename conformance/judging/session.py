@@ -2,7 +2,7 @@
 
 Where the first call of a geometry is dear, because it is traced or compiled, the session notices
 and keeps to few geometries; a check that draws cases stops drawing when its share of the time is
-spent. What was not reached is recorded as not run.
+spent, and its record says so. What was not reached is recorded as not run.
 """
 
 import random
@@ -164,6 +164,7 @@ class Session:
     def _draw(self, check: Check, judge: Judge) -> None:
         """Repeat a check on drawn cases; the first failure ends it."""
         stop, drawn = time.perf_counter() + self._time_for_one(), 0
+        examples = max(_LEAST, self.profile.examples // judge.kind.share)
 
         def example(data: Any) -> None:
             nonlocal drawn
@@ -173,10 +174,10 @@ class Session:
             except (ConformanceError, NotClaimedError, NotRunError, _DearError) as error:
                 raise _EnoughError from error
             # After what was drawn, not before: an example that draws less would look like chance.
-            if drawn >= _LEAST and time.perf_counter() > stop:
+            if _LEAST <= drawn < examples and time.perf_counter() > stop:
+                judge.record.cut_short = f"{drawn} of {examples} cases"
                 raise _EnoughError
 
-        examples = max(_LEAST, self.profile.examples // judge.kind.share)
         try:
             self._drawing(example, examples, check.name)()
         except _EnoughError as enough:

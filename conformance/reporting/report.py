@@ -147,6 +147,7 @@ class Report:
                     "outcome": record.outcome,
                     "reason": record.reason,
                     "judged": record.judged,
+                    "cut_short": record.cut_short,
                     "seconds": record.seconds,
                 }
                 for record in self.records

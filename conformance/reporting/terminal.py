@@ -126,12 +126,17 @@ def _left_out(report: "Report") -> Iterable[tuple[str, list[str]]]:
     if report.economised:
         words = "each new geometry is dear to call (compiled?), so fewer were tried"
         yield "note", [f'{words}; declare "compiles": True']
+    if fewer := [f"{one.check} ({one.cut_short})" for one in report.records if one.cut_short]:
+        yield "note", [f"fewer cases were drawn, for want of time: {_some(fewer)}"]
     reasons: dict[str, list[str]] = {}
     for record in report.outcome("not run"):
         reasons.setdefault(record.reason, []).append(record.check)
     for reason, names in reasons.items():
-        some = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if names[4:] else "")
-        yield "not run", [f"{reason}: {some}"]
+        yield "not run", [f"{reason}: {_some(names)}"]
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if names[4:] else "")
 
 
 def overview(reports: "Sequence[Report]") -> RenderableType:

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 from typing import Any
 from unittest import SkipTest
@@ -12,7 +13,7 @@ import pytest
 
 import conformance
 from conformance.claims.loading import LoadError
-from conformance.implementations.operator.numpy_unfold import Unfold
+from conformance.implementations.operator.numpy_unfold import Array, Unfold
 from conformance.judging.judge import ConformanceError
 from conformance.mutants.operator import MUTANTS
 from refimpl import involution, layer
@@ -274,3 +275,26 @@ def test_dear_first_calls_are_noticed_and_a_budget_is_kept(tmp_path, monkeypatch
     assert str(report).startswith("INCOMPLETE")
     assert report.records[0].check == "certificate[impulse-x]"
     assert report.records[0].outcome == "passed"
+
+
+class Waits(Unfold):
+    """Every call takes its time, the first as the others."""
+
+    def forward(self, x: Array, kernel: Array, **options: Any) -> Array:
+        time.sleep(0.2)
+        return super().forward(x, kernel, **options)
+
+
+def test_checks_that_drew_fewer_cases_than_they_should_are_named() -> None:
+    report = conformance.check(Waits, clauses="FWD-2", budget=60)
+    assert report.conforms
+    (record,) = report.records
+    assert record.cut_short == "2 of 10 cases"
+    assert "fewer cases were drawn, for want of time: bilinear (2 of 10 cases)" in str(report)
+    assert report.as_dict()["checks"][0]["cut_short"] == "2 of 10 cases"
+
+
+def test_checks_that_drew_all_their_cases_are_not() -> None:
+    report = conformance.check(Unfold, clauses="FWD-2", budget=60)
+    assert [record.cut_short for record in report.records] == [""]
+    assert "fewer cases" not in str(report)
