@@ -1,4 +1,4 @@
-"""The verdict on results whose bounds are given: no operator runs, every number is exact."""
+"""The verdict on results: first of given bounds, every number exact; then of the oracle's own."""
 
 import dataclasses
 
@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 
 from conformance.bounds.expected import Expected
+from conformance.cases.operator import OperatorCase
+from conformance.claims.capabilities import Capabilities
 from conformance.claims.formats import FORMATS
 from conformance.judging.examine import Mismatch, compare
+from conformance.kinds import OPERATOR
 
 INF, NAN = np.inf, np.nan
 # The number from which a format rounds to infinity, 2^(e + 1) - 2^(e - p), as a sum of two floats:
@@ -88,3 +91,32 @@ def test_a_finding_does_not_change() -> None:
 def test_infinity_is_right_well_beyond_overflow() -> None:
     largest, half = OVERFLOW["float16"]
     assert examine([INF], [largest], [4 * half], "float16") == (0.0, None)
+
+
+def expected_y(recipe: str) -> Expected:
+    case, claimed = OperatorCase("float32", recipe, height=4, width=4), Capabilities()
+    case = case.changed(kernel_shape=(3, 3))
+    return OPERATOR.expected(case, OPERATOR.values(case, 24), claimed)["y"]
+
+
+@pytest.mark.clause("NUM-1")
+@pytest.mark.parametrize("recipe", ["integers", "specials"])
+def test_one_ulp_is_wrong_where_sums_are_exact(recipe: str) -> None:
+    expected = expected_y(recipe)
+    got = expected.value.astype(np.float32)
+    assert compare(got, expected, FORMATS["float32"]) == (0.0, None)
+    place = np.unravel_index(np.argmax(np.isfinite(got)), got.shape)
+    got[place] = np.nextafter(got[place], np.float32(np.inf))
+    finding = compare(got, expected, FORMATS["float32"])[1]
+    assert finding is not None
+    assert finding.index == place
+
+
+@pytest.mark.parametrize("wrong", [NAN, INF, -INF])
+def test_specials_do_not_pass_for_numbers(wrong: float) -> None:
+    expected = expected_y("normal")
+    got = expected.value.astype(np.float32)
+    got[0, 1, 1, 0] = wrong
+    finding = compare(got, expected, FORMATS["float32"])[1]
+    assert finding is not None
+    assert finding.index == (0, 1, 1, 0)
