@@ -1,16 +1,21 @@
 """What the adapters of all frameworks share: the seam on arrays, around two calls on tensors.
 
 A framework's adapter says how arrays become tensors and back, and how a function and its
-vector-Jacobian products are called. Nothing is computed here.
+vector-Jacobian products are called, in which mode. Nothing is computed here.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any
+from functools import partial
+from typing import Any, ClassVar
 
 import numpy as np
 
 from conformance.adapt._arrays import Array
+
+# A suite draws geometries without end, and each keeps what was traced or compiled for it: more than
+# the default profile needs are not kept.
+_MOST_PROGRAMS = 256
 
 
 class Adapter(ABC):
@@ -28,6 +33,9 @@ class Adapter(ABC):
         What the function supports; everything by default.
     """
 
+    tensor: ClassVar[str]
+    """The framework's name of its tensors."""
+
     def __init__(
         self,
         function: Callable[..., Any],
@@ -37,6 +45,7 @@ class Adapter(ABC):
     ) -> None:
         self.function, self.environment = function, environment
         self.capabilities = {"compiles": compiles, **(capabilities or {})}
+        self._programs: dict[str, Any] = {}
 
     def forward(
         self,
@@ -108,6 +117,9 @@ class Adapter(ABC):
         """Give a result to NumPy."""
 
     @abstractmethod
+    def is_tensor(self, result: Any) -> bool:
+        """Tell whether a result is one of the framework's tensors."""
+
     def value(self, x: Any, kernel: Any, **options: Any) -> Any:
         """Call the function on tensors.
 
@@ -123,8 +135,8 @@ class Adapter(ABC):
         tensor
             y, perhaps still being computed.
         """
+        return self._run(self._value, options, x, kernel)
 
-    @abstractmethod
     def value_and_gradients(
         self, dy: Any, x: Any, kernel: Any, **options: Any
     ) -> tuple[Any, Any, Any]:
@@ -143,13 +155,42 @@ class Adapter(ABC):
             y, dx and dkernel, perhaps still being computed. A gradient is None where the framework
             says that y does not depend on the operand.
         """
+        y, dx, dkernel = self._run(self._value_and_gradients, options, dy, x, kernel)
+        return y, dx, dkernel
+
+    def _value(self, options: Mapping[str, Any], x: Any, kernel: Any) -> Any:
+        y = self._bound(options)(x, kernel)
+        if not self.is_tensor(y):
+            raise TypeError(
+                f"the function must return a {self.tensor}, got {type(y).__name__}: {y!r:.80}"
+            )
+        return y
+
+    def _bound(self, options: Mapping[str, Any]) -> Callable[[Any, Any], Any]:
+        """Give the function of x and kernel alone."""
+        return partial(self.function, **options)
+
+    @abstractmethod
+    def _value_and_gradients(
+        self, options: Mapping[str, Any], dy: Any, x: Any, kernel: Any
+    ) -> tuple[Any, Any, Any]:
+        """Differentiate `_value`."""
+
+    @abstractmethod
+    def _run(self, body: Callable[..., Any], options: Mapping[str, Any], *tensors: Any) -> Any:
+        """Call ``body(options, *tensors)`` on the adapter's device, in its mode."""
+
+    def _program(self, key: Any, make: Callable[[], Any]) -> Any:
+        """Give what was traced or compiled for a key, or make it."""
+        # As text, since 1 and True are the same key but not the same stride.
+        key = repr(key)
+        if key not in self._programs:
+            if len(self._programs) >= _MOST_PROGRAMS:
+                del self._programs[next(iter(self._programs))]
+            self._programs[key] = make()
+        return self._programs[key]
 
 
 def _options(stride: Any, dilation: Any, padding: Any, group_layout: Any) -> dict[str, Any]:
     names = {"stride": stride, "dilation": dilation, "padding": padding}
     return {**names, "group_layout": group_layout}
-
-
-def kind_error(due: str, got: Any) -> TypeError:
-    """Say that something is not the framework's."""
-    return TypeError(f"the function must return a {due}, got {type(got).__name__}: {got!r:.80}")

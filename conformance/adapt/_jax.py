@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 import jax
@@ -13,11 +14,8 @@ try:
 except ImportError:  # before 0.8
     from jax.experimental import enable_x64
 
-from conformance.adapt._adapter import Adapter, kind_error
+from conformance.adapt._adapter import Adapter
 from conformance.adapt._arrays import Array, copied
-
-# A suite draws geometries without end, and each keeps its programs.
-_MOST_PROGRAMS = 256
 
 
 def to_jax(array: Array, *, device: str | None = None) -> Any:
@@ -42,6 +40,8 @@ def from_jax(array: Any) -> Array:
 class JaxAdapter(Adapter):
     """See `conformance.adapt.jax`."""
 
+    tensor = "jax.Array"
+
     def __init__(
         self,
         function: Callable[..., Any],
@@ -53,7 +53,6 @@ class JaxAdapter(Adapter):
         mode = "jit" if jit else "eager"
         environment = f"JAX {jax.__version__}, {device or jax.default_backend()}, {mode}"
         super().__init__(function, environment, True, capabilities)
-        self._programs: dict[str, Any] = {}
 
     def to_tensor(self, array: Array) -> Any:
         """Give an array to JAX."""
@@ -64,22 +63,9 @@ class JaxAdapter(Adapter):
         """Give a result to NumPy."""
         return from_jax(tensor)
 
-    def value(self, x: Any, kernel: Any, **options: Any) -> Any:
-        """Call the function on JAX's arrays."""
-        return self._run(self._value, options, x, kernel)
-
-    def value_and_gradients(
-        self, dy: Any, x: Any, kernel: Any, **options: Any
-    ) -> tuple[Any, Any, Any]:
-        """Call the function on JAX's arrays, and its vector-Jacobian products."""
-        y, dx, dkernel = self._run(self._value_and_gradients, options, dy, x, kernel)
-        return y, dx, dkernel
-
-    def _value(self, options: Mapping[str, Any], x: Any, kernel: Any) -> Any:
-        y = self.function(x, kernel, **options)
-        if not isinstance(y, jax.Array):
-            raise kind_error("jax.Array", y)
-        return y
+    def is_tensor(self, result: Any) -> bool:
+        """Tell whether a result is an array of JAX's."""
+        return isinstance(result, jax.Array)
 
     def _value_and_gradients(
         self, options: Mapping[str, Any], dy: Any, x: Any, kernel: Any
@@ -88,19 +74,13 @@ class JaxAdapter(Adapter):
         return (y, *pull_back(dy))
 
     def _run(self, body: Callable[..., Any], options: Mapping[str, Any], *tensors: Any) -> Any:
+        called = partial(body, options)
         with _wide_enough(*tensors):
-            return self._program(body, options)(*tensors)
-
-    def _program(self, body: Callable[..., Any], options: Mapping[str, Any]) -> Any:
-        if not self.jit:
-            return lambda *tensors: body(options, *tensors)
-        # As text, since 1 and True are the same key but not the same stride.
-        key = repr((body.__name__, options))
-        if key not in self._programs:
-            if len(self._programs) >= _MOST_PROGRAMS:
-                del self._programs[next(iter(self._programs))]
-            self._programs[key] = jax.jit(lambda *tensors: body(options, *tensors))
-        return self._programs[key]
+            if self.jit:
+                called = self._program(
+                    (body.__name__, options), lambda: jax.jit(partial(body, options))
+                )
+            return called(*tensors)
 
 
 def _wide_enough(*operands: Any) -> Any:

@@ -6,17 +6,14 @@ Eagerly, in a graph or through XLA.
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from conformance.adapt._adapter import Adapter, kind_error
+from conformance.adapt._adapter import Adapter
 from conformance.adapt._arrays import Array, copied
-
-# A suite draws geometries without end, and each keeps its graph: more than the default profile
-# traces are not kept.
-_MOST_GRAPHS = 256
 
 
 def to_tensorflow(array: Array, *, device: str | None = None) -> Any:
@@ -35,6 +32,8 @@ def from_tensorflow(tensor: Any) -> Array:
 class TensorFlowAdapter(Adapter):
     """See `conformance.adapt.tensorflow`."""
 
+    tensor = "tf.Tensor"
+
     def __init__(
         self,
         function: Callable[..., Any],
@@ -51,7 +50,6 @@ class TensorFlowAdapter(Adapter):
         if "keras" in sys.modules:
             versions += f", Keras {sys.modules['keras'].__version__}"
         super().__init__(function, f"{versions}, {of}, {mode}", mode != "eager", capabilities)
-        self._graphs: dict[str, Any] = {}
 
     def to_tensor(self, array: Array) -> Any:
         """Give an array to TensorFlow."""
@@ -61,22 +59,9 @@ class TensorFlowAdapter(Adapter):
         """Give a result to NumPy."""
         return from_tensorflow(tensor)
 
-    def value(self, x: Any, kernel: Any, **options: Any) -> Any:
-        """Call the function on tensors."""
-        return self._run(self._value, options, x, kernel)
-
-    def value_and_gradients(
-        self, dy: Any, x: Any, kernel: Any, **options: Any
-    ) -> tuple[Any, Any, Any]:
-        """Call the function on tensors, and its vector-Jacobian products."""
-        y, dx, dkernel = self._run(self._value_and_gradients, options, dy, x, kernel)
-        return y, dx, dkernel
-
-    def _value(self, options: Mapping[str, Any], x: Any, kernel: Any) -> Any:
-        y = self.function(x, kernel, **options)
-        if not tf.is_tensor(y):
-            raise kind_error("tf.Tensor", y)
-        return y
+    def is_tensor(self, result: Any) -> bool:
+        """Tell whether a result is a tensor of TensorFlow's."""
+        return bool(tf.is_tensor(result))
 
     def _value_and_gradients(
         self, options: Mapping[str, Any], dy: Any, x: Any, kernel: Any
@@ -87,25 +72,17 @@ class TensorFlowAdapter(Adapter):
         return (y, *tape.gradient(y, (x, kernel), output_gradients=dy))
 
     def _run(self, body: Callable[..., Any], options: Mapping[str, Any], *tensors: Any) -> Any:
+        called: Any = partial(body, options)
         with _on(self.device):
-            if self.mode == "eager":
-                return body(options, *tensors)
-            return self._graph(body, options, tensors)(*tensors)
+            if self.mode != "eager":
+                specs = [self._spec(tensor) for tensor in tensors]
+                made_for = body.__name__, options, specs
+                called = self._program(made_for, lambda: self._graph(partial(body, options), specs))
+            return called(*tensors)
 
-    def _graph(
-        self, body: Callable[..., Any], options: Mapping[str, Any], tensors: tuple[Any, ...]
-    ) -> Any:
-        specs = [self._spec(tensor) for tensor in tensors]
-        # As text, since 1 and True are the same key but not the same stride.
-        key = repr((body.__name__, options, specs))
-        if key not in self._graphs:
-            if len(self._graphs) >= _MOST_GRAPHS:
-                del self._graphs[next(iter(self._graphs))]
-            function = tf.function(
-                lambda *tensors: body(options, *tensors), jit_compile=self.mode == "xla"
-            )
-            self._graphs[key] = function.get_concrete_function(*specs)
-        return self._graphs[key]
+    def _graph(self, called: Callable[..., Any], specs: list[Any]) -> Any:
+        function = tf.function(called, jit_compile=self.mode == "xla")
+        return function.get_concrete_function(*specs)
 
     def _spec(self, tensor: Any) -> Any:
         """Leave batch, height and width open, if so asked."""

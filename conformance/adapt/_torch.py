@@ -1,14 +1,14 @@
 """PyTorch: arrays to tensors and back, and a function's gradients by autograd."""
 
 from collections.abc import Callable, Mapping
-from functools import partial
+from contextlib import nullcontext
 from typing import Any, Literal
 
 import ml_dtypes
 import numpy as np
 import torch
 
-from conformance.adapt._adapter import Adapter, kind_error
+from conformance.adapt._adapter import Adapter
 from conformance.adapt._arrays import Array, copied, is_plain
 
 # A suite compiles geometries without end. By default PyTorch compiles eight forms of a function
@@ -48,6 +48,8 @@ def from_torch(tensor: Any, *, copy: bool = True) -> Array:
 class TorchAdapter(Adapter):
     """See `conformance.adapt.torch`."""
 
+    tensor = "torch.Tensor"
+
     def __init__(
         self,
         function: Callable[..., Any],
@@ -61,7 +63,6 @@ class TorchAdapter(Adapter):
         mode = "compiled" if compiled else "eager"
         environment = f"PyTorch {torch.__version__}, {of}, {mode}"
         super().__init__(function, environment, compiled, capabilities)
-        self._programs: dict[str, Any] = {}
 
     def to_tensor(self, array: Array) -> Any:
         """Give an array to PyTorch."""
@@ -71,36 +72,33 @@ class TorchAdapter(Adapter):
         """Give a result to NumPy in its own memory: the judge sees with whom it is shared."""
         return from_torch(tensor, copy=False)
 
-    def value(self, x: Any, kernel: Any, **options: Any) -> Any:
-        """Call the function on tensors."""
-        return self._call(x, kernel, options)
+    def is_tensor(self, result: Any) -> bool:
+        """Tell whether a result is a tensor of PyTorch's."""
+        return isinstance(result, torch.Tensor)
 
-    def value_and_gradients(
-        self, dy: Any, x: Any, kernel: Any, **options: Any
+    def _value_and_gradients(
+        self, options: Mapping[str, Any], dy: Any, x: Any, kernel: Any
     ) -> tuple[Any, Any, Any]:
-        """Call the function on tensors, and its vector-Jacobian products."""
         x, kernel = (tensor.detach().requires_grad_() for tensor in (x, kernel))
-        y = self._call(x, kernel, options)
+        y = self._value(options, x, kernel)
         if not y.requires_grad:
             return y, None, None
         return (y.detach(), *torch.autograd.grad(y, (x, kernel), dy, allow_unused=True))
 
-    def _call(self, x: Any, kernel: Any, options: dict[str, Any]) -> Any:
-        if self.compiled:
-            with torch._dynamo.config.patch(_limits()):
-                y = self._program(options)(x, kernel)
-        else:
-            y = self.function(x, kernel, **options)
-        if not isinstance(y, torch.Tensor):
-            raise kind_error("torch.Tensor", y)
-        return y
+    def _bound(self, options: Mapping[str, Any]) -> Callable[[Any, Any], Any]:
+        # The function alone is compiled: autograd goes through what comes of it.
+        bound = super()._bound(options)
+        if not self.compiled:
+            return bound
+        made: Callable[[Any, Any], Any] = self._program(
+            options, lambda: torch.compile(bound, dynamic=True)
+        )
+        return made
 
-    def _program(self, options: dict[str, Any]) -> Any:
-        # As text, since 1 and True are the same key but not the same stride.
-        key = repr(options)
-        if key not in self._programs:
-            self._programs[key] = torch.compile(partial(self.function, **options), dynamic=True)
-        return self._programs[key]
+    def _run(self, body: Callable[..., Any], options: Mapping[str, Any], *tensors: Any) -> Any:
+        limits = torch._dynamo.config.patch(_limits()) if self.compiled else nullcontext()
+        with limits:
+            return body(options, *tensors)
 
 
 def _limits() -> dict[str, int]:
