@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from conformance import adapt
+from conformance.implementations.operator._margins import margins
 
 # Measured: products are rounded to the operands' format.
 capabilities: dict[str, Any] = {
@@ -24,14 +25,14 @@ def involution(
     """Apply the operator to JAX's arrays."""
     strides, dilations = (n if isinstance(n, tuple) else (n, n) for n in (stride, dilation))
     batch, height, width, *taps, groups = kernel.shape
-    margins, positions = [], []
+    sides, positions = [], []
     for axis, length in enumerate((height, width)):
         step, spread = strides[axis], dilations[axis]
-        margins.append(_margins(x.shape[1 + axis], taps[axis], step, spread, padding, axis))
+        sides.append(margins(x.shape[1 + axis], taps[axis], step, spread, padding, axis))
         # The padded row, or column, under each tap of each output: (length, taps).
         positions.append(np.add.outer(np.arange(length) * step, np.arange(taps[axis]) * spread))
     rows, columns = positions
-    image = jnp.pad(x, ((0, 0), *margins, (0, 0)))
+    image = jnp.pad(x, ((0, 0), *sides, (0, 0)))
     patches = image[:, rows[:, None, :, None], columns[None, :, None, :]]
     # Channels in groups: c is g * M + m if blocked, m * G + g if interleaved. Outputs and taps in
     # one axis each: jaxlib 0.10.2 crashes on some sums of rank 7 (jax-ml/jax#39257).
@@ -43,19 +44,6 @@ def involution(
     patches = patches.reshape(batch, outputs, count, *split)
     y = (patches * kernel.reshape(batch, outputs, count, *shared)).sum(2)
     return y.reshape(batch, height, width, x.shape[3])
-
-
-def _margins(
-    size: int, taps: int, stride: int, dilation: int, padding: Any, axis: int
-) -> tuple[int, int]:
-    """Padding before and after an axis."""
-    if padding == "same":
-        total = max((-(-size // stride) - 1) * stride + (taps - 1) * dilation + 1 - size, 0)
-        return total // 2, total - total // 2
-    if padding == "valid":
-        return 0, 0
-    before, after = padding[axis] if isinstance(padding, tuple) else (padding, padding)
-    return before, after
 
 
 eager, jit = (adapt.jax(involution, jit=jit, capabilities=capabilities) for jit in (False, True))

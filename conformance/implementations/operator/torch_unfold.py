@@ -8,6 +8,7 @@ from typing import Any
 from torch.nn.functional import pad, unfold
 
 from conformance import adapt
+from conformance.implementations.operator._margins import margins
 
 # Measured: products are rounded to the operands' format, and dx is added up in it.
 capabilities: dict[str, Any] = {
@@ -24,7 +25,7 @@ def involution(
     batch, height, width, *taps, groups = kernel.shape
     channels, count = x.shape[3], taps[0] * taps[1]
     (top, bottom), (left, right) = (
-        _margins(x.shape[1 + axis], taps[axis], strides[axis], dilations[axis], padding, axis)
+        margins(x.shape[1 + axis], taps[axis], strides[axis], dilations[axis], padding, axis)
         for axis in (0, 1)
     )
     image = pad(x.permute(0, 3, 1, 2), (left, right, top, bottom))
@@ -38,19 +39,6 @@ def involution(
     weights = kernel.reshape(batch, height, width, count, *shared).permute(0, 4, 5, 3, 1, 2)
     y = (weights * patches).sum(3)
     return y.reshape(batch, channels, height, width).permute(0, 2, 3, 1)
-
-
-def _margins(
-    size: int, taps: int, stride: int, dilation: int, padding: Any, axis: int
-) -> tuple[int, int]:
-    """Padding before and after an axis."""
-    if padding == "same":
-        total = max((-(-size // stride) - 1) * stride + (taps - 1) * dilation + 1 - size, 0)
-        return total // 2, total - total // 2
-    if padding == "valid":
-        return 0, 0
-    before, after = padding[axis] if isinstance(padding, tuple) else (padding, padding)
-    return before, after
 
 
 # Transposed operands stay transposed. Compiling takes some ten seconds for each geometry and dtype,
