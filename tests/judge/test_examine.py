@@ -1,4 +1,4 @@
-"""The verdict on results: first of given bounds, every number exact; then of the oracle's own."""
+"""The verdict on results: of given bounds, of the oracle's own, and what is said of it."""
 
 import dataclasses
 
@@ -9,8 +9,10 @@ from conformance.bounds.expected import Expected
 from conformance.cases.operator import OperatorCase
 from conformance.claims.capabilities import Capabilities
 from conformance.claims.formats import FORMATS
-from conformance.judging.examine import Mismatch, compare
-from conformance.kinds import OPERATOR
+from conformance.claims.loading import Judged, load
+from conformance.judging.examine import Finding, Mismatch, compare
+from conformance.judging.examine import examine as examine_results
+from conformance.kinds import LAYER, OPERATOR
 
 INF, NAN = np.inf, np.nan
 # The number from which a format rounds to infinity, 2^(e + 1) - 2^(e - p), as a sum of two floats:
@@ -120,3 +122,116 @@ def test_specials_do_not_pass_for_numbers(wrong: float) -> None:
     finding = compare(got, expected, FORMATS["float32"])[1]
     assert finding is not None
     assert finding.index == (0, 1, 1, 0)
+
+
+# What is said: a result of ones in the place of zeros, at some places.
+CASE = OperatorCase("float32", "integers", batch=2, height=3, width=8).changed(members=4)
+
+
+def judged() -> Judged:
+    return load("conformance.implementations.operator.numpy_unfold", OPERATOR)
+
+
+def found(
+    wrong: tuple[object, ...], *, recipe: str = "integers", result: str = "y", bound: float = 0.0
+) -> Finding:
+    got = np.zeros((2, 3, 8, 4), np.float32)
+    expected = Expected(np.zeros(got.shape), np.full(got.shape, bound))
+    got[wrong] = 1
+    case = CASE.changed(recipe=recipe)
+    worst, findings = examine_results(judged(), case, {result: got}, {result: expected})
+    assert worst == {}
+    (finding,) = findings
+    return finding
+
+
+@pytest.mark.parametrize(
+    ("recipe", "result", "bound", "clause", "tier"),
+    [
+        ("integers", "y", 0.0, "FWD-1", "equality"),
+        ("integers", "dx", 0.0, "GRD-1", "equality"),
+        ("impulse-x", "y", 0.0, "FWD-1", "certificate"),
+        ("normal", "y", 0.5, "NUM-2", "bound"),
+        ("normal", "dx", 0.5, "NUM-3", "bound"),
+        ("normal", "y", 0.0, "FWD-1", "equality"),
+        ("subnormal", "y", 0.5, "SPC-5", "bound"),
+        ("specials", "y", 0.0, "FWD-1", "equality"),
+    ],
+)
+def test_the_clause_and_what_noticed(
+    recipe: str, result: str, bound: float, clause: str, tier: str
+) -> None:
+    finding = found((0, 0, 0, 0), recipe=recipe, result=result, bound=bound)
+    assert (finding.clauses, finding.tier, finding.result) == ((clause,), tier, result)
+    assert not finding.refusal
+    assert not finding.alone
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ((0, 1, slice(0, 6), 2), "6 of 192 elements are wrong; batch: 0 of 2; row: 1 of 3; "
+         "column: 0, 1, 2, 3, 4, 5 of 8; channel: 2 of 4"),
+        ((1, slice(0, 2), slice(0, 7), slice(None)), "56 of 192 elements are wrong; "
+         "batch: 1 of 2; row: 0, 1 of 3; column: 0, 1, 2, 3, 4, 5, ... of 8; channel: all 4"),
+        ((slice(None), 2, slice(None), 0), "16 of 192 elements are wrong; batch: all 2; "
+         "row: 2 of 3; column: all 8; channel: 0 of 4"),
+    ],
+)  # fmt: skip
+def test_where_it_is_wrong(wrong: tuple[object, ...], words: str) -> None:
+    assert found(wrong).details[0] == f"y: {words}"
+
+
+@pytest.mark.parametrize(
+    ("bound", "words"),
+    [
+        (0.0, "y[1, 0, 0, 0]: got 1.0, expected 0.0 (error 1, equality demanded)"),
+        (0.5, "y[1, 0, 0, 0]: got 1.0, expected 0.0 (error 1, error bound 0.5)"),
+    ],
+)
+def test_the_first_wrong_element_in_words(bound: float, words: str) -> None:
+    assert found((1, 0, 0, 0), bound=bound).words == words
+
+
+def test_the_error_is_a_distance() -> None:
+    mismatch = Mismatch((0,), -2.0, 3.0, 1.0, np.array([True]))
+    assert mismatch.words == "got -2.0, expected 3.0 (error 5, error bound 1)"
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Finding(("FWD-1",), "").words = "other"  # type: ignore[misc]
+
+
+def test_results_are_examined_one_by_one() -> None:
+    got = {name: np.ones((1, 1, 1, 1), np.float32) for name in ("dx", "y", "dkernel")}
+    got["dkernel"] = np.ones((1, 1, 1, 1, 1, 1), np.float32)
+    value = {"y": 1.25, "dx": 2.0, "dkernel": 3.0}
+    bounds = {"y": 0.5, "dx": 0.0, "dkernel": 0.0}
+    expected = {
+        name: Expected(np.full(a.shape, value[name]), np.full(a.shape, bounds[name]))
+        for name, a in got.items()
+    }
+    worst, findings = examine_results(judged(), CASE, got, expected)
+    assert worst == {"y": 0.5}
+    assert [one.result for one in findings] == ["dx", "dkernel"]
+
+
+@pytest.mark.parametrize(
+    ("result", "value", "clause"),
+    [("y", NAN, "SPC-1"), ("y", INF, "SPC-2"), ("dx", NAN, "SPC-3"), ("dkernel", INF, "SPC-3")],
+)
+def test_a_recipe_has_a_rule_of_its_own(result: str, value: float, clause: str) -> None:
+    shape = (1, 1, 1, 1, 1, 1) if result == "dkernel" else (1, 1, 1, 1)
+    expected = {result: Expected(np.full(shape, value), np.zeros(shape))}
+    case = CASE.changed(recipe="specials")
+    findings = examine_results(judged(), case, {result: np.zeros(shape, np.float32)}, expected)[1]
+    assert [one.clauses for one in findings] == [(clause,)]
+
+
+@pytest.mark.parametrize(("batch", "clause"), [(0, "LAY-19"), (1, "LAY-14"), (2, "LAY-14")])
+def test_an_empty_batch_has_a_clause_of_its_own(batch: int, clause: str) -> None:
+    """Gradients of the parameters have elements that can be wrong, whatever the batch."""
+    layer = load("conformance.implementations.layer.numpy_layer:NumpyLayer", LAYER)
+    case = LAYER.plain(layer.capabilities, dtype="float32", batch=batch)
+    expected = {"dgamma": Expected(np.zeros(2), np.zeros(2))}
+    got = {"dgamma": np.ones(2, np.float32)}
+    _, findings = examine_results(layer, case, got, expected)
+    assert [one.clauses for one in findings] == [(clause,)]
