@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from conformance.bounds import operator as bounds
+from conformance.bounds.analysis import Analysis
 from conformance.bounds.operator import Sums, Truth
 from conformance.cases.operator import OperatorCase
 from conformance.cases.operator_recipes import operands
-from conformance.claims.arithmetic import Arithmetic
+from conformance.claims.arithmetic import FLOAT64, Arithmetic
 from conformance.claims.formats import ACCUMULATORS, FORMATS, MULTIPLIERS
 
 # "The judge": the bound's own evaluation in float64 is given a factor of 1 + 2^-40, of which fewer
@@ -187,3 +188,14 @@ def test_what_a_bound_is_made_of_does_not_change(kind: type) -> None:
     made = kind(np.ones(1), np.ones(1), np.ones(1))
     with pytest.raises(dataclasses.FrozenInstanceError):
         setattr(made, dataclasses.fields(kind)[0].name, np.zeros(1))
+
+
+@pytest.mark.clause("LAY-16", "SPC-5")
+@pytest.mark.parametrize(("gradual", "error"), [(True, 0.0), (False, 2.0**-1060)])
+def test_a_subnormal_operand_is_lost_where_it_may_be_flushed(gradual: bool, error: float) -> None:
+    used = dataclasses.replace(FLOAT64, gradual_underflow=gradual)
+    assert Analysis(used).given([2.0**-1060]).error == [error]
+
+
+def test_the_reference_loses_no_subnormal_operand() -> None:
+    assert Analysis(FLOAT64).given([2.0**-1060, 1.0]).error.tolist() == [0.0, 0.0]

@@ -16,6 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PYTHON = "NUMBA_DISABLE_JIT=1"  # Nothing is compiled: the loops' definition is what is changed.
+BOUNDS = [("", "tests/judge/test_bounds_formula.py tests/judge/test_bounds.py")]
 # The tests that are to notice a change of each file, and how they are run; the quickest first.
 TESTS = {
     "refimpl/geometry.py": [(PYTHON, "tests/oracle/test_geometry.py tests/oracle/test_exact.py")],
@@ -31,9 +32,8 @@ TESTS = {
         (PYTHON, "tests/oracle/test_arguments.py tests/oracle/test_layer_arguments.py")
     ],
     "conformance/judging/examine.py": [("", "tests/judge/test_examine.py")],
-    "conformance/bounds/operator.py": [
-        ("", "tests/judge/test_bounds_formula.py tests/judge/test_bounds.py")
-    ],
+    "conformance/claims/arithmetic.py": BOUNDS,
+    "conformance/bounds/operator.py": BOUNDS,
 }
 # One replacement of each arithmetic operator; of each comparison all the others.
 ARITHMETIC = "Add_Sub|Sub_Add|Mul_Add|Div_Mul|FloorDiv_Mul|Mod_Add|Pow_Mul"
