@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 # Hypothesis is not to be imported before pytest is: what needs it is imported where it is used.
 if TYPE_CHECKING:
+    from conformance.claims.loading import Where
     from conformance.judging.checks import Check
     from conformance.judging.record import Record
     from conformance.judging.session import Session
@@ -41,6 +42,9 @@ def check(
     profile: str = "default",
     seed: int | None = None,
     budget: float | None = None,
+    in_process: bool = False,
+    timeout: float | None = None,
+    memory: float | None = None,
     diagnosis: bool = True,
     until_failure: bool = False,
     done: Callable[["Record"], None] | None = None,
@@ -67,6 +71,13 @@ def check(
         Repeats the run of a report.
     budget : float, optional
         Seconds; what is not reached by then is reported as not run.
+    in_process : bool, default False
+        Whether what has a name is judged in this process too, as an object is, and not in one of
+        its own. A debugger can follow it there; it can also crash or forge the judge.
+    timeout : float, optional
+        Seconds for one call, in a process of its own; 60 by default.
+    memory : float, optional
+        GiB of address space that a process of its own may have.
     diagnosis : bool, default True
         Whether to compare what fails with known faults.
     until_failure : bool, default False
@@ -86,6 +97,8 @@ def check(
         Nothing that can be judged was found; the message says what to do.
     ValueError
         A clause, dtype or profile that there is not.
+    RuntimeError
+        Source files of the judge were changed while it ran, so that there is no verdict.
 
     Examples
     --------
@@ -95,16 +108,24 @@ def check(
     >>> report.conforms, list(report.clauses)
     (True, ['GRP-1', 'GRP-2', 'GRP-3', 'GRP-4', 'FWD-1', 'GRD-1', 'GRD-2'])
     """
+    from conformance.claims.loading import Where
+    from conformance.judging.intact import Seal
     from conformance.reporting.report import Report
 
-    session = _session(target, layer, dtypes, capabilities, profile, seed, budget)
+    seal = Seal()
+    where = Where(in_process, timeout, memory)
+    session = _session(target, layer, dtypes, capabilities, profile, seed, budget, where)
     session.until_failure = until_failure
     records = []
     for one in _chosen(session, clauses):
         records.append(session.run(one))
         if done is not None:
             done(records[-1])
-    return Report.of(session, records, diagnosed=diagnosis)
+    report = Report.of(session, records, diagnosed=diagnosis)
+    session.close()
+    if broken := seal.broken():
+        raise RuntimeError(f"while it ran, files of the judge were changed: {', '.join(broken)}")
+    return report
 
 
 class BoundCheck:
@@ -155,12 +176,18 @@ def checks(
     capabilities: Mapping[str, Any] | None = None,
     profile: str = "default",
     seed: int | None = None,
+    in_process: bool = False,
+    timeout: float | None = None,
+    memory: float | None = None,
 ) -> list[BoundCheck]:
     """List the checks that `check` would run, each to be called on its own.
 
     Parameters are those of `check`.
     """
-    session = _session(target, layer, dtypes, capabilities, profile, seed, float("inf"))
+    from conformance.claims.loading import Where
+
+    where = Where(in_process, timeout, memory)
+    session = _session(target, layer, dtypes, capabilities, profile, seed, float("inf"), where)
     return [BoundCheck(session, one) for one in _chosen(session, clauses)]
 
 
@@ -206,7 +233,14 @@ def parametrize(
 
 
 def _session(
-    target: Any, layer: bool, dtypes: Any, capabilities: Any, profile: str, seed: Any, budget: Any
+    target: Any,
+    layer: bool,
+    dtypes: Any,
+    capabilities: Any,
+    profile: str,
+    seed: Any,
+    budget: Any,
+    where: "Where",
 ) -> "Session":
     from conformance.claims.loading import load
     from conformance.judging.session import PROFILES, Session
@@ -218,7 +252,7 @@ def _session(
         raise ValueError(f"seed must be an integer, got {seed!r}")
     if profile not in PROFILES:
         raise ValueError(f"profile must be one of {', '.join(PROFILES)}, got {profile!r}")
-    judged = load(target, LAYER if layer else OPERATOR, capabilities)
+    judged = load(target, LAYER if layer else OPERATOR, capabilities, where=where)
     if dtypes is not None:
         wanted = (dtypes,) if isinstance(dtypes, str) else tuple(dtypes)
         claimed = judged.capabilities.dtypes

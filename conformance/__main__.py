@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+# What a replay of one case has no use for.
+_OF_A_RUN = ("check", "seed", "budget", "until_failure", "no_diagnosis", "report")
+
 
 def main(arguments: list[str]) -> int:
     """Run the suite, or replay one case.
@@ -28,7 +31,7 @@ def main(arguments: list[str]) -> int:
     )
     if not {"-h", "--help", "--case"} & {one.partition("=")[0] for one in arguments}:
         return int(pytest.main([str(Path(__file__).parent), *arguments]))
-    from conformance.claims.loading import LoadError, load
+    from conformance.claims.loading import LoadError, Where, load
     from conformance.judging.replay import replay
     from conformance.kinds import KINDS
     from conformance.reporting import options
@@ -41,11 +44,12 @@ def main(arguments: list[str]) -> int:
     named = [
         (kind, name) for kind in KINDS for name in getattr(given, kind.option.removeprefix("--"))
     ]
-    if len(named) != 1 or len(arguments) > 4:
+    if len(named) != 1 or any(getattr(given, name) for name in _OF_A_RUN):
         parser.error("--case goes with exactly one --implementation or --layer and nothing else")
     kind, name = named[0]
     try:
-        judged, case = load(name, kind), kind.case.parse(given.case)
+        where = Where(given.in_process, given.timeout, given.memory)
+        judged, case = load(name, kind, where=where), kind.case.parse(given.case)
         kind.check_case(case, judged.capabilities)
     except (LoadError, ValueError) as error:
         parser.error(str(error))

@@ -7,7 +7,7 @@ import os
 import platform
 import random
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,9 +16,13 @@ from hypothesis import settings
 
 import conformance.suite  # noqa: F401  (it notes the checks)
 from conformance import specification
-from conformance.claims.loading import LoadError, load
+from conformance.claims.loading import LoadError, Where
+from conformance.judging.ahead import Ahead
+from conformance.judging.checks import Check
+from conformance.judging.intact import Seal
 from conformance.judging.record import Record
-from conformance.judging.session import PROFILES, Session
+from conformance.judging.session import PROFILES, Profile
+from conformance.judging.trial import Trial
 from conformance.kinds import KINDS, LAYER, OPERATOR
 from conformance.reporting import options
 from conformance.reporting.progress import Progress
@@ -40,7 +44,9 @@ OURS = {
 }
 
 _INTERRUPTED = pytest.ExitCode.INTERRUPTED
-_SESSIONS = pytest.StashKey[Sequence[Session]]()
+_TRIALS = pytest.StashKey[Sequence[Trial]]()
+_AHEAD = pytest.StashKey[Ahead]()
+_SEAL = pytest.StashKey[Seal]()
 _RECORDS = pytest.StashKey[dict[str, list[Record]]]()
 _PROGRESS = pytest.StashKey[Progress]()
 
@@ -72,20 +78,8 @@ def pytest_configure(config: pytest.Config) -> None:
         # A worker draws what the controller says.
         own = getattr(config, "workerinput", {}).get("conformance_seed")
         seed = random.SystemRandom().randrange(2**32) if own is None else own
-    named = any(config.getoption(kind.option) for kind in KINDS)
-    ours = not named and config.getoption("--budget") is None
-    config.stash[_SESSIONS] = [
-        Session(
-            judged,
-            profile,
-            seed=seed,
-            # This project's own are judged to the end, however slow the machine is.
-            budget=float("inf") if ours else config.getoption("--budget"),
-            until_failure=config.getoption("--until-failure"),
-        )
-        for judged in _judged(config)
-    ]
-    known = {check.name for one in config.stash[_SESSIONS] for check in one.checks}
+    config.stash[_TRIALS] = trials = _trials(config, profile, seed)
+    known = {check.name for one in trials for check in one.checks}
     for wanted in config.getoption("--check"):
         if not any(_is(name, wanted) for name in known):
             near = difflib.get_close_matches(wanted, known, 3, 0.4)
@@ -113,27 +107,52 @@ def _check_options(config: pytest.Config) -> None:
         raise pytest.UsageError(f"--report={path}: a file in a folder that exists is wanted")
 
 
-def _judged(config: pytest.Config) -> list[Any]:
+def _trials(config: pytest.Config, profile: Profile, seed: int) -> list[Trial]:
+    """List what is to be judged; begin with all of it at once, and wait until it is there."""
     named = {kind: config.getoption(kind.option) for kind in KINDS}
+    budget, ours = config.getoption("--budget"), not any(named.values())
+    if ours and not importlib.util.find_spec("keras"):
+        raise pytest.UsageError(
+            "name what is to be judged, --implementation=package.module:attribute or "
+            "--layer=...: this project's own implementations need TensorFlow and Keras, "
+            "which are not installed"
+        )
+    options = {
+        "profile": profile,
+        "seed": seed,
+        # This project's own are judged to the end, however slow the machine is.
+        "budget": float("inf") if ours and budget is None else budget,
+        "until_failure": config.getoption("--until-failure"),
+    }
+    where = Where(**{name: config.getoption(f"--{name.replace('_', '-')}") for name in _WHERE})
+    trials = [
+        Trial(name, kind, where, **options)
+        for kind, names in (OURS if ours else named).items()
+        for name in names
+    ]
+    if hasattr(config, "workerinput"):
+        # The controller has tried them; this process needs those alone that it will judge.
+        return trials
+    config.stash[_SEAL] = Seal()
     try:
-        if not any(named.values()):
-            if not importlib.util.find_spec("keras"):
-                raise LoadError(
-                    "name what is to be judged, --implementation=package.module:attribute or "
-                    "--layer=...: this project's own implementations need TensorFlow and Keras, "
-                    "which are not installed"
-                )
-            named = {kind: list(names) for kind, names in OURS.items()}
-        return [load(name, kind) for kind, names in named.items() for name in names]
+        for trial in trials:
+            trial.begin()
+        for trial in trials:
+            session = trial.session
+            if config.getoption("dist", "no") != "no":
+                session.close()
     except LoadError as error:
         raise pytest.UsageError(str(error)) from error
+    return trials
+
+
+_WHERE = ("in_process", "timeout", "memory")
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Tell a pytest-xdist worker the seed."""
-    sessions = node.config.stash[_SESSIONS]
-    node.workerinput["conformance_seed"] = sessions[0].seed if sessions else 0
+    node.workerinput["conformance_seed"] = node.config.stash[_TRIALS][0].seed
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -141,7 +160,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Give each implementation to one worker, so that no graph is traced twice."""
     from xdist.scheduler import LoadScopeScheduling
 
-    names = [session.judged.name for session in config.stash[_SESSIONS]]
+    names = [trial.name for trial in config.stash[_TRIALS]]
 
     class ByImplementation(LoadScopeScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
@@ -152,14 +171,15 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
     """Say against which specification it is judged, how hard, on what machine."""
-    sessions = config.stash[_SESSIONS]
     profile = config.getoption("hypothesis_profile", None) or "default"
-    seed = sessions[0].seed if sessions else 0
+    seed = config.stash[_TRIALS][0].seed
+    inside = config.getoption("--in-process")
+    where = "NOT ISOLATED: in the process of the judge" if inside else "in processes of their own"
     own = "" if any(config.getoption(kind.option) for kind in KINDS) else "nothing is named: "
     return [
         *([f"{own}this project's own implementations are judged"] if own else []),
         f"specification {specification.version()}, profile {profile}, seed {seed}, "
-        f"numpy {np.__version__}, {platform.machine()}; judged in the process of the judge",
+        f"numpy {np.__version__}, {platform.machine()}; judged {where}",
     ]
 
 
@@ -169,14 +189,38 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     wanted = metafunc.config.getoption("--check")
     asked = []
-    for session in metafunc.config.stash[_SESSIONS]:
-        known = {one.name: one for one in session.checks}
+    for trial in metafunc.config.stash[_TRIALS]:
+        known = {one.name: one for one in trial.checks}
         asked += [
-            pytest.param((session, known[name]), id=f"{session.judged.name}-{name}")
+            pytest.param((trial, known[name]), id=f"{trial.name}-{name}")
             for name in known
             if not wanted or any(_is(name, one) for one in wanted)
         ]
     metafunc.parametrize("asked", asked)
+
+
+@pytest.fixture
+def record_of(request: pytest.FixtureRequest) -> Callable[[Trial, Check], Record]:
+    """Give what runs a check, or waits for it where it is run ahead."""
+    ahead = request.config.stash.get(_AHEAD, None)
+
+    def record(trial: Trial, check: Check) -> Record:
+        return ahead.record(trial, check) if ahead else trial.session.run(check)
+
+    return record
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> None:
+    """Judge several implementations side by side, as far as they are isolated."""
+    config = session.config
+    if hasattr(config, "workerinput") or config.getoption("dist", "no") != "no":
+        return
+    if config.option.collectonly or config.getoption("--in-process"):
+        return
+    asked = [item.callspec.params["asked"] for item in session.items if hasattr(item, "callspec")]
+    if len({id(trial) for trial, _ in asked}) > 1:
+        config.stash[_AHEAD] = Ahead(asked)
 
 
 @pytest.hookimpl(trylast=True)
@@ -186,8 +230,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     if reporter is not None and config.get_verbosity() < 1 and not hasattr(config, "workerinput"):
         reporter.showfspath = False
-        names = [one.judged.name for one in config.stash[_SESSIONS]]
-        config.stash[_PROGRESS] = Progress(names, config.stash[_SESSIONS], reporter)
+        config.stash[_PROGRESS] = Progress(config.stash[_TRIALS], reporter)
 
 
 def pytest_report_teststatus(report: Any, config: pytest.Config) -> tuple[str, str, str] | None:
@@ -225,12 +268,12 @@ class _Recorder:
 
 def _note_what_was_not_run(config: pytest.Config) -> None:
     """A run that was stopped has no verdict on what it did not come to."""
-    for session in config.stash[_SESSIONS]:
-        name, records = session.judged.name, config.stash[_RECORDS]
+    for trial in config.stash[_TRIALS]:
+        name, records = trial.name, config.stash[_RECORDS]
         run = {record.check for record in records.get(name, [])}
         records.setdefault(name, []).extend(
-            session.not_run(check, "the run was stopped")
-            for check in session.checks
+            trial.session.not_run(check, "the run was stopped")
+            for check in trial.checks
             if check.name not in run
         )
 
@@ -244,12 +287,12 @@ def _reports(config: pytest.Config) -> list[Report]:
     records = config.stash[_RECORDS]
     return [
         Report.of(
-            session,
-            records[session.judged.name],
+            trial.session,
+            records[trial.name],
             diagnosed=not config.getoption("--no-diagnosis"),
         )
-        for session in config.stash[_SESSIONS]
-        if session.judged.name in records
+        for trial in config.stash[_TRIALS]
+        if trial.name in records
     ]
 
 
@@ -260,19 +303,30 @@ _REPORTS = pytest.StashKey[list[Report]]()
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Succeed only where all that was asked for conforms."""
     config = session.config
-    if hasattr(config, "workerinput") or _SESSIONS not in config.stash:
+    if hasattr(config, "workerinput") or _TRIALS not in config.stash:
         return
+    if _AHEAD in config.stash:
+        config.stash[_AHEAD].stop()
     if _PROGRESS in config.stash:
         config.stash[_PROGRESS].close()
     if session.shouldstop or session.shouldfail or session.exitstatus == _INTERRUPTED:
         _note_what_was_not_run(config)
     config.stash[_REPORTS] = _reports(config)
+    # Before anything is written: nothing of what is judged runs any longer.
+    for trial in config.stash[_TRIALS]:
+        trial.session.close()
     if session.exitstatus == 0 and not all(one.conforms for one in config.stash[_REPORTS]):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    if config.stash[_SEAL].broken():
+        session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """Print the verdicts; write the report."""
+    if _SEAL in config.stash and (broken := config.stash[_SEAL].broken()):
+        words = "while it ran, files of the judge were changed, so that there is no verdict: "
+        terminalreporter.write_line(words + ", ".join(broken), red=True)
+        return
     reports, path = config.stash.get(_REPORTS, []), config.getoption("--report")
     more = f"every failure: {path}" if path else "-v or --report=FILE for every failure"
     shown: list[Any] = []

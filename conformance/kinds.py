@@ -26,11 +26,11 @@ from conformance.diagnosis import layer as layer_diagnosis
 from conformance.diagnosis import operator as operator_diagnosis
 from conformance.diagnosis.answers import Probe
 from conformance.diagnosis.diagnose import Known
-from conformance.judging.kind import Kind, MalformedError, Rules, Shapes
+from conformance.judging.kind import Kind, Rules, Shapes
 from conformance.specification import clauses
+from refimpl.layer import STATISTICS
 
 _CHAPTERS = frozenset(number[:3] for number in clauses())
-_STATISTICS = ("moving_mean", "moving_variance")
 _IMAGE = ("batch", "row", "column", "channel")
 _KERNEL = ("batch", "row", "column", "tap u", "tap v", "group")
 
@@ -74,18 +74,14 @@ class _Operator(Kind):
     def call_of(self, case: OperatorCase) -> str:
         return operator_cases.call_of(case)
 
+    def request(self, function: str) -> str:
+        return function
+
     def arguments(
         self, function: str, case: OperatorCase, values: Mapping[str, Array]
-    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    ) -> tuple[dict[str, Array], dict[str, Any]]:
         names = self.operands if function == "backward" else self.operands[1:]
-        return tuple(values[name] for name in names), case.geometry.options
-
-    def unpack(self, function: str, answer: Any, claimed: Capabilities) -> dict[str, Any]:  # noqa: ARG002
-        if function == "forward":
-            return {"y": answer}
-        if not isinstance(answer, tuple | list) or len(answer) != 2:
-            raise MalformedError(f"backward must return (dx, dkernel), got {_short(answer)}")
-        return {"dx": answer[0], "dkernel": answer[1]}
+        return {name: values[name] for name in names}, case.geometry.options
 
     def shapes(
         self,
@@ -181,6 +177,7 @@ class _Layer(Kind):
     capabilities = LayerCapabilities
     case = LayerCase
     recipes = layer_recipes.RECIPES
+    optional = frozenset({"kernel"})
     # Each case has up to a dozen results.
     share = 2
     _parameters = tuple(
@@ -189,9 +186,9 @@ class _Layer(Kind):
     _value: Mapping[str, str] = {
         "y": "LAY-2",
         "kernel": "LAY-11",
-        **dict.fromkeys(_STATISTICS, "LAY-12"),
+        **dict.fromkeys(STATISTICS, "LAY-12"),
         "dx": "LAY-13",
-        **{f"d{name}": "LAY-14" for name in _parameters if name not in _STATISTICS},
+        **{f"d{name}": "LAY-14" for name in _parameters if name not in STATISTICS},
     }
     rules = Rules(
         value=_value,
@@ -233,25 +230,14 @@ class _Layer(Kind):
     def call_of(self, case: LayerCase) -> str:
         return layer_cases.call_of(case)
 
+    def request(self, function: str) -> str:
+        return f"layer-{function}"
+
     def arguments(
         self, function: str, case: LayerCase, values: Mapping[str, Array]
-    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        parameters = {name: one for name, one in values.items() if name not in {"x", "dy"}}
-        leading = ("dy", "x") if function == "backward" else ("x",)
-        positional = (*(values[name] for name in leading), parameters, case.config)
-        return positional, {"training": case.training}
-
-    def unpack(self, function: str, answer: Any, claimed: LayerCapabilities) -> dict[str, Any]:
-        if function == "forward":
-            if _is_answer(answer, 3):
-                y, kernel, moving = answer
-                return {"y": y, **({"kernel": kernel} if claimed.returns_kernel else {}), **moving}
-            due = "(y, kernel, moving statistics)"
-        else:
-            if _is_answer(answer, 2):
-                return {"dx": answer[0], **{f"d{name}": one for name, one in answer[1].items()}}
-            due = "(dx, gradients of the parameters)"
-        raise MalformedError(f"{function} must return {due}, got {_short(answer)}")
+    ) -> tuple[dict[str, Array], dict[str, Any]]:
+        operands = {n: one for n, one in values.items() if n != "dy" or function == "backward"}
+        return operands, {"config": case.config, "training": case.training}
 
     def shapes(
         self,
@@ -262,11 +248,11 @@ class _Layer(Kind):
     ) -> Shapes:
         parameters = {n: one.shape for n, one in values.items() if n not in {"x", "dy"}}
         if function == "backward":
-            trained = {n: shape for n, shape in parameters.items() if n not in _STATISTICS}
+            trained = {n: shape for n, shape in parameters.items() if n not in STATISTICS}
             return {"dx": values["x"].shape, **{f"d{n}": shape for n, shape in trained.items()}}
         grid, config = values["dy"].shape[:3], case.config
         kernel = {"kernel": (*grid, *config.taps, config.groups)} if claimed.returns_kernel else {}
-        moving = {n: shape for n, shape in parameters.items() if n in _STATISTICS}
+        moving = {n: shape for n, shape in parameters.items() if n in STATISTICS}
         return {"y": values["dy"].shape, **kernel, **moving}
 
     def expected(
@@ -283,7 +269,7 @@ class _Layer(Kind):
         And the derivative through the statistics where all but a gradient is right in training.
         """
         seen = "kernel" if "kernel" in wrong | right else "y"
-        forward = {"y", "kernel", *_STATISTICS}
+        forward = {"y", "kernel", *STATISTICS}
         steps = {f"LAY-{number}" for number in (1, *range(3, 12))}
         if seen not in wrong:
             steps = {"LAY-15"} if case.training and not wrong & forward and wrong else set()
@@ -325,17 +311,7 @@ class _Layer(Kind):
 
     def may_share(self, case: Any, result: str, operand: str) -> bool:
         """In inference the moving statistics may be the operands themselves."""
-        return not case.training and result == operand and result in _STATISTICS
-
-
-def _is_answer(answer: Any, parts: int) -> bool:
-    return isinstance(answer, tuple) and len(answer) == parts and isinstance(answer[-1], Mapping)
-
-
-def _short(answer: Any) -> str:
-    if isinstance(answer, tuple | list):
-        return f"{type(answer).__name__} of {len(answer)}"
-    return type(answer).__name__
+        return not case.training and result == operand and result in STATISTICS
 
 
 OPERATOR, LAYER = _Operator(), _Layer()

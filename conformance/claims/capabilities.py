@@ -55,10 +55,12 @@ class Capabilities:
     empty_batch : bool
         A batch of no samples is answered.
     memory : bool
-        Operands and results lie in memory that the judge sees. Of a program behind a pipe they do
-        not: what it writes, and how it reads views, is not judged.
+        Operands lie in memory as they are asked to, and it is seen what is done to them. A program
+        whose protocol has no layouts is not judged on what it writes and how it reads views.
     deterministic : bool
         A repeated call gives the same bits.
+    thread_safe : bool
+        Calls at once from several threads are answered as single ones are.
     validates : bool
         What chapter ERR (for a layer LAY-18) lists is rejected.
     compiles : bool
@@ -78,6 +80,7 @@ class Capabilities:
     empty_batch: bool = True
     memory: bool = True
     deterministic: bool = True
+    thread_safe: bool = True
     validates: bool = True
     compiles: bool = False
 
@@ -137,15 +140,9 @@ class Capabilities:
                 said.append(f"{words} {_words(value)}")
         if len(said) == 1:
             said.append("every geometry")
-        flags = (
-            "empty_batch",
-            "memory",
-            "deterministic",
-            "validates",
-            "training",
-            "returns_kernel",
-        )
-        without = [entry for entry in flags if not getattr(self, entry, True)]
+        usual = type(self)()
+        flags = [one.name for one in fields(self) if getattr(usual, one.name) is True]
+        without = [entry for entry in flags if not getattr(self, entry)]
         return "; ".join(said) + (f"; not {', '.join(without)}" if without else "")
 
     @property
@@ -167,6 +164,8 @@ class LayerCapabilities(Capabilities):
 
     Attributes
     ----------
+    thread_safe : bool
+        As for an operator, but not claimed unless it is declared.
     conventions : tuple of str
         "keras_example", "official" (the two of `refimpl.layer`), "any" (every configuration).
     training : bool
@@ -175,6 +174,8 @@ class LayerCapabilities(Capabilities):
         `forward` returns the generated kernel; else None stands in its place.
     """
 
+    # A layer holds its parameters, which each call of the seam sets anew: two calls, two layers.
+    thread_safe: bool = False
     conventions: tuple[str, ...] = _CHOICES["conventions"]
     training: bool = True
     returns_kernel: bool = True

@@ -1,8 +1,8 @@
 """An implementation in a process of its own, reached through a pipe (docs/protocol.md).
 
-In any language: ``--implementation="exec:./my_worker --device 0"`` starts the program, writes
-requests to its standard input and reads replies from its standard output. A program that dies,
-hangs or answers nonsense is a failure of the case that it was asked; the next case has a new one.
+It may be in any language: ``--implementation="exec:./my_worker --device 0"`` starts that program;
+any other name is served by `conformance.worker`. A program that dies, hangs or answers nonsense is
+a failure of the case that it was asked; the next case has a new one.
 """
 
 import contextlib
@@ -10,26 +10,35 @@ import json
 import os
 import select
 import shlex
+import shutil
 import signal
 import struct
 import subprocess
-import tempfile
+import sys
+import threading
 import time
-from collections.abc import Mapping
-from dataclasses import fields
+import weakref
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
-from conformance.worker import PROTOCOL, MessageError, parse_message, write_message
+import conformance.worker
+from conformance.worker.finding import LoadError, Seam
+from conformance.worker.host import Call, Form, Reply
+from conformance.worker.messages import PROTOCOL, MessageError, dump_message, parse_message
 
 Array = npt.NDArray[Any]
 
 # Seconds for one answer; a first one may import a framework.
 TIMEOUT = 60.0
-# After so many deaths it is not started anew.
-_DEATHS = 12
-_LAST_LINES = 6
+# Once the verdict stands: seconds for one answer, and how often it is started again.
+_HURRIED, _LIVES = 10.0, 3
+_LAST_LINES, _LAST_BYTES = 6, 1 << 16
+_SERVING = Path(conformance.worker.__file__).with_name("__main__.py")
 
 
 class DiedError(RuntimeError):
@@ -37,158 +46,350 @@ class DiedError(RuntimeError):
 
 
 class RefusedError(RuntimeError):
-    """The program answered that it raises."""
-
-
-class Program:
-    """A program that speaks the protocol, with the functions of the seam.
+    """The program answered that it cannot do what was asked.
 
     Parameters
     ----------
-    command : str
-        As one would write it in a shell, without the shell's own doings.
-    timeout : float, default TIMEOUT
-        Seconds for one answer.
-
-    Raises
-    ------
-    DiedError, RefusedError
-        It does not say hello.
+    said : mapping
+        The metadata of its reply.
     """
 
-    def __init__(self, command: str, timeout: float = TIMEOUT) -> None:
-        self.command, self.timeout, self.deaths = shlex.split(command), timeout, 0
-        self._process: subprocess.Popen[bytes] | None = None
-        hello, _ = self.ask({"request": "hello"}, {})
-        if hello.get("protocol") != PROTOCOL:
-            raise DiedError(f"it speaks protocol {hello.get('protocol')}, not {PROTOCOL}")
-        self.environment = hello.get("environment") or hello.get("name", "")
-        # Memory that the judge does not share it cannot see: views arrive as their copies.
-        self.capabilities = json.loads(hello.get("capabilities") or "{}") | {"memory": False}
+    def __init__(self, said: Mapping[str, str]) -> None:
+        super().__init__(f"{said.get('kind')}: {said.get('message')}")
+        self.said = said
 
-    def forward(self, x: Array, *others: Any, **options: Any) -> Any:
-        """Ask for y of an operator, or for what a layer answers."""
-        results = self._call("forward", (x, *others), options)
-        if isinstance(others[0], Mapping):
-            moving = {n: a for n, a in results.items() if n not in {"y", "kernel"}}
-            return results.get("y"), results.get("kernel"), moving
-        return results.get("y")
 
-    def backward(self, dy: Array, x: Array, *others: Any, **options: Any) -> Any:
-        """Ask for the gradients."""
-        results = self._call("backward", (dy, x, *others), options)
-        if isinstance(others[0], Mapping):
-            return results.get("dx"), {n[1:]: a for n, a in results.items() if n != "dx"}
-        return results.get("dx"), results.get("dkernel")
+class CannotCarryError(Exception):
+    """Messages to this program cannot have what was to be asked."""
 
-    def _call(self, function: str, given: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
-        names = ("dy", "x")[-(2 if function == "backward" else 1) :]
-        tensors = dict(zip(names, given, strict=False))
-        rest = given[len(names) :]
-        metadata = {name: json.dumps(value, default=str) for name, value in options.items()}
-        if isinstance(rest[0], Mapping):
-            tensors |= rest[0]
-            config = {field.name: getattr(rest[1], field.name) for field in fields(rest[1])}
-            metadata |= {"config": json.dumps(config), "request": f"layer-{function}"}
+
+def command_of(name: str) -> list[str]:
+    """Give the command that serves ``package.module:attribute``."""
+    return [sys.executable, "-P", str(_SERVING), name]
+
+
+class Program:
+    """A program that speaks the protocol, asked as a `conformance.worker.host.Host` is.
+
+    Parameters
+    ----------
+    command : sequence of str
+        Program and arguments.
+    seam : Seam
+        What is asked of an implementation of its kind.
+    timeout : float, default TIMEOUT
+        Seconds for one answer.
+    memory : float, optional
+        GiB of address space that it may have.
+
+    Attributes
+    ----------
+    deaths : int
+        How often it gave no answer.
+    """
+
+    isolated = True
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        seam: Seam,
+        *,
+        timeout: float = TIMEOUT,
+        memory: float | None = None,
+    ) -> None:
+        self.command, self.seam, self.timeout, self.memory = list(command), seam, timeout, memory
+        self.deaths, self._lives = 0, float("inf")
+        self._running: _Running | None = None
+        self._requests: frozenset[str] = frozenset()
+        self.capabilities: Any = None
+        self.environment: str | None = None
+
+    def start(self) -> None:
+        """Start it, and wait for nothing: it may be dear to start."""
+        self._started()
+
+    def hello(self) -> None:
+        """Ask what it is.
+
+        Raises
+        ------
+        DiedError
+            It does not answer, or speaks another version of the protocol.
+        conformance.worker.finding.LoadError
+            In its own words why it cannot be judged.
+        """
+        try:
+            said = self._greeted()
+        except RefusedError as error:
+            raise LoadError(str(error).removeprefix("LoadError: ")) from error
+        if said.get("protocol") != PROTOCOL:
+            raise DiedError(f"it speaks protocol {said.get('protocol')}, not {PROTOCOL}")
+        self._requests = frozenset(_parsed(said.get("requests"), []))
+        self.environment = said.get("environment", said.get("name") if self._foreign else None)
+        self.capabilities = _parsed(said.get("capabilities"), None)
+        if isinstance(self.capabilities, Mapping | None):
+            self.capabilities = {**(self.capabilities or {}), **self._unable}
+
+    def _greeted(self) -> dict[str, str]:
+        """Say hello, as to every process anew."""
+        hello = {"request": "hello", "seam": json.dumps(asdict(self.seam))}
+        if not self._foreign:
+            hello["paths"] = json.dumps(sys.path)
+        running = self._started()
+        running.greeted = True
+        return self._ask(hello, {})[0]
+
+    @property
+    def _foreign(self) -> bool:
+        return self.command[:3] != command_of("")[:3]
+
+    @property
+    def _unable(self) -> dict[str, bool]:
+        """What a program without these requests cannot be asked."""
+        needed = {"memory": "layouts", "thread_safe": "together"}
+        return {name: False for name, one in needed.items() if one not in self._requests}
+
+    def call(self, call: Call) -> Reply:
+        """Ask for the results of one call."""
+        metadata, tensors = self._message(call)
+        try:
+            return _reply(*self._ask(metadata, tensors))
+        except RefusedError as error:
+            return _reply({"kind": "Error", **error.said}, {})
+
+    def together(self, calls: Sequence[Call], rounds: int) -> list[list[Reply]]:
+        """Ask for several calls at once, each in a thread of its own, so many times each."""
+        listed: list[dict[str, str]] = []
+        operands: dict[str, Array] = {}
+        for number, call in enumerate(calls):
+            metadata, tensors = self._message(call)
+            listed.append(metadata)
+            operands |= {f"{number}.{name}": one for name, one in tensors.items()}
+        request = {"request": "together", "rounds": str(rounds), "calls": json.dumps(listed)}
+        said, results = self._ask(request, operands)
+        replies = []
+        for number, turns in enumerate(json.loads(said["replies"])):
+            own = [f"{number}.{turn}." for turn in range(len(turns))]
+            replies.append(
+                [
+                    _reply(one, {n[len(at) :]: a for n, a in results.items() if n.startswith(at)})
+                    for one, at in zip(turns, own, strict=True)
+                ]
+            )
+        return replies
+
+    def anew(self) -> None:
+        """Have the implementation made anew."""
+        if "anew" in self._requests:
+            self._ask({"request": "anew"}, {})
         else:
-            tensors["kernel"] = rest[0]
-            metadata["request"] = function
-        return self.ask(metadata, tensors)[1]
+            self.close()
 
-    def ask(
+    def hurry(self) -> None:
+        """Be less patient: the verdict stands, and what is asked from here on only explains it."""
+        self.timeout, self._lives = min(self.timeout, _HURRIED), _LIVES
+
+    @property
+    def given_up(self) -> bool:
+        """Whether it has died too often to be asked again."""
+        return self._lives <= 0
+
+    def close(self) -> None:
+        """Let it end; it is started again when it is asked again."""
+        running, self._running = self._running, None
+        if running is not None:
+            with contextlib.suppress(OSError, DiedError):
+                running.write(dump_message({"request": "goodbye"}, {}), time.monotonic() + 1)
+            running.end(1.0)
+
+    def _message(self, call: Call) -> tuple[dict[str, str], dict[str, Array]]:
+        """Give a call as metadata and tensors."""
+        options = dict(call.options)
+        if "config" in options and not isinstance(options["config"], Mapping):
+            config = options["config"]
+            options["config"] = {
+                field.name: getattr(config, field.name) for field in fields(config)
+            }
+        metadata = {name: json.dumps(value, default=str) for name, value in options.items()}
+        metadata |= {"request": call.function, "due": json.dumps(call.due)}
+        tensors = dict(call.tensors)
+        if "layouts" not in self._requests:
+            for name, array in tensors.items():
+                if array.dtype.kind in "Oc":
+                    raise CannotCarryError(f"{name} of dtype {array.dtype} in a message")
+            return metadata, tensors
+        if call.layouts:
+            metadata["layouts"] = json.dumps(call.layouts)
+        if call.again:
+            metadata["again"] = "true"
+        for name, how in call.layouts.items():
+            if "dtype" in how:
+                tensors[name] = np.asarray(tensors[name].real, np.float64)
+        return metadata, tensors
+
+    def _ask(
         self, metadata: Mapping[str, str], tensors: Mapping[str, Array]
     ) -> tuple[dict[str, str], dict[str, Array]]:
         """Put one request and wait for its reply."""
+        if not self._started().greeted:
+            self._greeted()
         stop = time.monotonic() + self.timeout
-        process = self._started()
-        assert process.stdin is not None
+        running = self._started()
         try:
-            write_message(process.stdin, {"protocol": PROTOCOL, **metadata}, tensors)  # type: ignore[arg-type]
-            size = struct.unpack("<Q", self._read(8, stop))[0]
-            said, results = parse_message(self._read(size, stop))
-        except OSError as error:
-            raise self._died("") from error
-        except MessageError as error:
-            raise self._died(f"answered what is no message: {error}") from error
+            running.write(dump_message({"protocol": PROTOCOL, **metadata}, tensors), stop)
+            said, results = parse_message(running.read(stop))
+            if said.get("process", str(running.process.pid)) != str(running.process.pid):
+                raise DiedError("was answered for by another process")
+        except (DiedError, MessageError, OSError, EOFError) as error:
+            self._running = None
+            self.deaths, self._lives = self.deaths + 1, self._lives - 1
+            words = {MessageError: f"answered what is no message: {error}", DiedError: f"{error}"}
+            raise running.died(words.get(type(error), "")) from error
         if said.get("reply") == "error":
-            raise RefusedError(f"{said.get('kind')}: {said.get('message')}")
+            raise RefusedError(said)
         return said, results
 
-    def _started(self) -> subprocess.Popen[bytes]:
-        if self._process is not None and self._process.poll() is None:
-            return self._process
-        if self._process is not None:
-            # It ended of itself, after its last answer.
-            self._close(self._process)
-        if self.deaths >= _DEATHS:
-            raise DiedError(f"it died {self.deaths} times and is not started again")
-        if not self.command:
+    def _started(self) -> "_Running":
+        if self._running is None:
+            if self.given_up:
+                raise DiedError(f"it died {self.deaths} times and is not started again")
+            self._running = _Running(self.command, self.timeout, self.memory)
+        return self._running
+
+
+class _Running:
+    """A process, its two pipes, and the end of what it prints."""
+
+    def __init__(self, command: Sequence[str], timeout: float, memory: float | None) -> None:
+        if not command:
             raise DiedError("it names no program")
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (it lives as long as the program)
-        try:
-            self._process = subprocess.Popen(
-                self.command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=self._errors,
-                start_new_session=True,
-            )
-        except OSError as error:
-            self._errors.close()
-            raise DiedError(f"cannot start {shlex.join(self.command)}: {error}") from error
-        return self._process
+        if shutil.which(command[0]) is None:
+            raise DiedError(f"cannot start {shlex.join(command)}: there is no program {command[0]}")
+        limits = "ulimit -c 0" + (f"; ulimit -v {int(memory * 2**20)}" if memory else "")
+        self.process = subprocess.Popen(
+            ["/bin/sh", "-c", f'{limits}; exec "$@"', "sh", *command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={name: text for name, text in os.environ.items() if not name.startswith("PYTEST_")},
+            # No terminal of ours is theirs, and all that it starts ends with it.
+            start_new_session=True,
+        )
+        self.greeted = False
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        assert self.process.stderr is not None
+        self._timeout = timeout
+        self._in, self._out = self.process.stdin.fileno(), self.process.stdout.fileno()
+        os.set_blocking(self._in, False)
+        self._printed = bytearray()
+        self._listener = threading.Thread(
+            target=_listen, args=(self.process.stderr, self._printed), daemon=True
+        )
+        self._listener.start()
+        self._end = weakref.finalize(self, _kill, self.process)
+
+    def write(self, blob: bytes, stop: float) -> None:
+        """Write a message, unless it has ended, or answered before it is asked."""
+        if self.process.poll() is not None:
+            raise EOFError
+        if select.select([self._out], [], [], 0)[0] and os.read(self._out, 1):
+            raise DiedError("said something that it was not asked for")
+        parts = [memoryview(struct.pack("<Q", len(blob))), memoryview(blob)]
+        while parts:
+            self._wait([], [self._in], stop)
+            with contextlib.suppress(BlockingIOError):
+                done = os.writev(self._in, parts)
+                while parts and done >= len(parts[0]):
+                    done -= len(parts.pop(0))
+                parts = [parts[0][done:], *parts[1:]] if parts else []
+
+    def read(self, stop: float) -> bytes:
+        """Read a message."""
+        return self._read(struct.unpack("<Q", self._read(8, stop))[0], stop)
 
     def _read(self, size: int, stop: float) -> bytes:
-        assert self._process is not None
-        assert self._process.stdout is not None
-        pipe, parts, left = self._process.stdout.fileno(), [], size
-        while left:
-            ready, _, _ = select.select([pipe], [], [], max(0.0, stop - time.monotonic()))
-            if not ready:
-                raise self._died(f"gave no answer within {self.timeout:g} seconds")
-            part = os.read(pipe, min(left, 1 << 20))
+        parts = []
+        while size:
+            self._wait([self._out], [], stop)
+            part = os.read(self._out, min(size, 1 << 20))
             if not part:
-                raise self._died("")
+                raise EOFError
             parts.append(part)
-            left -= len(part)
-        return b"".join(parts)
+            size -= len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    def _died(self, what: str) -> DiedError:
-        """End the program, and say how it ended and what it said last."""
-        process, self._process = self._process, None
-        assert process is not None
-        self.deaths += 1
+    def _wait(self, reading: list[int], writing: list[int], stop: float) -> None:
+        if not any(select.select(reading, writing, [], max(0.0, stop - time.monotonic()))):
+            raise DiedError(f"gave no answer within {self._timeout:g} seconds")
+
+    def died(self, what: str) -> DiedError:
+        """End it, and say how it ended and what it said last."""
         if not what:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(5)
-            status = process.poll()
+                self.process.wait(5)
+            status = self.process.poll()
             if status is None:
                 what = "closed its output"
             elif status < 0:
                 what = f"was killed by {signal.Signals(-status).name}"
             else:
                 what = f"ended with status {status}"
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        self._errors.seek(0, os.SEEK_END)
-        self._errors.seek(max(0, self._errors.tell() - 4000))
-        lines = self._errors.read().decode(errors="replace").splitlines()[-_LAST_LINES:]
-        self._close(process)
-        return DiedError("; ".join([f"the program {what}", *filter(None, lines)]))
+        self.end(0.0)
+        lines = _last_lines(bytes(self._printed).decode(errors="replace"))
+        return DiedError("\n".join([f"the program {what}", *lines]))
 
-    def _close(self, process: subprocess.Popen[bytes]) -> None:
-        for stream in (process.stdin, process.stdout, self._errors):
-            # What is still to be written to a dead program is not.
-            with contextlib.suppress(OSError):
-                if stream is not None:
-                    stream.close()
+    def end(self, seconds: float) -> None:
+        """Wait so long for its end, and make one of it and of all that it started."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(seconds)
+        self._end()
+        # Somebody else may hold the other end: a process that left the session.
+        self._listener.join(1.0)
 
-    def __del__(self) -> None:
-        process = getattr(self, "_process", None)
-        if process is None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        self._close(process)
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    for stream in (process.stdin, process.stdout):
+        # What is still to be written to a dead program is not.
+        with contextlib.suppress(OSError):
+            if stream is not None:
+                stream.close()
+
+
+def _listen(stream: Any, printed: bytearray) -> None:
+    """Take what a program prints, and keep the end of it."""
+    with contextlib.suppress(OSError), stream:
+        while part := stream.read1(1 << 16):
+            printed += part
+            del printed[:-_LAST_BYTES]
+
+
+def _last_lines(printed: str) -> list[str]:
+    """Give the last lines; of a crash that Python reports the first, which say where it was."""
+    lines = [line for line in printed.splitlines() if line.strip()]
+    fatal = [at for at, line in enumerate(lines) if line.startswith("Fatal Python error")]
+    return lines[fatal[-1] :][:_LAST_LINES] if fatal else lines[-_LAST_LINES:]
+
+
+def _parsed(text: str | None, default: Any) -> Any:
+    """Read JSON that a program wrote."""
+    try:
+        return json.loads(text) if text else default
+    except ValueError as error:
+        raise DiedError(f"says what is no JSON: {text!r:.80}") from error
+
+
+def _reply(said: Mapping[str, str], results: Mapping[str, Array]) -> Reply:
+    """Read what came of a call."""
+    reply = Reply(results=dict(results))
+    for name, form in _parsed(said.get("forms"), {}).items():
+        reply.results[name] = Form(**{**form, "shape": tuple(form["shape"])})
+    reply.raised = (said["kind"], said.get("message", "")) if "kind" in said else ()
+    for name in ("modified", "overwritten", "left", "refused"):
+        setattr(reply, name, [str(one) for one in _parsed(said.get(name), [])])
+    reply.shared = [(str(one), str(other)) for one, other in _parsed(said.get("shared"), [])]
+    return reply

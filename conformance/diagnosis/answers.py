@@ -1,6 +1,5 @@
 """What an implementation answers to a question, and in what two answers differ."""
 
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,7 +8,11 @@ import numpy as np
 
 from conformance.cases.case import Array
 from conformance.claims.formats import FORMATS
-from conformance.judging.kind import FUNCTIONS, Kind
+from conformance.claims.loading import Judged
+from conformance.claims.program import DiedError
+from conformance.judging.ask import call_of
+from conformance.judging.kind import FUNCTIONS
+from conformance.worker.host import Reply
 
 # A result by its name: an array, a `Raised` in its place, or something that was observed.
 Outcome = dict[str, Any]
@@ -27,40 +30,34 @@ class Raised:
 
 
 @dataclass(frozen=True)
-class Call:
+class Question:
     """A case put to an implementation, as often as wanted, with the same operands.
 
     Attributes
     ----------
-    kind : Kind
-        Of the implementation.
-    claimed : Capabilities
-        What is claimed by who is diagnosed; candidates are asked in the same way.
-    implementation : object
-        Who is asked.
+    judged : Judged
+        Who is asked, as what is claimed by who is diagnosed: candidates are asked in the same way.
     case : Case
         What.
     make : callable, optional
         ``make(case, bits)`` gives the operands in the place of the case's own.
     """
 
-    kind: Kind
-    claimed: Any
-    implementation: Any
+    judged: Judged
     case: Any
     make: Callable[[Any, int], Values] | None = None
 
     @property
     def values(self) -> dict[str, Array]:
         """The operands, anew each time."""
-        bits = self.kind.bits(self.case, self.claimed)
-        return dict((self.make or self.kind.values)(self.case, bits))
+        kind = self.judged.kind
+        bits = kind.bits(self.case, self.judged.capabilities)
+        return dict((self.make or kind.values)(self.case, bits))
 
     @property
-    def other(self) -> "Call":
-        """A call of the same shapes on other values."""
-        changed = self.case.changed(seed=self.case.seed + 7)
-        return Call(self.kind, self.claimed, self.implementation, changed)
+    def other(self) -> "Question":
+        """The question of the same shapes on other values."""
+        return Question(self.judged, self.case.changed(seed=self.case.seed + 7))
 
     def ask(
         self,
@@ -68,35 +65,41 @@ class Call:
         functions: Iterable[str] = FUNCTIONS,
         **options: Any,
     ) -> Outcome:
-        """Ask for results; they are the very arrays that the implementation returned."""
+        """Ask for results."""
+        return self.look(values, functions, **options)[0]
+
+    def look(
+        self,
+        values: Values | None = None,
+        functions: Iterable[str] = FUNCTIONS,
+        **options: Any,
+    ) -> tuple[Outcome, list[Reply]]:
+        """Ask for results, and for what was done to memory."""
         values = self.values if values is None else values
         outcome: Outcome = {}
+        replies = []
         for function in functions:
-            due = self.kind.shapes(function, self.case, values, self.claimed)
-            arguments, keywords = self.kind.arguments(function, self.case, values)
-            try:
-                with warnings.catch_warnings(), np.errstate():
-                    warnings.simplefilter("ignore")
-                    returned = getattr(self.implementation, function)(
-                        *arguments, **(options or keywords)
-                    )
-                found = self.kind.unpack(function, returned, self.claimed)
-                outcome |= {name: np.asarray(one) for name, one in found.items()}
-            except KeyboardInterrupt:
-                raise
-            except BaseException as error:
-                outcome |= dict.fromkeys(due, Raised(f"{type(error).__name__}: {error}"))
-        return outcome
+            reply = self._reply(function, values, options)
+            replies.append(reply)
+            results = dict(reply.results)
+            if reply.raised:
+                kind, claimed = self.judged.kind, self.judged.capabilities
+                due = kind.shapes(function, self.case, values, claimed)
+                results = dict.fromkeys(due, Raised(": ".join(reply.raised)))
+            if not getattr(self.judged.capabilities, "returns_kernel", True):
+                results.pop("kernel", None)
+            outcome |= results
+        return outcome, replies
 
-    def answer(self, **asked: Any) -> Outcome:
-        """Ask, and keep what is safe from later calls."""
-        return {
-            name: one.copy() if isinstance(one, np.ndarray) else one
-            for name, one in self.ask(**asked).items()
-        }
+    def _reply(self, function: str, values: Values, options: Mapping[str, Any]) -> Reply:
+        call = call_of(self.judged, function, self.case, values, options)
+        try:
+            return self.judged.host.call(call)
+        except DiedError as error:
+            return Reply(raised=("no answer", str(error)))
 
 
-Manner = Callable[[Call], Outcome]
+Manner = Callable[[Question], Outcome]
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,7 @@ class Probe:
     """A question: a case, and the manner in which it is put."""
 
     case: Any
-    manner: Manner = field(default=Call.answer, compare=False)
+    manner: Manner = field(default=Question.ask, compare=False)
     make: Callable[[Any, int], Values] | None = field(default=None, compare=False)
     # Whether it is about what changes from call to call.
     behavioural: bool = False
@@ -114,12 +117,12 @@ class Probe:
     @property
     def name(self) -> str:
         """The case's token, and the manner where it is not the plain one."""
-        manner = getattr(self.manner, "__name__", "answer")
-        return f"{self.case.token}" + ("" if manner == "answer" else f" ({manner.strip('_')})")
+        manner = getattr(self.manner, "__name__", "ask")
+        return f"{self.case.token}" + ("" if manner == "ask" else f" ({manner.strip('_')})")
 
-    def ask(self, kind: Kind, claimed: Any, implementation: Any) -> Outcome:
+    def ask(self, judged: Judged) -> Outcome:
         """Put it to an implementation."""
-        return self.manner(Call(kind, claimed, implementation, self.case, self.make))
+        return self.manner(Question(judged, self.case, self.make))
 
 
 def differing(

@@ -5,16 +5,19 @@ conventions at once. A fault that matches nothing known is located, if its kind 
 verdict: what an implementation is due the judge decides.
 """
 
+import contextlib
 import functools
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from conformance.claims.loading import Judged
+from conformance.claims.program import DiedError
 from conformance.diagnosis.answers import Outcome, Probe, Raised, differing
 from conformance.mutants import words
+from conformance.worker.host import Host
 
 Factory = Callable[[], Any]
 # The same exact number rounded twice by each side, where a fault divides.
@@ -65,7 +68,8 @@ class _Asked:
     outcome: Outcome
 
     def ask(self, factory: Factory) -> Outcome:
-        return self.probe.ask(self.judged.kind, self.judged.capabilities, factory())
+        """Put the probe to a candidate, here."""
+        return self.probe.ask(replace(self.judged, host=Host(factory)))
 
     @property
     def size(self) -> int:
@@ -106,6 +110,8 @@ def diagnose(judged: Judged, failing: Any = None) -> Diagnosis:
     """
     kind = judged.kind
     asked = list(_reproducible(judged, kind.probes(judged.capabilities, failing)))
+    if judged.host.given_up:
+        return Diagnosis((), "it gives no answer, again and again: see the failing case", ())
     wrong = set().union(*(one.wrong for one in asked))
     if not wrong:
         details = kind.where(judged, failing, brief=False)
@@ -166,12 +172,16 @@ def _fit(factory: Factory, asked: list[_Asked], wrong: set[str], roundings: int)
 def _reproducible(judged: Judged, probes: list[Probe]) -> Iterator[_Asked]:
     """Ask twice, and drop what varies: the probes of behaviour say so on their own."""
     for probe in probes:
-        # Anew, where it is made by a class or a factory: as the candidates are.
-        outcome = probe.ask(judged.kind, judged.capabilities, judged.make())
-        if probe.behavioural or not differing(
-            outcome, probe.ask(judged.kind, judged.capabilities, judged.make())
-        ):
+        outcome = _anew(judged, probe)
+        if probe.behavioural or not differing(outcome, _anew(judged, probe)):
             yield _Asked(judged, probe, outcome)
+
+
+def _anew(judged: Judged, probe: Probe) -> Outcome:
+    """Ask anew what is made by a class or a factory: as the candidates are."""
+    with contextlib.suppress(DiedError):
+        judged.host.anew()
+    return probe.ask(judged)
 
 
 def _seen(asked: list[_Asked], wrong: set[str]) -> Iterator[str]:

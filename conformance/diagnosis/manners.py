@@ -4,69 +4,69 @@ Each is put to an implementation as any other question is, and what it gives is 
 is judged here.
 """
 
-import numpy as np
-
 from conformance.cases.views import reversed_, transposed
-from conformance.diagnosis.answers import Call, Outcome, differing
+from conformance.diagnosis.answers import Outcome, Question, differing
 
 
-def repeated(call: Call) -> Outcome:
+def repeated(question: Question) -> Outcome:
     """The second answer to the same question."""
-    call.ask()
-    return call.answer()
+    question.ask()
+    return question.ask()
 
 
-def kept(call: Call) -> Outcome:
-    """First results, looked at after another call."""
-    results = call.ask()
-    call.other.ask()
-    return results
+def kept(question: Question) -> Outcome:
+    """Whether first results stay what they are when something else is asked."""
+    results = question.ask()
+    _, replies = question.other.look()
+    written = {name.partition(" ")[0] for reply in replies for name in reply.overwritten}
+    return {f"{name} stays": name not in written for name in results}
 
 
-def after_another(call: Call) -> Outcome:
+def after_another(question: Question) -> Outcome:
     """The answer after one to other values of the same shapes."""
-    call.other.ask()
-    return call.answer()
+    question.other.ask()
+    return question.ask()
 
 
-def after_a_forward(call: Call) -> Outcome:
+def after_a_forward(question: Question) -> Outcome:
     """Gradients after a forward call on other values."""
-    call.other.ask(functions=("forward",))
-    return call.answer(functions=("backward",))
+    question.other.ask(functions=("forward",))
+    return question.ask(functions=("backward",))
 
 
-def after_other_sizes(call: Call) -> Outcome:
+def after_other_sizes(question: Question) -> Outcome:
     """The answer after one to a larger image and to a larger batch."""
-    kind, case = call.kind, call.case
+    kind, case = question.judged.kind, question.case
     for changed in (kind.enlarged(case, (12, 10)), case.changed(batch=case.batch + 2)):
-        Call(kind, call.claimed, call.implementation, changed).ask()
-    return call.answer()
+        Question(question.judged, changed).ask()
+    return question.ask()
 
 
-def on_views(call: Call) -> Outcome:
+def on_views(question: Question) -> Outcome:
     """The answer on transposed operands, which lie otherwise in memory."""
-    return call.ask({name: transposed(array) for name, array in call.values.items()})
+    return question.ask({name: transposed(array) for name, array in question.values.items()})
 
 
-def on_reversed_views(call: Call) -> Outcome:
+def on_reversed_views(question: Question) -> Outcome:
     """The answer on operands that lie backwards in memory."""
-    return call.ask({name: reversed_(array) for name, array in call.values.items()})
+    return question.ask({name: reversed_(array) for name, array in question.values.items()})
 
 
-def memory(call: Call) -> Outcome:
+def memory(question: Question) -> Outcome:
     """Which operands are changed, and which results lie in the memory of operands."""
-    own, before = call.values, call.values
-    got = call.ask(own)
-    outcome: Outcome = {f"{name} kept": np.array_equal(own[name], before[name]) for name in own}
-    for result, array in got.items():
-        for name, operand in own.items():
-            shared = isinstance(array, np.ndarray) and np.shares_memory(array, operand)
-            if not call.kind.may_share(call.case, result, name):
-                outcome[f"{result} apart from {name}"] = not shared
+    values = question.values
+    got, replies = question.look(values)
+    modified = {name for reply in replies for name in reply.modified}
+    shared = {pair for reply in replies for pair in reply.shared}
+    outcome: Outcome = {f"{name} kept": name not in modified for name in values}
+    for result in got:
+        for name in values:
+            if not question.judged.kind.may_share(question.case, result, name):
+                outcome[f"{result} apart from {name}"] = (result, name) not in shared
     return outcome
 
 
-def varies(call: Call) -> Outcome:
+def varies(question: Question) -> Outcome:
     """Whether twelve answers agree."""
-    first = call.answer()
-    return {"repeats": not any(differing(first, call.answer()) for _ in range(11))}
+    first = question.ask()
+    return {"repeats": not any(differing(first, question.ask()) for _ in range(11))}

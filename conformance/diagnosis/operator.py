@@ -7,6 +7,7 @@ a half format. No probe repeats the shapes of another one, so that what is remem
 import itertools
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,14 +20,15 @@ from conformance.cases.picture import localise
 from conformance.claims.capabilities import Capabilities
 from conformance.claims.formats import FORMATS
 from conformance.diagnosis import manners
-from conformance.diagnosis.answers import Call, Outcome, Probe, Values
+from conformance.diagnosis.answers import Outcome, Probe, Question, Raised, Values
 from conformance.implementations.operator.numpy_unfold import Unfold
+from conformance.worker.host import Form, Host
 
 # Of the pairwise list of geometries that many are skipped: the rest tells the mutants apart.
 _EVERY = 3
 
 Make = Callable[[OperatorCase, int], Values]
-Question = tuple[OperatorCase, Make | None]
+Asked = tuple[OperatorCase, Make | None]
 
 
 def probes(claimed: Capabilities, failing: OperatorCase | None = None) -> list[Probe]:
@@ -38,7 +40,7 @@ def probes(claimed: Capabilities, failing: OperatorCase | None = None) -> list[P
     return [one for one in asked if not unclaimed(one.case, claimed)]
 
 
-def _apart(questions: list[Question]) -> list[Question]:
+def _apart(questions: list[Asked]) -> list[Asked]:
     """Enlarge batches until no two questions have a kernel of the same shape."""
     seen: set[tuple[int, ...]] = set()
     result = []
@@ -57,7 +59,7 @@ def _base(claimed: Capabilities) -> OperatorCase:
     return case.changed(padding=PADDINGS[claimed.paddings[0]][0]).large_enough
 
 
-def _geometry(claimed: Capabilities, failing: OperatorCase | None) -> list[Question]:
+def _geometry(claimed: Capabilities, failing: OperatorCase | None) -> list[Asked]:
     """Ask about every part of a geometry, with several groups and channels of a group.
 
     The channels of a group are a power of two, here and elsewhere, so that a mean is exact.
@@ -81,7 +83,7 @@ def _affordable(case: OperatorCase) -> bool:
     return all(math.prod(shape) <= 2**16 for shape in case.shapes.values())
 
 
-def _sizes(base: OperatorCase, claimed: Capabilities) -> list[Question]:
+def _sizes(base: OperatorCase, claimed: Capabilities) -> list[Asked]:
     """Ask about sizes past every usual block, and past narrow indices."""
     small: dict[str, Any] = {"batch": 1, "height": 3, "width": 4, "groups": 2, "members": 2}
     changed: list[dict[str, Any]] = [
@@ -98,7 +100,7 @@ def _sizes(base: OperatorCase, claimed: Capabilities) -> list[Question]:
     return [(case, None) for case in cases if 4 * case.geometry.members <= exact]
 
 
-def _formats(base: OperatorCase, claimed: Capabilities) -> list[Question]:
+def _formats(base: OperatorCase, claimed: Capabilities) -> list[Asked]:
     """Ask about precision, range and special values of every format.
 
     One product for each result, which is exact; or sums that the accumulator holds.
@@ -106,7 +108,7 @@ def _formats(base: OperatorCase, claimed: Capabilities) -> list[Question]:
     tap = pairs(((1, 1),), claimed.kernel_shapes)[0]
     one = base.changed(kernel_shape=tap, batch=4, height=5, width=9, members=1, groups=2)
     several = base.changed(batch=4, height=4, width=11, groups=2, members=4)
-    asked: list[Question] = []
+    asked: list[Asked] = []
     for dtype in claimed.dtypes:
         arithmetic = claimed.arithmetic(dtype)
         sums, products = (case.changed(dtype=dtype).large_enough for case in (several, one))
@@ -205,36 +207,37 @@ def behaviours(base: OperatorCase, claimed: Capabilities) -> list[Probe]:
     return asked
 
 
-def _equal_shapes(call: Call) -> Outcome:
+def _equal_shapes(question: Question) -> Outcome:
     """One call after another of the same shapes, with another padding."""
-    call.ask()
-    options = call.case.geometry.options | {"padding": ((2, 0), (0, 2))}
-    return call.answer(**options)
+    question.ask()
+    options = question.case.geometry.options | {"padding": ((2, 0), (0, 2))}
+    return question.ask(**options)
 
 
-def _integer_stride(call: Call) -> Outcome:
-    return call.answer(**call.case.geometry.options | {"stride": call.case.geometry.stride[0]})
+def _integer_stride(question: Question) -> Outcome:
+    options = question.case.geometry.options
+    return question.ask(**options | {"stride": question.case.geometry.stride[0]})
 
 
-def _defaults(call: Call) -> Outcome:
+def _defaults(question: Question) -> Outcome:
     # One option is given, so that the others are what is left out.
-    return call.answer(group_layout="blocked")
+    return question.ask(group_layout="blocked")
 
 
-def _bad_input(call: Call) -> Outcome:
+def _bad_input(question: Question) -> Outcome:
     """Whether a few faulty calls are accepted by who claims to validate."""
-    values, options = call.values, call.case.geometry.options
+    values, options = question.values, question.case.geometry.options
     whole = {name: array.astype(np.int32) for name, array in values.items()}
     short = values | {"kernel": values["kernel"][:, :-1]}
     got = {
-        "short kernel grid": call.ask(short, **options)["y"],
-        "integers": call.ask(whole, **options)["y"],
-        "stride 0": call.ask(values, **options | {"stride": 0})["y"],
+        "short kernel grid": question.ask(short, **options)["y"],
+        "integers": question.ask(whole, **options)["y"],
+        "stride 0": question.ask(values, **options | {"stride": 0})["y"],
     }
-    claims = getattr(call.implementation, "capabilities", None) or {}
-    validates = dict(claims).get("validates", True) if isinstance(claims, dict) else True
+    claims = question.judged.host.capabilities
+    validates = claims.get("validates", True) if isinstance(claims, dict) else True
     return {
-        f"accepts {name}": validates and isinstance(one, np.ndarray) for name, one in got.items()
+        f"accepts {name}": validates and not isinstance(one, Raised) for name, one in got.items()
     }
 
 
@@ -244,17 +247,18 @@ def where(judged: Any, failing: OperatorCase | None, *, brief: bool) -> tuple[st
 
 
 def _where(judged: Any, cases: Iterator[OperatorCase]) -> Iterator[str]:
-    kind, claimed = judged.kind, judged.capabilities
+    claimed = judged.capabilities
+    right = replace(judged, host=Host(Unfold))
     for case in cases:
-        got = Call(kind, claimed, judged.implementation, case).answer()
-        due = Call(kind, claimed, Unfold(), case).answer()
+        got, due = (Question(one, case).ask() for one in (judged, right))
         for result in RECIPES[case.recipe].decides:
             if _form(got[result]) != _form(due[result]):
                 yield f"{result} {_form(got[result])}; due was: {_form(due[result])}"
                 yield f"case {case.token}"
                 return
-            seen, right = (_meetings(case, claimed, result, one) for one in (got, due))
-            lines = localise(case, result, seen, right)
+            lines = localise(
+                case, result, *(_meetings(case, claimed, result, one) for one in (got, due))
+            )
             if lines:
                 yield from lines
                 yield f"case {case.token}"
@@ -286,6 +290,7 @@ def _meetings(case: OperatorCase, claimed: Capabilities, result: str, outcome: O
 
 
 def _form(result: Any) -> str:
-    if isinstance(result, np.ndarray):
-        return f"has shape {result.shape} and is {result.dtype}"
+    if isinstance(result, np.ndarray | Form):
+        kind = f" {result.type}" if isinstance(result, Form) else ""
+        return f"has shape {result.shape} and is {result.dtype}{kind}"
     return str(result)

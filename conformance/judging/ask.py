@@ -1,25 +1,25 @@
-"""Asks an implementation a case: calls it, and looks at what it did to memory.
+"""Asks an implementation a case, and looks at the form of its answer and at what it did to memory.
 
 Pure in this sense: it gives an answer and findings about its form; what its values should be is
 not known here, and nothing is counted.
 """
 
-import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from conformance.cases.case import Array
 from conformance.claims.loading import Judged
-from conformance.claims.program import DiedError, RefusedError
+from conformance.claims.program import DiedError
 from conformance.judging.examine import Finding
-from conformance.judging.kind import FUNCTIONS, MalformedError
-from conformance.judging.memory import Guarded, poison
+from conformance.judging.kind import FUNCTIONS
+from conformance.worker.host import Call, Form, Reply
+from conformance.worker.memory import layout_of
 
 # From so many elements on a failure to allocate is no fault, but a limit that is reported.
 _LARGE = 1 << 16
+# Of what judged code says, a first line of so many characters is shown.
+_SHOWN = 160
 
 
 class NotRunError(Exception):
@@ -36,10 +36,25 @@ class Answer:
         Well-formed results by name.
     findings : list of Finding
         What was raised, misshapen, written or shared.
+    raised : str
+        What was raised.
+    overwritten : list of str
+        Results of earlier calls that were written since.
+    left : list of str
+        What of the process the call changed.
+    refused : list of str
+        What the code tried and may not do.
+    died : bool
+        It gave no answer at all.
     """
 
     results: dict[str, Array] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
+    raised: str = ""
+    overwritten: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    died: bool = False
 
 
 def ask(
@@ -48,6 +63,7 @@ def ask(
     values: Mapping[str, Array],
     *,
     functions: Collection[str] = FUNCTIONS,
+    again: bool = False,
     **options: Any,
 ) -> Answer:
     """Call an implementation on a case.
@@ -59,9 +75,11 @@ def ask(
     case : Case
         What is called; it names the call's options.
     values : mapping of str to ndarray
-        Operands, which are handed over between guards.
+        Operands; a view is handed over as such a view, between guards.
     functions : collection of str
         "forward", "backward" or both.
+    again : bool
+        In the memory in which the operands of the call before lay.
     **options
         Keyword arguments in the place of the case's.
 
@@ -72,82 +90,138 @@ def ask(
     """
     answer = Answer()
     for function in (name for name in FUNCTIONS if name in functions):
-        _ask(judged, function, case, values, options, answer)
+        call = call_of(judged, function, case, values, options, again=again)
+        try:
+            reply = judged.host.call(call)
+        except DiedError as error:
+            answer.findings.append(_died(judged, function, case, error))
+            answer.died = True
+            return answer
+        _read(judged, function, case, values, reply, answer)
     return answer
 
 
-def _ask(
+def ask_together(
+    judged: Judged, asked: Sequence[tuple[Any, Mapping[str, Array]]], function: str, rounds: int
+) -> list[list[Answer]]:
+    """Call an implementation on several cases at once, each in a thread, so many times each."""
+    calls = [call_of(judged, function, case, values, {}) for case, values in asked]
+    try:
+        replies = judged.host.together(calls, rounds)
+    except DiedError as error:
+        case, _ = asked[0]
+        return [[Answer(findings=[_died(judged, function, case, error)], died=True)]]
+    answers = []
+    for (case, values), listed in zip(asked, replies, strict=True):
+        answers.append([Answer() for _ in listed])
+        for reply, answer in zip(listed, answers[-1], strict=True):
+            _read(judged, function, case, values, reply, answer)
+    return answers
+
+
+def ask_faulty(
+    judged: Judged,
+    function: str,
+    case: Any,
+    operands: Mapping[str, Array],
+    options: Mapping[str, Any],
+) -> Answer:
+    """Put a call to an implementation that it should refuse; say what it raised.
+
+    Raises
+    ------
+    CannotCarryError
+        The call cannot be put to it.
+    """
+    layouts = {name: how for name, array in operands.items() if (how := layout_of(array))}
+    call = Call(judged.kind.request(function), operands, options, layouts)
+    try:
+        reply = judged.host.call(call)
+    except DiedError as error:
+        return Answer(findings=[_died(judged, function, case, error)], died=True)
+    return Answer(raised=_words(reply.raised), refused=reply.refused)
+
+
+def call_of(
     judged: Judged,
     function: str,
     case: Any,
     values: Mapping[str, Array],
     options: Mapping[str, Any],
+    *,
+    again: bool = False,
+) -> Call:
+    """Give the call of a function on a case."""
+    kind = judged.kind
+    due = kind.shapes(function, case, values, judged.capabilities)
+    operands, usual = kind.arguments(function, case, values)
+    layouts = {name: how for name, array in operands.items() if (how := layout_of(array))}
+    shapes = [list(shape) for shape in due.values()]
+    return Call(kind.request(function), operands, options or usual, layouts, shapes, again)
+
+
+def _read(
+    judged: Judged,
+    function: str,
+    case: Any,
+    values: Mapping[str, Array],
+    reply: Reply,
     answer: Answer,
 ) -> None:
+    """Take what a reply says into an answer."""
     kind, rules = judged.kind, judged.kind.rules
-    guarded = Guarded(dict(values))
-    due = kind.shapes(function, case, values, judged.capabilities)
-    poison(due, guarded.arrays["x"].dtype)
-    arguments, keywords = kind.arguments(function, case, guarded.arrays)
-    if options:
-        keywords = dict(options)
-    try:
-        returned = call(judged.implementation, function, arguments, keywords)
-        results = kind.unpack(function, returned, judged.capabilities)
-    except MalformedError as error:
-        answer.findings.append(Finding((rules.shape,), str(error), alone=True))
+    answer.refused += reply.refused
+    answer.overwritten += reply.overwritten
+    answer.left += reply.left
+    if reply.raised:
+        answer.raised = _words(reply.raised)
+        if _cannot_allocate(reply.raised) and sum(a.size for a in values.values()) >= _LARGE:
+            raise NotRunError(f"{function} could not allocate its memory: {answer.raised}")
+        answer.findings.append(_raised(rules, function, case, reply.raised))
         return
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # whatever its class, it is the implementation's
-        if _cannot_allocate(error) and sum(a.size for a in values.values()) >= _LARGE:
-            raise NotRunError(f"{function} could not allocate its memory: {error}") from error
-        answer.findings.append(_raised(rules, function, case, error))
-        return
-    if changed := guarded.changed():
-        words = f"{', '.join(changed)} was modified by {function}"
+    if reply.modified:
+        words = f"{', '.join(reply.modified)} was modified by {function}"
         answer.findings.append(Finding((rules.memory,), words))
-    answer.results |= _well_formed(judged, function, case, results, due, answer)
-    held = {name: array for name, array in results.items() if isinstance(array, np.ndarray)}
-    for result, operand in guarded.shared(held):
-        if not kind.may_share(case, result, operand):
+    due = kind.shapes(function, case, values, judged.capabilities)
+    answer.results |= _well_formed(judged, function, case, reply.results, due, answer)
+    for result, operand in reply.shared:
+        if result in due and not kind.may_share(case, result, operand):
             words = f"results share memory: {result} with {operand}"
             answer.findings.append(Finding((rules.memory,), words, result=result))
 
 
-def call(
-    implementation: Any, function: str, arguments: tuple[Any, ...], keywords: Mapping[str, Any]
-) -> Any:
-    """Call a function of an implementation; what it leaves set does not reach the judge."""
-    with warnings.catch_warnings(), np.errstate():
-        # That NumPy warns of NaN or overflow breaks no clause.
-        warnings.simplefilter("ignore")
-        return getattr(implementation, function)(*arguments, **keywords)
-
-
-def _raised(rules: Any, function: str, case: Any, error: BaseException) -> Finding:
+def _raised(rules: Any, function: str, case: Any, raised: tuple[str, ...]) -> Finding:
+    said = _words(raised)
+    if raised[0] == "ReturnError":
+        return Finding((rules.shape,), printable(raised[1]), alone=True)
     clause = rules.empty if case.batch == 0 else rules.raises[function]
-    # What a program behind a pipe raised it says itself; that it died is no refusal.
-    kind = "" if isinstance(error, RefusedError | DiedError) else f"{type(error).__name__}: "
-    verb = "gave no answer:" if isinstance(error, DiedError) else "raised"
-    return Finding(
-        (clause,),
-        f"{function} {verb} {kind}{_first_line(error)}",
-        refusal=not isinstance(error, DiedError),
-        alone=True,
-        details=(f"{kind}{error}",),
+    words = f"{function} raised {(said.splitlines() or [''])[0][:_SHOWN]}"
+    return Finding((clause,), words, refusal=True, alone=True, details=tuple(said.splitlines()))
+
+
+def _died(judged: Judged, function: str, case: Any, error: DiedError) -> Finding:
+    rules = judged.kind.rules
+    clause = rules.empty if case.batch == 0 else rules.raises[function]
+    first, *rest = printable(str(error)).splitlines()
+    words = f"{function} gave no answer: {first}"
+    return Finding((clause,), words, alone=True, died=True, details=tuple(rest))
+
+
+def _words(raised: tuple[str, ...]) -> str:
+    return printable(": ".join(filter(None, (raised[0], raised[1].strip())))) if raised else ""
+
+
+def printable(words: str) -> str:
+    """Show control characters, terminal escapes among them, instead of handing them on."""
+    return "".join(
+        c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in words
     )
 
 
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines() or [""]
-    return lines[0][:160]
-
-
-def _cannot_allocate(error: BaseException) -> bool:
+def _cannot_allocate(raised: tuple[str, ...]) -> bool:
     """Tell the frameworks' words for memory that is not to be had."""
-    words = str(error).lower()
-    return isinstance(error, MemoryError) or any(
+    words = raised[1].lower()
+    return "MemoryError" in raised[0] or any(
         known in words
         for known in ("resource_exhausted", "out of memory", "can't allocate memory", "oom when")
     )
@@ -165,15 +239,16 @@ def _well_formed(
     rules = judged.kind.rules
     dtype = judged.capabilities.arithmetic(case.dtype).result.dtype
     found: dict[str, Array] = {}
-    if set(results) != set(due):
-        missing = ", ".join(sorted(set(due) - set(results))) or "none"
-        surplus = ", ".join(sorted(map(str, set(results) - set(due)))) or "none"
-        words = f"results of {function}: {missing} missing, {surplus} too many"
+    surplus = set(results) - set(due) - judged.kind.optional
+    if surplus or set(due) - set(results):
+        lacking = ", ".join(sorted(set(due) - set(results))) or "none"
+        said = printable(", ".join(sorted(surplus))) or "none"
+        words = f"results of {function}: {lacking} missing, {said} too many"
         answer.findings.append(Finding((rules.shape,), words, alone=True))
     for name in (name for name in due if name in results):
         array = results[name]
-        if not isinstance(array, np.ndarray):
-            clause, words = rules.dtype[function], f"a NumPy array, got {type(array).__name__}"
+        if isinstance(array, Form) and array.type != "ndarray":
+            clause, words = rules.dtype[function], f"a NumPy array, got {printable(array.type)}"
         elif array.shape != due[name]:
             clause, words = rules.shape, f"of shape {due[name]}, got {array.shape}"
         elif array.dtype != dtype:

@@ -61,6 +61,8 @@ class Finding:
         Where its values are wrong.
     refusal : bool
         The implementation raised instead of answering.
+    died : bool
+        It gave no answer at all.
     alone : bool
         It shows in its case alone: what was raised, and the form of a result.
     details : tuple of str
@@ -73,6 +75,7 @@ class Finding:
     result: str = ""
     mismatch: Mismatch | None = None
     refusal: bool = False
+    died: bool = False
     alone: bool = False
     details: tuple[str, ...] = ()
 

@@ -6,7 +6,7 @@ expected, and the command that shows it again.
 
 import functools
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from unittest import SkipTest
@@ -15,7 +15,8 @@ from hypothesis.strategies import SearchStrategy
 
 from conformance.cases.case import Array
 from conformance.claims.loading import Judged
-from conformance.judging.ask import Answer, NotRunError, ask
+from conformance.claims.program import CannotCarryError
+from conformance.judging.ask import Answer, NotRunError, ask, ask_faulty, ask_together
 from conformance.judging.examine import Finding, examine
 from conformance.judging.kind import FUNCTIONS
 from conformance.judging.record import Failure, Record
@@ -55,6 +56,17 @@ class Judge:
         Is told how many seconds each answer took, and how to ask again.
     late : callable, optional
         Says why nothing more is to be asked, once the time is over.
+    passed : list of Case, optional
+        Where to note the cases that are right.
+
+    Attributes
+    ----------
+    passed : list of Case
+        Cases that were right, to be asked again later.
+    overwritten : list of str
+        Results of earlier calls that were written since.
+    left : list of str
+        What of the process calls changed.
     """
 
     def __init__(
@@ -64,7 +76,11 @@ class Judge:
         seed: int = 0,
         watch: Callable[[Callable[[], Any], float], None] | None = None,
         late: Callable[[], str] = str,
+        passed: list[Any] | None = None,
     ) -> None:
+        self.passed: list[Any] = [] if passed is None else passed
+        self.overwritten: list[str] = []
+        self.left: list[str] = []
         self.judged, self.kind, self.claimed = judged, judged.kind, judged.capabilities
         self.record, self.seed, self._watch, self._late = record, seed, watch, late
 
@@ -128,6 +144,7 @@ class Judge:
         *,
         values: Mapping[str, Array] | None = None,
         functions: Collection[str] = FUNCTIONS,
+        again: bool = False,
         blame: tuple[str, ...] = (),
     ) -> dict[str, Array]:
         """Demand that the results of a case are right, and return them.
@@ -142,6 +159,8 @@ class Judge:
             Operands in the place of the case's own.
         functions : collection of str
             Which functions to call; by default those that give a demanded result.
+        again : bool
+            In the memory in which the operands of the call before lay.
         blame : tuple of str
             What is broken if anything is wrong; by default the clause of what is wrong.
 
@@ -153,13 +172,16 @@ class Judge:
             The case is not claimed.
         """
         __tracebackhide__ = True
+        whole = values is None and results is None
         values = self.values(case) if values is None else values
         wanted = results or self.kind.recipe_of(case).decides
         if wanted:
             functions = {self.kind.function_of(name) for name in wanted}
-        answer = self._ask(case, values, functions)
+        answer = self._ask(case, values, functions, again=again)
         got = {name: a for name, a in answer.results.items() if not wanted or name in wanted}
         self.compare(case, values, got, answer.findings, blame)
+        if whole and got:
+            self.passed.append(case)
         return got
 
     def compare(
@@ -191,18 +213,45 @@ class Judge:
         values: Mapping[str, Array] | None = None,
         *,
         functions: Collection[str] = FUNCTIONS,
+        again: bool = False,
         **options: Any,
     ) -> dict[str, Array]:
         """Demand an answer of the due form, whatever its values, and return it.
 
-        `options` stand in the place of the case's.
+        `options` stand in the place of the case's; `again` is that of `check`.
         """
         __tracebackhide__ = True
         values = self.values(case) if values is None else values
-        answer = self._ask(case, values, functions, **options)
+        answer = self._ask(case, values, functions, again=again, **options)
         if answer.findings:
             self.fail(case, answer.findings)
         return answer.results
+
+    def check_together(self, cases: Sequence[Any], rounds: int, blame: tuple[str, ...]) -> None:
+        """Demand that cases which are asked at once, each in a thread of its own, are right."""
+        __tracebackhide__ = True
+        asked = [(case, self.values(case)) for case in cases]
+        for function in FUNCTIONS:
+            self._in_time()
+            replies = ask_together(self.judged, asked, function, rounds)
+            for (case, values), answers in zip(asked, replies, strict=False):
+                for answer in answers:
+                    self.compare(case, values, answer.results, answer.findings, blame)
+
+    def refuses(
+        self, case: Any, function: str, operands: Mapping[str, Array], options: Mapping[str, Any]
+    ) -> bool:
+        """Tell whether a call that is no call raises an exception."""
+        __tracebackhide__ = True
+        self._in_time()
+        try:
+            answer = ask_faulty(self.judged, function, case, operands, options)
+        except CannotCarryError as error:
+            raise NotClaimedError(f"not claimed: {error}") from error
+        self.record.refused += answer.refused
+        if answer.findings:
+            self.fail(case, answer.findings)
+        return bool(answer.raised)
 
     def expect(self, case: Any, holds: bool, words: str) -> None:
         """Demand something else than a value; it is the check's first clause that it breaks."""
@@ -218,16 +267,22 @@ class Judge:
         self.record.failures += failures
         raise ConformanceError(failures)
 
+    def _in_time(self) -> None:
+        if reason := self._late():
+            raise NotRunError(reason)
+
     def _ask(
         self, case: Any, values: Mapping[str, Array], functions: Collection[str], **options: Any
     ) -> Answer:
         __tracebackhide__ = True
         self.claim_case(case)
-        if reason := self._late():
-            raise NotRunError(reason)
+        self._in_time()
         start = time.perf_counter()
         answer = ask(self.judged, case, values, functions=functions, **options)
-        if self._watch is not None:
+        self.overwritten += answer.overwritten
+        self.left += answer.left
+        self.record.refused += answer.refused
+        if self._watch is not None and not answer.died:
             again = functools.partial(ask, self.judged, case, values, functions=functions)
             self._watch(again, time.perf_counter() - start)
         return answer
@@ -267,4 +322,5 @@ class Judge:
             rerun=rerun,
             result=finding.result,
             refusal=finding.refusal,
+            died=finding.died,
         )

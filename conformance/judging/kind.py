@@ -14,13 +14,10 @@ from hypothesis.strategies import SearchStrategy
 from conformance.bounds.expected import Expected
 from conformance.cases.case import Array, Case, Recipe
 from conformance.claims.capabilities import Capabilities
+from conformance.worker.finding import Seam
 
 Shapes = dict[str, tuple[int, ...]]
 FUNCTIONS = ("forward", "backward")
-
-
-class MalformedError(Exception):
-    """A function did not return what its signature says."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +70,8 @@ class Kind(ABC):
     case: ClassVar[type[Any]]
     recipes: ClassVar[Mapping[str, Recipe]]
     rules: ClassVar[Rules]
+    optional: ClassVar[frozenset[str]] = frozenset()
+    """Results that may be there though they are not due."""
     share: ClassVar[int]
     """Of so many drawn cases of an operator one is drawn."""
 
@@ -97,14 +96,14 @@ class Kind(ABC):
         """The call of a case in words."""
 
     @abstractmethod
-    def arguments(
-        self, function: str, case: Any, values: Mapping[str, Array]
-    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Positional and keyword arguments of a call."""
+    def request(self, function: str) -> str:
+        """Name a function as a request of the protocol does."""
 
     @abstractmethod
-    def unpack(self, function: str, answer: Any, claimed: Any) -> dict[str, Any]:
-        """Name what a function returned; raise `MalformedError` if it cannot be."""
+    def arguments(
+        self, function: str, case: Any, values: Mapping[str, Array]
+    ) -> tuple[dict[str, Array], dict[str, Any]]:
+        """Operands by name and options of a call."""
 
     @abstractmethod
     def shapes(self, function: str, case: Any, values: Mapping[str, Array], claimed: Any) -> Shapes:
@@ -153,6 +152,15 @@ class Kind(ABC):
     @abstractmethod
     def simpler(self, case: Any) -> Iterator[Any]:
         """Give simpler cases than one, the simplest first."""
+
+    @property
+    def seam(self) -> Seam:
+        """What is asked of an implementation, in words."""
+        other = set(self.other.operands) - set(self.operands)
+        return Seam(
+            self.name, self.option, self.signature, self.operands, self.keywords, self.adapter,
+            self.other.name, self.other.option, sorted(other),
+        )  # fmt: skip
 
     def modes(self, claimed: Any) -> tuple[dict[str, Any], ...]:  # noqa: ARG002
         """Changes of a case that give each mode of a call that is claimed."""

@@ -33,6 +33,8 @@ class Failure:
         Which result is wrong, if it is one.
     refusal : bool
         The implementation raised instead of answering.
+    died : bool
+        It gave no answer at all: it ended, or took too long.
     """
 
     implementation: str
@@ -48,6 +50,7 @@ class Failure:
     rerun: str
     result: str = ""
     refusal: bool = False
+    died: bool = False
 
     @property
     def in_its_check(self) -> "Failure":
@@ -91,6 +94,8 @@ class Record:
         By clause.
     failures : list of Failure
         In the order in which they came.
+    refused : list of str
+        What the code tried and may not do.
     seconds : float
         Time that it took.
     """
@@ -104,6 +109,7 @@ class Record:
     cut_short: str = ""
     counts: dict[str, Count] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
     def count(self, clauses: Iterable[str], worst: float = 0.0) -> None:

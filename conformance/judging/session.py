@@ -8,6 +8,7 @@ spent, and its record says so. What was not reached is recorded as not run.
 import random
 import time
 import zlib
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -26,6 +27,8 @@ from conformance.judging.record import Record
 # are if so many of the calls that are watched are.
 _DEAR_SECONDS, _DEAR_TIMES, _DEAR_CALLS = 0.05, 10, 3
 _WATCHED = 8
+# After so many calls without an answer nothing more is asked under a clause.
+_DEATHS = 3
 # The least number of cases that a drawn check draws, whatever the time.
 _LEAST = 2
 
@@ -98,6 +101,8 @@ class Session:
         self.spent, self.failed = 0.0, False
         self.judged = self._given = judged
         self._watched = self._dear = 0
+        self._passed: list[Any] = []
+        self._deaths: Counter[str] = Counter()
 
     @property
     def economises(self) -> bool:
@@ -111,9 +116,10 @@ class Session:
 
     def run(self, check: Check) -> Record:
         """Run one check; what it raises is in the record."""
-        if reason := self._stopped():
+        clauses = check.of(self._given.kind.chapters)
+        if reason := self._stopped(clauses[0]):
             return self.not_run(check, reason)
-        record = Record(self._given.name, check.name, check.of(self._given.kind.chapters))
+        record = Record(self._given.name, check.name, clauses)
         start = time.perf_counter()
         end = start + self.budget - self.spent
 
@@ -122,10 +128,10 @@ class Session:
 
         try:
             try:
-                self._run(check, Judge(self.judged, record, self.seed, self._watch, late))
+                self._run(check, self._judge(record, self._watch, late))
             except _DearError:
                 # From the beginning, with the few geometries that it now keeps to.
-                self._run(check, Judge(self.judged, record, self.seed, None, late))
+                self._run(check, self._judge(record, None, late))
         except NotClaimedError as unclaimed:
             # What was judged before the check came to something unclaimed remains judged.
             if not record.judged:
@@ -134,18 +140,29 @@ class Session:
             record.outcome, record.reason = "not run", str(error)
         if record.failures:
             record.outcome, self.failed = "failed", True
+        self._deaths[clauses[0]] += sum(one.died for one in record.failures)
+        record.refused = list(dict.fromkeys(record.refused))
         record.seconds = time.perf_counter() - start
         self.spent += record.seconds
         return record
+
+    def close(self) -> None:
+        """Let what is judged end, as far as it is a process; it is started again if it is asked."""
+        self.judged.host.close()
+
+    def _judge(self, record: Record, watch: Any, late: Callable[[], str]) -> Judge:
+        return Judge(self.judged, record, self.seed, watch, late, self._passed)
 
     def not_run(self, check: Check, reason: str) -> Record:
         """Give the record of a check that is not run."""
         clauses = check.of(self._given.kind.chapters)
         return Record(self._given.name, check.name, clauses, "not run", reason)
 
-    def _stopped(self) -> str:
+    def _stopped(self, clause: str) -> str:
         if self.until_failure and self.failed:
             return "it has failed before"
+        if self._deaths[clause] >= _DEATHS:
+            return f"it gave no answer {self._deaths[clause]} times under {clause}"
         return self._spent if self.spent >= self.budget else ""
 
     @property

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from conformance.claims.loading import Judged
+from conformance.claims.program import DiedError
 from conformance.judging.ask import NotRunError
 from conformance.judging.judge import ConformanceError, Judge, NotClaimedError
 from conformance.judging.record import Failure, Record
@@ -70,11 +71,11 @@ class _Trying:
     def again(self, case: Any, failure: Failure) -> Failure | None:
         """Give the failure of a case that breaks the same clause in the same way, if it does."""
         self.left -= 1
-        if self.left < 0 or time.perf_counter() > self.stop:
+        if self.left < 0 or time.perf_counter() > self.stop or self.judged.host.given_up:
             return None
-        wanted = (failure.clause, failure.result, failure.refusal)
+        wanted = (failure.clause, failure.result, failure.refusal, failure.died)
         for one in failures_of(self.judged, case, failure.check):
-            if (one.clause, one.result, one.refusal) == wanted:
+            if (one.clause, one.result, one.refusal, one.died) == wanted:
                 return replace(one, rerun=failure.rerun)
         return None
 
@@ -93,10 +94,7 @@ class _Trying:
 def failures_of(judged: Judged, case: Any, check: str) -> list[Failure]:
     """What is wrong with one case, on an implementation made anew."""
     record = Record(judged.name, check, ())
-    with contextlib.suppress(ConformanceError, NotClaimedError, NotRunError):
-        Judge(_anew(judged), record).check(case)
+    with contextlib.suppress(ConformanceError, NotClaimedError, NotRunError, DiedError):
+        judged.host.anew()
+        Judge(judged, record).check(case)
     return record.failures
-
-
-def _anew(judged: Judged) -> Judged:
-    return Judged(judged.name, judged.make(), judged.capabilities, judged.kind, judged.make)

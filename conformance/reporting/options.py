@@ -38,6 +38,23 @@ def add(to: Callable[..., Any], kinds: tuple[Kind, ...]) -> None:
         action="store_true",
         help="judge an implementation no further once it has failed",
     )
+    to(
+        "--in-process",
+        action="store_true",
+        help="judge in the process of the judge, for a debugger: not isolated",
+    )
+    to(
+        "--timeout",
+        type=float,
+        metavar="SECONDS",
+        help="for one call (default 60); without an answer by then it fails",
+    )
+    to(
+        "--memory",
+        type=float,
+        metavar="GIB",
+        help="address space that the judged process may have (default: no limit)",
+    )
     to("--no-diagnosis", action="store_true", help="do not compare what fails with known faults")
     to(
         "--report",

@@ -20,17 +20,15 @@ class Progress:
 
     Parameters
     ----------
-    names : sequence of str
+    trials : sequence of Trial
         What is judged.
-    sessions : sequence of Session
-        For how many checks there are.
     reporter : TerminalReporter
         pytest's, for plain lines.
     """
 
-    def __init__(self, names: Sequence[str], sessions: Sequence[Any], reporter: Any) -> None:
+    def __init__(self, trials: Sequence[Any], reporter: Any) -> None:
         self._reporter, self._said = reporter, time.monotonic()
-        self._total = {n: len(one.checks) for n, one in zip(names, sessions, strict=True)}
+        self._total = {one.name: len(one.checks) for one in trials}
         self._done: dict[str, int] = {}
         self._failed: dict[str, int] = {}
         self._bar: Bar | None = None

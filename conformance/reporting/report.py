@@ -33,6 +33,8 @@ class Report:
         How many checks there are for its kind.
     seed : int
         With which the run can be repeated.
+    isolated : bool
+        It was judged in a process of its own.
     economised : bool
         Geometries were found to be dear, and few were asked for.
     diagnosis : Diagnosis or None
@@ -50,6 +52,7 @@ class Report:
     records: list[Record]
     checks: int
     seed: int
+    isolated: bool = True
     economised: bool = False
     diagnosis: Diagnosis | None = None
     smallest: Failure | None = None
@@ -68,8 +71,10 @@ class Report:
             records,
             len(session.checks),
             session.seed,
+            judged.host.isolated,
             session.economises,
         )
+        judged.host.hurry()
         if report.failures and diagnosed:
             shown = smallest(judged, report.failures)
             assert shown is not None
@@ -110,6 +115,11 @@ class Report:
         return "conforms"
 
     @property
+    def refused(self) -> list[str]:
+        """What the code tried and may not do."""
+        return list(dict.fromkeys(one for record in self.records for one in record.refused))
+
+    @property
     def judged(self) -> int:
         """Results that were judged."""
         return sum(record.judged for record in self.records)
@@ -128,6 +138,8 @@ class Report:
             "capabilities": asdict(self.capabilities),
             "verdict": self.verdict,
             "conforms": self.conforms,
+            "isolated": self.isolated,
+            "refused": self.refused,
             "seconds": self.seconds,
             "seed": self.seed,
             "economised": self.economised,

@@ -104,6 +104,7 @@ def _judged(report: "Report") -> str:
     said = f"{failed} of {claimed} checks fail" if failed else f"{passed} of {claimed} checks pass"
     said += f" (selected from {report.checks})" if selected else ""
     said += f", {report.judged:,} results judged in {report.seconds:.1f} s, seed {report.seed}"
+    said += "" if report.isolated else ", not isolated"
     if unclaimed:
         said += f"; {unclaimed} more are not claimed"
     if unrun:
@@ -122,7 +123,9 @@ def _broken(report: "Report") -> str:
 
 
 def _left_out(report: "Report") -> Iterable[tuple[str, list[str]]]:
-    """What was not judged, and why, or with fewer cases."""
+    """What was not judged, and why, or with fewer cases; what was tried and refused."""
+    if report.refused:
+        yield "note", [f"it was refused what it tried: {_some(report.refused)}"]
     if report.economised:
         words = "each new geometry is dear to call (compiled?), so fewer were tried"
         yield "note", [f'{words}; declare "compiles": True']

@@ -15,4 +15,5 @@ from conformance.suite import (  # noqa: F401
     precision,
     special,
     errors,
+    again,
 )

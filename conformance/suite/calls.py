@@ -17,6 +17,18 @@ from conformance.judging.checks import check
 from conformance.judging.judge import Judge
 
 
+@check("FWD-7", "LAY-17")
+def process_is_left_alone(judge: Judge, draw: Any) -> None:
+    """A call changes nothing of the process, but for a first one that loads what it needs."""
+    case = draw(judge.cases(recipe="normal"))
+    for mode in judge.kind.modes(judge.claimed):
+        judge.run(case.changed(**mode))
+        judge.left.clear()
+        judge.run(case.changed(**mode))
+        changed = ", ".join(dict.fromkeys(judge.left))
+        judge.expect(case, not changed, f"a call changed {changed}")
+
+
 @check("FWD-5", "LAY-17", dtype=FORMATS)
 def memory_is_left_alone(judge: Judge, draw: Any, dtype: str) -> None:
     """Operands keep their bits, and results have memory of their own."""
@@ -39,16 +51,15 @@ def calls_leave_no_trace(judge: Judge, draw: Any) -> None:
 def _leaves_no_trace(judge: Judge, case: Any, other: Any) -> None:
     __tracebackhide__ = True
     values = judge.values(case)
-    first = judge.run(case, values)
-    kept = _bits(first)
+    judge.overwritten.clear()
+    kept = _bits(judge.run(case, values))
     # The same shapes with other values, then other cases in every mode.
     judge.run(case, judge.values(case.changed(seed=case.seed + 1)))
-    # Before the repeated call, which would put into a reused buffer what was there.
-    now = _bits(first)
-    changed = [name for name in kept if now[name] != kept[name]]
-    judge.expect(case, not changed, f"{', '.join(changed)} was overwritten by a later call")
     for mode in judge.kind.modes(judge.claimed):
         judge.run(other.changed(**mode))
+    # Before the repeated call, which would put into a reused buffer what was there.
+    changed = ", ".join(dict.fromkeys(judge.overwritten))
+    judge.expect(case, not changed, f"{changed} was overwritten by a later call")
     # What is unusual leaves no trace either: NaN of the same shapes, and no samples.
     judge.run(case, values | {"x": np.full_like(values["x"], np.nan)})
     if judge.claimed.empty_batch and not getattr(case, "training", False):
@@ -62,6 +73,45 @@ def _leaves_no_trace(judge: Judge, case: Any, other: Any) -> None:
 
 def _bits(results: dict[str, Array]) -> dict[str, bytes]:
     return {name: array.tobytes() for name, array in results.items()}
+
+
+@check("FWD-5", "LAY-17")
+def operands_are_read_anew(judge: Judge, draw: Any) -> None:
+    """Other values are other operands: in the same memory, of the same sum, but for one entry."""
+    case = draw(judge.cases())
+    values, at = judge.values(case), draw(st.integers(0, 2**20))
+    blame = judge.record.clauses[:1]
+    judge.check(case, values=values)
+    for change in (_turned, _exchanged, _negated):
+        images = [name for name in values if name in {"x", "dy", "kernel"}]
+        # A variance cannot be negative.
+        every = images if change is _negated else list(values)
+        for names in (images[:1], images[-1:], every):
+            changed = {name: change(values[name], at) for name in names}
+            judge.check(case, values=values | changed, again=True, blame=blame)
+
+
+def _turned(array: Array, _: int) -> Array:
+    return np.flip(array).copy()
+
+
+def _exchanged(array: Array, at: int) -> Array:
+    """Exchange two entries that are not the first, if there are so many."""
+    flat = array.copy().reshape(-1)
+    if flat.size > 2:
+        one, other = 1 + at % (flat.size - 1), 1 + (at // 7) % (flat.size - 1)
+        flat[[one, other]] = flat[[other, one]]
+    return flat.reshape(array.shape)
+
+
+def _negated(array: Array, at: int) -> Array:
+    """Negate one entry that is not zero, if there is one."""
+    flat = array.copy().reshape(-1)
+    there = np.flatnonzero(flat)
+    if there.size:
+        one = there[at % there.size]
+        flat[one] = -flat[one]
+    return flat.reshape(array.shape)
 
 
 @check("FWD-5", "LAY-17")

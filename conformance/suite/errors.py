@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from conformance.judging.ask import call
 from conformance.judging.checks import check
 from conformance.judging.judge import Judge
 
@@ -106,15 +105,11 @@ def _demand_exception(judge: Judge, case: Any, function: str, given: Call) -> No
     __tracebackhide__ = True
     names = judge.kind.operands if function == "backward" else judge.kind.operands[1:]
     options = {name: given[name] for name in judge.kind.keywords}
-    raised = None
-    try:
-        call(judge.judged.implementation, function, tuple(given[n] for n in names), options)
-    except Exception as error:  # any ordinary exception will do
-        raised = error
-    shapes = ", ".join(f"{name} {given[name].shape} {given[name].dtype}" for name in names)
+    operands = {name: given[name] for name in names}
+    shapes = ", ".join(f"{name} {one.shape} {one.dtype}" for name, one in operands.items())
     judge.expect(
         case,
-        raised is not None,
+        judge.refuses(case, function, operands, options),
         f"{function}({shapes}, {options}) must raise an exception and returned a result "
         '(declare "validates": False if checking is not its task)',
     )
@@ -162,9 +157,6 @@ def misfits(judge: Judge, fault: str) -> None:
         parameters["expand_kernel"] = parameters["expand_kernel"][:, :-1]
     else:
         x = x[0]
-    raised = None
-    try:
-        call(judge.judged.implementation, "forward", (x, parameters, config), {"training": False})
-    except Exception as error:
-        raised = error
-    judge.expect(case, raised is not None, f"forward accepted a wrong argument: {fault}")
+    options = {"config": config, "training": False}
+    refused = judge.refuses(case, "forward", {"x": x, **parameters}, options)
+    judge.expect(case, refused, f"forward accepted a wrong argument: {fault}")

@@ -9,11 +9,10 @@ from typing import Any
 from conformance.judging.judge import ConformanceError, NotClaimedError
 
 
-def test_conformance(asked: Any, record_property: Any) -> None:
+def test_conformance(asked: Any, record_of: Any, record_property: Any) -> None:
     """Run one check of one implementation, and hand on what came of it."""
     __tracebackhide__ = True
-    session, check = asked
-    record = session.run(check)
+    record = record_of(*asked)
     record_property("conformance", record.dump())
     if record.failures:
         raise ConformanceError(record.failures)

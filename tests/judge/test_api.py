@@ -239,7 +239,7 @@ def test_the_docstring_is_true() -> None:
 
 SLOW = """
 import time
-from refimpl import involution
+from conformance.implementations.operator import numpy_unfold as involution
 
 capabilities = involution.capabilities
 seen = set()

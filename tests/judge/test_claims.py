@@ -97,7 +97,7 @@ def test_layers_claim_what_operators_do_and_more() -> None:
 
 MODULE = """
 import warnings
-from refimpl import involution
+from conformance.implementations.operator import numpy_unfold as involution
 
 warnings.warn("old", DeprecationWarning)
 

@@ -1,5 +1,6 @@
 """The diagnosis names planted faults, those of independently written operators too."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from conformance.implementations.operator.numpy_unfold import Array, Call, Place
 from conformance.kinds import LAYER, OPERATOR
 from conformance.mutants import layer, words
 from conformance.mutants.operator import CONVENTIONS, MUTANTS
+from conformance.worker.host import Host
 from tests.opponents.right_operators import RIGHT
 from tests.opponents.wrong_operators import FirstSampleKernel
 
@@ -112,10 +114,7 @@ def test_no_probe_blames_what_is_right(name: str) -> None:
     """However it is written and rounded, as far as it declares that."""
     judged = load(RIGHT[name], OPERATOR)
     for probe in OPERATOR.probes(judged.capabilities, None):
-        got, due = (
-            probe.ask(OPERATOR, judged.capabilities, one)
-            for one in (judged.implementation, Unfold())
-        )
+        got, due = (probe.ask(one) for one in (judged, replace(judged, host=Host(Unfold))))
         assert not differing(got, due), probe.name
 
 

@@ -79,9 +79,10 @@ def plans(kind: Kind) -> Iterator[dict[str, Any]]:
 
 
 def right(kind: Kind, *, shipped: bool = True) -> list[Judged]:
-    """All that is judged."""
+    """All that is judged, each in a process of its own."""
     own = (RIGHT if kind is OPERATOR else RIGHT_LAYERS).values()
-    return [load(one, kind) for one in (*own, *(SHIPPED[kind] if shipped else ()))]
+    names = [f"{one.__module__}:{one.__qualname__}" for one in own]
+    return [load(name, kind) for name in (*names, *(SHIPPED[kind] if shipped else ()))]
 
 
 def run(kind: Kind, cases: int, seed: int, implementations: list[Judged]) -> Count:

@@ -230,3 +230,83 @@ class IntegerStrideIsVertical(Unfold):
 def _vertical(options: dict[str, Any]) -> dict[str, Any]:
     stride = options.get("stride", 1)
     return options | {"stride": (stride, 1) if isinstance(stride, int) else stride}
+
+
+class ImageCachedByAddress(Unfold):
+    """An image that lies where the last one of that shape lay is taken to be that one."""
+
+    def __init__(self) -> None:
+        self._last: tuple[Any, Array] | None = None
+
+    def forward(self, x: Array, kernel: Array, **options: Any) -> Array:
+        key = (x.ctypes.data, x.shape, x.dtype)
+        if self._last is None or self._last[0] != key:
+            self._last = key, x.copy()
+        return super().forward(self._last[1], kernel, **options)
+
+
+class AnswerCachedBySum(Unfold):
+    """An answer is given again where shapes, options and the sums of the operands are the same."""
+
+    def __init__(self) -> None:
+        self._answers: dict[Any, Array] = {}
+
+    def forward(self, x: Array, kernel: Array, **options: Any) -> Array:
+        sums = float(x.astype(float).sum()), float(kernel.astype(float).sum())
+        key = (x.shape, kernel.shape, x.dtype, repr(sorted(options.items())), sums)
+        if key not in self._answers:
+            self._answers[key] = super().forward(x, kernel, **options)
+        return self._answers[key].copy()
+
+
+class BuffersInTurn(Unfold):
+    """y is written into one of three buffers, which are used in turn."""
+
+    def __init__(self) -> None:
+        self._buffers: dict[Any, list[Array]] = {}
+
+    def forward(self, x: Array, kernel: Array, **options: Any) -> Array:
+        y = super().forward(x, kernel, **options)
+        buffers = self._buffers.setdefault((y.shape, y.dtype), [])
+        buffers.insert(0, buffers.pop() if len(buffers) == 3 else np.empty_like(y))
+        buffers[0][...] = y
+        return buffers[0]
+
+
+class ScratchOfAllThreads(Unfold):
+    """The image is copied into a scratch buffer that calls from all threads share."""
+
+    def __init__(self) -> None:
+        self._scratch: dict[Any, Array] = {}
+
+    def forward(self, x: Array, kernel: Array, **options: Any) -> Array:
+        scratch = self._scratch.setdefault((x.shape, x.dtype), np.empty_like(x))
+        scratch[...] = x
+        return super().forward(scratch, kernel, **options)
+
+
+class ErrorStateLeftSet(Unfold):
+    """forward has NumPy raise where a number overflows, and leaves it so."""
+
+    def forward(self, x: Array, kernel: Array, **options: Any) -> Array:
+        y = super().forward(x, kernel, **options)
+        np.seterr(over="raise")
+        return y
+
+
+class RandomNumbersDrawn(Unfold):
+    """forward draws from NumPy's global generator."""
+
+    def forward(self, x: Array, kernel: Array, **options: Any) -> Array:
+        np.random.random()  # noqa: NPY002 (that is the fault)
+        return super().forward(x, kernel, **options)
+
+
+class WrongFromTheThousandthCall(Unfold):
+    """From the thousandth forward call on y is of an image that is shifted by a channel."""
+
+    calls = 0
+
+    def forward(self, x: Array, kernel: Array, **options: Any) -> Array:
+        self.calls += 1
+        return super().forward(np.roll(x, self.calls >= 1000, -1), kernel, **options)
