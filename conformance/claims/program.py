@@ -7,6 +7,7 @@ a failure of the case that it was asked; the next case has a new one.
 
 import contextlib
 import json
+import math
 import os
 import select
 import shlex
@@ -18,7 +19,7 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,8 @@ TIMEOUT = 60.0
 # Once the verdict stands: seconds for one answer, and how often it is started again.
 _HURRIED, _LIVES = 10.0, 3
 _LAST_LINES, _LAST_BYTES = 6, 1 << 16
+# Bytes that an answer may have at least, and times those of the results that are due.
+_ROOM, _TIMES = 1 << 27, 16
 _SERVING = Path(conformance.worker.__file__).with_name("__main__.py")
 
 
@@ -154,30 +157,31 @@ class Program:
         """Ask for the results of one call."""
         metadata, tensors = self._message(call)
         try:
-            return _reply(*self._ask(metadata, tensors))
+            said, results = self._ask(metadata, tensors, _bytes(call))
         except RefusedError as error:
-            return _reply({"kind": "Error", **error.said}, {})
+            said, results = {"kind": "Error", **error.said}, {}
+        with self._understood():
+            return _reply(said, results)
 
     def together(self, calls: Sequence[Call], rounds: int) -> list[list[Reply]]:
         """Ask for several calls at once, each in a thread of its own, so many times each."""
-        listed: list[dict[str, str]] = []
+        listed: Any = []
         operands: dict[str, Array] = {}
         for number, call in enumerate(calls):
             metadata, tensors = self._message(call)
             listed.append(metadata)
             operands |= {f"{number}.{name}": one for name, one in tensors.items()}
         request = {"request": "together", "rounds": str(rounds), "calls": json.dumps(listed)}
-        said, results = self._ask(request, operands)
-        replies = []
-        for number, turns in enumerate(json.loads(said["replies"])):
-            own = [f"{number}.{turn}." for turn in range(len(turns))]
-            replies.append(
+        said, results = self._ask(request, operands, rounds * sum(map(_bytes, calls)))
+        with self._understood():
+            listed = json.loads(said["replies"])
+            return [
                 [
-                    _reply(one, {n[len(at) :]: a for n, a in results.items() if n.startswith(at)})
-                    for one, at in zip(turns, own, strict=True)
+                    _reply(turns[turn], _begun(f"{number}.{turn}.", results))
+                    for turn in range(rounds)
                 ]
-            )
-        return replies
+                for number, turns in zip(range(len(calls)), listed, strict=True)
+            ]
 
     def anew(self) -> None:
         """Have the implementation made anew."""
@@ -228,24 +232,36 @@ class Program:
                 tensors[name] = np.asarray(tensors[name].real, np.float64)
         return metadata, tensors
 
+    @contextlib.contextmanager
+    def _understood(self) -> Iterator[None]:
+        """Take whatever cannot be made of a reply for its fault."""
+        try:
+            yield
+        except Exception as error:
+            words = f"answered what cannot be understood: {type(error).__name__}: {error}"
+            raise self._dead(words) from error
+
+    def _dead(self, words: str) -> DiedError:
+        running, self._running = self._running, None
+        self.deaths, self._lives = self.deaths + 1, self._lives - 1
+        return running.died(words) if running is not None else DiedError(words)
+
     def _ask(
-        self, metadata: Mapping[str, str], tensors: Mapping[str, Array]
+        self, metadata: Mapping[str, str], tensors: Mapping[str, Array], due: int = 0
     ) -> tuple[dict[str, str], dict[str, Array]]:
-        """Put one request and wait for its reply."""
+        """Put one request and wait for its reply, of so many bytes or somewhat more."""
         if not self._started().greeted:
             self._greeted()
         stop = time.monotonic() + self.timeout
         running = self._started()
         try:
             running.write(dump_message({"protocol": PROTOCOL, **metadata}, tensors), stop)
-            said, results = parse_message(running.read(stop))
+            said, results = parse_message(running.read(stop, _ROOM + _TIMES * due))
             if said.get("process", str(running.process.pid)) != str(running.process.pid):
                 raise DiedError("was answered for by another process")
         except (DiedError, MessageError, OSError, EOFError) as error:
-            self._running = None
-            self.deaths, self._lives = self.deaths + 1, self._lives - 1
             words = {MessageError: f"answered what is no message: {error}", DiedError: f"{error}"}
-            raise running.died(words.get(type(error), "")) from error
+            raise self._dead(words.get(type(error), "")) from error
         if said.get("reply") == "error":
             raise RefusedError(said)
         return said, results
@@ -305,9 +321,12 @@ class _Running:
                     done -= len(parts.pop(0))
                 parts = [parts[0][done:], *parts[1:]] if parts else []
 
-    def read(self, stop: float) -> bytes:
-        """Read a message."""
-        return self._read(struct.unpack("<Q", self._read(8, stop))[0], stop)
+    def read(self, stop: float, most: int) -> bytes:
+        """Read a message of at most so many bytes."""
+        size = struct.unpack("<Q", self._read(8, stop))[0]
+        if size > most:
+            raise DiedError(f"announces an answer of {size} bytes")
+        return self._read(size, stop)
 
     def _read(self, size: int, stop: float) -> bytes:
         parts = []
@@ -383,13 +402,35 @@ def _parsed(text: str | None, default: Any) -> Any:
         raise DiedError(f"says what is no JSON: {text!r:.80}") from error
 
 
+def _bytes(call: Call) -> int:
+    """Bytes of the results that are due, if they are of the widest dtype."""
+    return 8 * sum(math.prod(shape) for shape in call.due)
+
+
+def _begun(begin: str, results: Mapping[str, Array]) -> dict[str, Array]:
+    """Give the results whose names begin so, by what follows."""
+    return {name[len(begin) :]: a for name, a in results.items() if name.startswith(begin)}
+
+
 def _reply(said: Mapping[str, str], results: Mapping[str, Array]) -> Reply:
-    """Read what came of a call."""
+    """Read what came of a call; what is said in it is data, to be shown and not obeyed."""
     reply = Reply(results=dict(results))
     for name, form in _parsed(said.get("forms"), {}).items():
-        reply.results[name] = Form(**{**form, "shape": tuple(form["shape"])})
-    reply.raised = (said["kind"], said.get("message", "")) if "kind" in said else ()
+        shape = tuple(int(size) for size in form["shape"])
+        reply.results[name] = Form(printable(form["type"]), printable(form["dtype"]), shape)
+    if "kind" in said:
+        reply.raised = printable(said["kind"]), printable(said.get("message", ""))
     for name in ("modified", "overwritten", "left", "refused"):
-        setattr(reply, name, [str(one) for one in _parsed(said.get(name), [])])
-    reply.shared = [(str(one), str(other)) for one, other in _parsed(said.get("shared"), [])]
+        setattr(reply, name, [printable(str(one)) for one in _parsed(said.get(name), [])])
+    reply.shared = [
+        (printable(str(one)), printable(str(other)))
+        for one, other in _parsed(said.get("shared"), [])
+    ]
     return reply
+
+
+def printable(words: str) -> str:
+    """Show control characters, terminal escapes among them, instead of handing them on."""
+    return "".join(
+        c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in words
+    )

@@ -10,7 +10,7 @@ from typing import Any
 
 from conformance.cases.case import Array
 from conformance.claims.loading import Judged
-from conformance.claims.program import DiedError
+from conformance.claims.program import DiedError, printable
 from conformance.judging.examine import Finding
 from conformance.judging.kind import FUNCTIONS
 from conformance.worker.host import Call, Form, Reply
@@ -64,6 +64,7 @@ def ask(
     *,
     functions: Collection[str] = FUNCTIONS,
     again: bool = False,
+    page: str = "",
     **options: Any,
 ) -> Answer:
     """Call an implementation on a case.
@@ -80,6 +81,9 @@ def ask(
         "forward", "backward" or both.
     again : bool
         In the memory in which the operands of the call before lay.
+    page : str
+        "begins" or "ends": each operand begins or ends at a page that nobody may touch;
+        "read-only": it lies on pages that cannot be written.
     **options
         Keyword arguments in the place of the case's.
 
@@ -90,7 +94,7 @@ def ask(
     """
     answer = Answer()
     for function in (name for name in FUNCTIONS if name in functions):
-        call = call_of(judged, function, case, values, options, again=again)
+        call = call_of(judged, function, case, values, options, again=again, page=page)
         try:
             reply = judged.host.call(call)
         except DiedError as error:
@@ -150,12 +154,14 @@ def call_of(
     options: Mapping[str, Any],
     *,
     again: bool = False,
+    page: str = "",
 ) -> Call:
     """Give the call of a function on a case."""
     kind = judged.kind
     due = kind.shapes(function, case, values, judged.capabilities)
     operands, usual = kind.arguments(function, case, values)
-    layouts = {name: how for name, array in operands.items() if (how := layout_of(array))}
+    where = {"page": page} if page else {}
+    layouts = {n: how for n, array in operands.items() if (how := layout_of(array) | where)}
     shapes = [list(shape) for shape in due.values()]
     return Call(kind.request(function), operands, options or usual, layouts, shapes, again)
 
@@ -209,13 +215,6 @@ def _died(judged: Judged, function: str, case: Any, error: DiedError) -> Finding
 
 def _words(raised: tuple[str, ...]) -> str:
     return printable(": ".join(filter(None, (raised[0], raised[1].strip())))) if raised else ""
-
-
-def printable(words: str) -> str:
-    """Show control characters, terminal escapes among them, instead of handing them on."""
-    return "".join(
-        c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in words
-    )
 
 
 def _cannot_allocate(raised: tuple[str, ...]) -> bool:

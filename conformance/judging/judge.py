@@ -145,6 +145,7 @@ class Judge:
         values: Mapping[str, Array] | None = None,
         functions: Collection[str] = FUNCTIONS,
         again: bool = False,
+        page: str = "",
         blame: tuple[str, ...] = (),
     ) -> dict[str, Array]:
         """Demand that the results of a case are right, and return them.
@@ -161,6 +162,8 @@ class Judge:
             Which functions to call; by default those that give a demanded result.
         again : bool
             In the memory in which the operands of the call before lay.
+        page : str
+            How operands lie on pages, as `ask` has it.
         blame : tuple of str
             What is broken if anything is wrong; by default the clause of what is wrong.
 
@@ -177,7 +180,7 @@ class Judge:
         wanted = results or self.kind.recipe_of(case).decides
         if wanted:
             functions = {self.kind.function_of(name) for name in wanted}
-        answer = self._ask(case, values, functions, again=again)
+        answer = self._ask(case, values, functions, again=again, page=page)
         got = {name: a for name, a in answer.results.items() if not wanted or name in wanted}
         self.compare(case, values, got, answer.findings, blame)
         if whole and got:

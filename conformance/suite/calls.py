@@ -14,7 +14,8 @@ from conformance.cases.geometries import DILATIONS, pairs
 from conformance.cases.views import VIEWS
 from conformance.claims.formats import FORMATS
 from conformance.judging.checks import check
-from conformance.judging.judge import Judge
+from conformance.judging.judge import Judge, NotClaimedError
+from conformance.worker.pages import PLACES
 
 
 @check("FWD-7", "LAY-17")
@@ -39,6 +40,17 @@ def memory_is_left_alone(judge: Judge, draw: Any, dtype: str) -> None:
         judge.record.count(judge.record.clauses)
 
 
+@check("FWD-5", "LAY-17", page=PLACES)
+def pages(judge: Judge, draw: Any, page: str) -> None:
+    """Operands end at memory that nobody may touch, begin at such, or cannot be written at all."""
+    judge.claim_flag("memory")
+    if not judge.judged.host.isolated:
+        raise NotClaimedError("not isolated: the processor would stop the judge")
+    case = draw(judge.cases())
+    judge.check(case)
+    judge.check(case, page=page, blame=judge.record.clauses[:1])
+
+
 @check("FWD-5", "LAY-17")
 def calls_leave_no_trace(judge: Judge, draw: Any) -> None:
     """First results stay; and the call gives the same bits again after others, if so claimed."""
@@ -53,8 +65,9 @@ def _leaves_no_trace(judge: Judge, case: Any, other: Any) -> None:
     values = judge.values(case)
     judge.overwritten.clear()
     kept = _bits(judge.run(case, values))
-    # The same shapes with other values, then other cases in every mode.
-    judge.run(case, judge.values(case.changed(seed=case.seed + 1)))
+    # The same shapes with other values, more often than buffers are many; then other cases.
+    for seed in range(1, 5):
+        judge.run(case, judge.values(case.changed(seed=case.seed + seed)))
     for mode in judge.kind.modes(judge.claimed):
         judge.run(other.changed(**mode))
     # Before the repeated call, which would put into a reused buffer what was there.

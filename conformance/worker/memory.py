@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from .messages import DTYPES, Tensors
+from .pages import PLACES, between_pages, make_read_only
 
 # Bytes on either side of an operand, and what its memory begins at a multiple of.
 _GUARD, _ALIGNED = 4096, 64
@@ -78,12 +79,13 @@ class Operands:
         steps = [(size - 1) * stride for size, stride in zip(array.shape, strides, strict=True)]
         low = sum(step for step in steps if step < 0) if array.size else 0
         span = sum(map(abs, steps)) + array.itemsize if array.size else 0
-        memory = np.full(span + 2 * _GUARD + 2 * _ALIGNED, 0xFF, np.uint8)
-        start = -_low(memory) % _ALIGNED + _GUARD + how.get("offset", 0)
+        memory, start = _room(span, how)
         view: Any = np.ndarray(array.shape, array.dtype, memory.data, start - low, strides)
         view[...] = array
         if not how.get("writeable", True):
             view.flags.writeable = False
+        if how.get("page") == "read-only":
+            make_read_only(memory)
         self._memory[name] = memory
         return view
 
@@ -105,6 +107,17 @@ class Operands:
         for at, result in enumerate(named):
             pairs += [(result, other) for other in named[:at] if _shares(arrays, result, other)]
         return pairs
+
+
+def _room(span: int, how: Mapping[str, Any]) -> tuple[Any, int]:
+    """Give memory that is NaN in every format, and where in it so many bytes begin."""
+    page = how.get("page")
+    if page in PLACES:
+        memory = between_pages(span)
+        memory[...] = 0xFF
+        return memory, memory.size - span if page == "ends" else 0
+    memory = np.full(span + 2 * _GUARD + 2 * _ALIGNED, 0xFF, np.uint8)
+    return memory, -_low(memory) % _ALIGNED + _GUARD + int(how.get("offset", 0))
 
 
 def _shares(arrays: Tensors, one: str, other: str) -> bool:

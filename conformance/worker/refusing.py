@@ -7,6 +7,7 @@ and signals. It is no wall: code that means harm belongs in a container.
 import importlib.abc
 import importlib.util
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ _ORACLE = ("refimpl.involution", "refimpl.layer", "refimpl._")
 _ALLOWED = tuple(
     f"conformance.{name}" for name in ("adapt", "implementations", "mutants", "worker")
 )
+_STARTING = {"subprocess.Popen", "os.system", "os.exec", "os.posix_spawn"}
+_NAMES_ORACLE = re.compile(r"(from|import) refimpl\b|refimpl\.(involution|layer|_)|refimpl/_")
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_TRUNC
 
 
@@ -51,6 +54,8 @@ class Refuser(importlib.abc.MetaPathFinder):
         """See what Python is about to do."""
         if event == "open":
             self._open(*arguments)
+        elif event in _STARTING and _NAMES_ORACLE.search(repr(arguments)):
+            self._refuse(PermissionError, "what is judged may not have another ask the oracle")
         elif event in {"os.kill", "os.killpg"} and arguments[0] in {self._judge, -self._judge, -1}:
             self._refuse(PermissionError, "what is judged may not send signals to the judge")
 

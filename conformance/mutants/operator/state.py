@@ -310,3 +310,35 @@ class WrongFromTheThousandthCall(Unfold):
     def forward(self, x: Array, kernel: Array, **options: Any) -> Array:
         self.calls += 1
         return super().forward(np.roll(x, self.calls >= 1000, -1), kernel, **options)
+
+
+class ReadsPastTheEnd(Unfold):
+    """forward reads a vector of eight entries too many of its image, and does not use them."""
+
+    def forward(self, x: Array, kernel: Array, **options: Any) -> Array:
+        if x.flags.c_contiguous and x.size:
+            wide = np.lib.stride_tricks.as_strided(x.reshape(-1), (x.size + 8,), (x.itemsize,))
+            x = wide.copy()[:-8].reshape(x.shape)
+        return super().forward(x, kernel, **options)
+
+
+class WritesAndRestores(Unfold):
+    """forward negates its image in place, and negates it again when it is done."""
+
+    def forward(self, x: Array, kernel: Array, **options: Any) -> Array:
+        if not x.flags.writeable:
+            return super().forward(x, kernel, **options)
+        before = x.copy()
+        np.negative(x, out=x)
+        y = super().forward(-x, kernel, **options)
+        x[...] = before
+        return y
+
+
+class AlignedLoads(Unfold):
+    """A contiguous image must begin at a multiple of 16 bytes, or it is read an entry off."""
+
+    def forward(self, x: Array, kernel: Array, **options: Any) -> Array:
+        if x.flags.c_contiguous and x.ctypes.data % 16:
+            x = np.roll(x, 1)
+        return super().forward(x, kernel, **options)
