@@ -104,6 +104,22 @@ def operands_are_read_anew(judge: Judge, draw: Any) -> None:
             judge.check(case, values=values | changed, again=True, blame=blame)
 
 
+@check("FWD-5", "LAY-17")
+def operands_are_read_to_the_last_bit(judge: Judge, draw: Any) -> None:
+    """Operands that agree in half precision, and differ beyond it, are other operands."""
+    wide = [name for name in ("float32", "float64") if name in judge.claimed.dtypes]
+    if not wide or any(name in (judge.claimed.multiplier or {}) for name in wide):
+        raise NotClaimedError("not claimed: dtypes wider than what is multiplied")
+    case = draw(judge.cases(dtype=draw(st.sampled_from(wide)), recipe="normal"))
+    values = judge.values(case)
+    for name in ("x", "dy"):
+        values[name] = values[name].astype(np.float16).astype(values[name].dtype)
+    # No more than a quarter of a unit in the last place of float16.
+    near = {name: values[name] * values[name].dtype.type(1 + 2.0**-13) for name in ("x", "dy")}
+    judge.check(case, values=values)
+    judge.check(case, values=values | near, again=True, blame=judge.record.clauses[:1])
+
+
 def _turned(array: Array, _: int) -> Array:
     return np.flip(array).copy()
 

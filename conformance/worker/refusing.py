@@ -8,7 +8,7 @@ import importlib.abc
 import importlib.util
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,73 +22,86 @@ _NAMES_ORACLE = re.compile(r"(from|import) refimpl\b|refimpl\.(involution|layer|
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_TRUNC
 
 
-class Refuser(importlib.abc.MetaPathFinder):
-    """Keeps what is judged from the truth.
+Audit = Callable[[str, tuple[Any, ...]], None]
+
+
+def refuser(judged: str) -> tuple[importlib.abc.MetaPathFinder, Audit, list[str]]:
+    """Make what keeps a judged module from the truth.
 
     Parameters
     ----------
     judged : str
         The module that is judged, which may be the oracle itself.
+
+    Returns
+    -------
+    finder : MetaPathFinder
+        Refuses imports.
+    audit : callable
+        Refuses what an audit event says.
+    noted : list of str
+        What was refused.
     """
+    # Names of a function and not attributes of an object, which anybody could set.
+    noted: list[str] = []
+    judge, judges_itself, folders = os.getppid(), judged.startswith(_ORACLE), list[str]()
 
-    def __init__(self, judged: str) -> None:
-        self.judged, self.noted = judged, list[str]()
-        self._folders: list[str] | None = None
-        self._judge = os.getppid()
+    def refuse(kind: type[Exception], words: str) -> None:
+        noted.append(words)
+        raise kind(words)
 
-    @property
-    def folders(self) -> list[str]:
-        """Where the packages of the judge lie, as soon as they can be found."""
-        if self._folders is None:
-            # While it is looked for nothing is refused.
-            self._folders = []
-            self._folders = [f"{path}{os.sep}" for path in _packages()] or None
-        return self._folders or []
+    def is_truth(module: str) -> bool:
+        allowed = module.startswith(_ALLOWED) or f"{judged}.".startswith(f"{module}.")
+        truth = (*_ORACLE, "conformance.")
+        return module.startswith(truth) and not allowed and not judges_itself
 
-    def find_spec(self, name: str, *_: Any) -> None:
-        """Refuse to find a module that holds the truth; leave the others to who comes next."""
-        if self._is_truth(name):
-            self._refuse(ImportError, f"{name} holds the truth: what is judged may not import it")
+    class Finder(importlib.abc.MetaPathFinder):
+        """Refuses to find what holds the truth; leaves the others to who comes next."""
 
-    def audit(self, event: str, arguments: tuple[Any, ...]) -> None:
-        """See what Python is about to do."""
-        if event == "open":
-            self._open(*arguments)
-        elif event in _STARTING and _NAMES_ORACLE.search(repr(arguments)):
-            self._refuse(PermissionError, "what is judged may not have another ask the oracle")
-        elif event in {"os.kill", "os.killpg"} and arguments[0] in {self._judge, -self._judge, -1}:
-            self._refuse(PermissionError, "what is judged may not send signals to the judge")
+        __slots__ = ()
 
-    def _is_truth(self, module: str) -> bool:
-        if self.judged.startswith(_ORACLE):
-            return False
-        allowed = module.startswith(_ALLOWED) or f"{self.judged}.".startswith(f"{module}.")
-        return module.startswith((*_ORACLE, "conformance.")) and not allowed
+        def find_spec(self, name: str, *_: Any) -> None:
+            if not folders:
+                # As soon as they can be found; while they are looked for nothing is refused.
+                folders.append("")
+                folders[:] = [f"{path}{os.sep}" for path in _packages()]
+            if is_truth(name):
+                refuse(ImportError, f"{name} holds the truth: what is judged may not import it")
 
-    def _open(self, path: Any, _: Any, flags: int) -> None:
+    def opened(path: Any, _: Any, flags: int) -> None:
         if not isinstance(path, str | bytes | os.PathLike):
             return
         real = os.path.realpath(os.fsdecode(path))
-        if real.startswith(f"/proc/{self._judge}/"):
-            self._refuse(PermissionError, f"what is judged may not open {real}")
-        folder = next((one for one in self.folders if real.startswith(one)), None)
-        if folder is None:
+        if real.startswith(f"/proc/{judge}/"):
+            refuse(PermissionError, f"what is judged may not open {real}")
+        folder = next((one for one in folders if one and real.startswith(one)), None)
+        module = None if folder is None else _module(Path(folder), Path(real[len(folder) :]))
+        if module is None:
             return
-        inside = Path(real[len(folder) :])
-        parts = [part for part in inside.parts if part != "__pycache__"]
-        if not parts:
-            return
-        # Also of what was compiled from it: name.cpython-311.pyc.
-        parts[-1] = parts[-1].partition(".")[0]
-        module = ".".join([Path(folder).name, *(part for part in parts if part != "__init__")])
-        if inside.suffix != ".md" and self._is_truth(module):
-            self._refuse(ImportError, f"{real} holds the truth: what is judged may not open it")
-        if flags & _WRITING and "__pycache__" not in inside.parts:
-            self._refuse(PermissionError, f"what is judged may not write {real}")
+        if is_truth(module) and not real.endswith(".md"):
+            refuse(ImportError, f"{real} holds the truth: what is judged may not open it")
+        if flags & _WRITING and "__pycache__" not in real:
+            refuse(PermissionError, f"what is judged may not write {real}")
 
-    def _refuse(self, kind: type[Exception], words: str) -> None:
-        self.noted.append(words)
-        raise kind(words)
+    def audit(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "open":
+            opened(*arguments)
+        elif event in _STARTING and _NAMES_ORACLE.search(repr(arguments)):
+            refuse(PermissionError, "what is judged may not have another ask the oracle")
+        elif event in {"os.kill", "os.killpg"} and arguments[0] in {judge, -judge, -1}:
+            refuse(PermissionError, "what is judged may not send signals to the judge")
+
+    return Finder(), audit, noted
+
+
+def _module(folder: Path, inside: Path) -> str | None:
+    """Name the module that a file of a package is, or was compiled from; None for a folder."""
+    parts = [part for part in inside.parts if part != "__pycache__"]
+    if not parts:
+        return None
+    # name.cpython-311.pyc
+    parts[-1] = parts[-1].partition(".")[0]
+    return ".".join([folder.name, *(part for part in parts if part != "__init__")])
 
 
 def _packages() -> Iterator[Path]:

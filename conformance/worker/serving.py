@@ -15,7 +15,8 @@ import numpy as np
 from .finding import Seam, check_seam, found, maker
 from .host import FUNCTIONS, Call, Host, Reply
 from .messages import PROTOCOL, MessageError, Tensors, parse_message, write_message
-from .refusing import Refuser
+from .privileges import give_up
+from .refusing import refuser
 
 _OPTIONS = ("config", "training", "stride", "dilation", "padding", "group_layout")
 Message = tuple[dict[str, str], dict[str, Any]]
@@ -195,7 +196,8 @@ def main(arguments: list[str]) -> int:
     os.dup2(2, 1)
     # As pytest and the shell have it: what is judged may stand in the current folder.
     sys.path.insert(0, "")
-    refuser = Refuser(arguments[0].partition(":")[0])
-    sys.meta_path.insert(0, refuser)
-    sys.addaudithook(refuser.audit)
-    return serve(requests, replies, Server(arguments[0], refuser.noted))
+    give_up()
+    finder, audit, noted = refuser(arguments[0].partition(":")[0])
+    sys.meta_path.insert(0, finder)
+    sys.addaudithook(audit)
+    return serve(requests, replies, Server(arguments[0], noted))
