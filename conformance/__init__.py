@@ -112,9 +112,9 @@ def check(
     from conformance.judging.intact import Seal
     from conformance.reporting.report import Report
 
-    seal = Seal()
     where = Where(in_process, timeout, memory)
     session = _session(target, layer, dtypes, capabilities, profile, seed, budget, where)
+    seal = Seal()
     session.until_failure = until_failure
     records = []
     for one in _chosen(session, clauses):
@@ -243,6 +243,7 @@ def _session(
     where: "Where",
 ) -> "Session":
     from conformance.claims.loading import load
+    from conformance.judging.intact import settle
     from conformance.judging.session import PROFILES, Session
     from conformance.kinds import LAYER, OPERATOR
 
@@ -252,7 +253,10 @@ def _session(
         raise ValueError(f"seed must be an integer, got {seed!r}")
     if profile not in PROFILES:
         raise ValueError(f"profile must be one of {', '.join(PROFILES)}, got {profile!r}")
-    judged = load(target, LAYER if layer else OPERATOR, capabilities, where=where)
+    kind = LAYER if layer else OPERATOR
+    if isinstance(target, str) and not where.in_process:
+        settle(kind)
+    judged = load(target, kind, capabilities, where=where)
     if dtypes is not None:
         wanted = (dtypes,) if isinstance(dtypes, str) else tuple(dtypes)
         claimed = judged.capabilities.dtypes

@@ -19,7 +19,7 @@ from conformance import specification
 from conformance.claims.loading import LoadError, Where
 from conformance.judging.ahead import Ahead
 from conformance.judging.checks import Check
-from conformance.judging.intact import Seal
+from conformance.judging.intact import Seal, settle
 from conformance.judging.record import Record
 from conformance.judging.session import PROFILES, Profile
 from conformance.judging.trial import Trial
@@ -133,6 +133,8 @@ def _trials(config: pytest.Config, profile: Profile, seed: int) -> list[Trial]:
     if hasattr(config, "workerinput"):
         # The controller has tried them; this process needs those alone that it will judge.
         return trials
+    for kind in {trial.kind for trial in trials}:
+        settle(kind)
     config.stash[_SEAL] = Seal()
     try:
         for trial in trials:

@@ -63,15 +63,19 @@ class Question:
         self,
         values: Values | None = None,
         functions: Iterable[str] = FUNCTIONS,
+        *,
+        again: bool = False,
         **options: Any,
     ) -> Outcome:
-        """Ask for results."""
-        return self.look(values, functions, **options)[0]
+        """Ask for results; `again` in the memory of the operands before."""
+        return self.look(values, functions, again=again, **options)[0]
 
     def look(
         self,
         values: Values | None = None,
         functions: Iterable[str] = FUNCTIONS,
+        *,
+        again: bool = False,
         **options: Any,
     ) -> tuple[Outcome, list[Reply]]:
         """Ask for results, and for what was done to memory."""
@@ -79,7 +83,7 @@ class Question:
         outcome: Outcome = {}
         replies = []
         for function in functions:
-            reply = self._reply(function, values, options)
+            reply = self._reply(function, values, options, again)
             replies.append(reply)
             results = dict(reply.results)
             if reply.raised:
@@ -91,8 +95,10 @@ class Question:
             outcome |= results
         return outcome, replies
 
-    def _reply(self, function: str, values: Values, options: Mapping[str, Any]) -> Reply:
-        call = call_of(self.judged, function, self.case, values, options)
+    def _reply(
+        self, function: str, values: Values, options: Mapping[str, Any], again: bool
+    ) -> Reply:
+        call = call_of(self.judged, function, self.case, values, options, again=again)
         try:
             return self.judged.host.call(call)
         except DiedError as error:

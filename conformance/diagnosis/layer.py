@@ -29,8 +29,8 @@ def probes(claimed: LayerCapabilities, failing: LayerCase | None = None) -> list
         for width, manner in enumerate(
             (
                 manners.memory, manners.repeated, manners.kept, manners.after_another,
-                manners.after_a_forward, manners.after_other_sizes, manners.on_views,
-                manners.on_reversed_views,
+                manners.in_the_same_memory, manners.after_a_forward, manners.after_other_sizes,
+                manners.on_views, manners.on_reversed_views,
             )
         )
     ]  # fmt: skip

@@ -4,6 +4,8 @@ Each is put to an implementation as any other question is, and what it gives is 
 is judged here.
 """
 
+import numpy as np
+
 from conformance.cases.views import reversed_, transposed
 from conformance.diagnosis.answers import Outcome, Question, differing
 
@@ -26,6 +28,18 @@ def after_another(question: Question) -> Outcome:
     """The answer after one to other values of the same shapes."""
     question.other.ask()
     return question.ask()
+
+
+def in_the_same_memory(question: Question) -> Outcome:
+    """The answer to other values in the memory of the operands before."""
+    question.ask()
+    return question.ask(question.other.values, again=True)
+
+
+def of_the_same_sum(question: Question) -> Outcome:
+    """The answer to the same values in the reverse order, after one to them in this order."""
+    question.ask()
+    return question.ask({name: np.flip(array).copy() for name, array in question.values.items()})
 
 
 def after_a_forward(question: Question) -> Outcome:

@@ -192,7 +192,8 @@ def behaviours(base: OperatorCase, claimed: Capabilities) -> list[Probe]:
         Probe(fresh(), manner, behavioural=True)
         for manner in (
             manners.memory, manners.repeated, manners.kept, manners.after_another,
-            manners.after_a_forward, manners.on_views, manners.on_reversed_views,
+            manners.in_the_same_memory, manners.of_the_same_sum, manners.after_a_forward,
+            manners.on_views, manners.on_reversed_views,
         )
     ]  # fmt: skip
     asked += [

@@ -246,7 +246,7 @@ def _well_formed(
         answer.findings.append(Finding((rules.shape,), words, alone=True))
     for name in (name for name in due if name in results):
         array = results[name]
-        if isinstance(array, Form) and array.type != "ndarray":
+        if isinstance(array, Form) and (array.type != "ndarray" or array.dtype == str(dtype)):
             clause, words = rules.dtype[function], f"a NumPy array, got {printable(array.type)}"
         elif array.shape != due[name]:
             clause, words = rules.shape, f"of shape {due[name]}, got {array.shape}"

@@ -1,26 +1,64 @@
 """Whether the judge is still what it was: what is judged could have written into its files."""
 
+import functools
 import hashlib
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import conformance
 import refimpl
+from conformance.claims.loading import load
+from conformance.judging.session import PROFILES, Session
+
+# What what is judged may have compiled by importing it.
+_NOT_OURS = {"implementations", "mutants", "adapt", "worker"}
 
 
 class Seal:
-    """What the source files of the judge held when this was made."""
+    """What the files of the judge held when this was made: sources, and what was compiled."""
 
     def __init__(self) -> None:
         self._held = _digests()
 
     def broken(self) -> list[str]:
-        """Name the files that are not what they were."""
+        """Name the files that are not what they were; compiled ones may be added."""
         now = _digests()
-        paths = sorted(self._held.keys() | now.keys())
-        return [str(path) for path in paths if self._held.get(path) != now.get(path)]
+        added = [path for path in now.keys() - self._held.keys() if path.suffix == ".py"]
+        changed = [path for path, digest in self._held.items() if now.get(path) != digest]
+        return sorted(map(str, added + changed))
 
 
 def _digests() -> dict[Path, bytes]:
-    folders = [Path(str(one.__file__)).parent for one in (refimpl, conformance)]
-    paths = [path for folder in folders for path in folder.rglob("*.py")]
-    return {path: hashlib.sha256(path.read_bytes()).digest() for path in paths}
+    return {path: hashlib.sha256(path.read_bytes()).digest() for path in _files()}
+
+
+def _files() -> Iterator[Path]:
+    for folder in (Path(str(one.__file__)).parent for one in (refimpl, conformance)):
+        yield from folder.rglob("*.py")
+        for compiled in ("*.pyc", "*.nbc"):
+            yield from (
+                path
+                for path in folder.rglob(compiled)
+                # pytest compiles tests of its own way, when it comes to them.
+                if not _NOT_OURS & set(path.parts) and "-pytest-" not in path.name
+            )
+
+
+@functools.cache
+def settle(kind: Any) -> None:
+    """Import and compile all that the judge will need, before anything is judged.
+
+    What is judged could otherwise put a file where the judge would look for it. A small trial of a
+    right implementation, here in this process, needs everything.
+    """
+    # The report imports what explains a failure.
+    from conformance.reporting.report import Report
+
+    session = Session(load(kind.known().right, kind), PROFILES["survey"], seed=0)
+    checks = [one for one in session.checks if one.name.startswith(kind.settling)]
+    with warnings.catch_warnings():
+        # Hypothesis warns of strategies that are evaluated while pytest starts.
+        warnings.simplefilter("ignore")
+        str(Report.of(session, [session.run(one) for one in checks]))

@@ -138,6 +138,9 @@ class Session:
                 record.outcome, record.reason = "not claimed", str(unclaimed)
         except NotRunError as error:
             record.outcome, record.reason = "not run", str(error)
+        except MemoryError as error:
+            # Of the judge: what is judged has its own. Claims may ask for the absurd.
+            record.outcome, record.reason = "not run", f"the judge has no memory for it: {error}"
         if record.failures:
             record.outcome, self.failed = "failed", True
         self._deaths[clauses[0]] += sum(one.died for one in record.failures)

@@ -5,6 +5,7 @@ from typing import Any
 
 from conformance.claims.loading import Where, summon
 from conformance.judging.checks import Check, checks_of
+from conformance.judging.intact import settle
 from conformance.judging.session import Session
 
 
@@ -35,6 +36,7 @@ class Trial:
         conformance.claims.loading.LoadError
             There is nothing to start.
         """
+        settle(self.kind)
         self._finish = summon(self.name, self.kind, where=self._where)
 
     @functools.cached_property

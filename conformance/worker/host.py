@@ -126,7 +126,7 @@ class Host:
             before = surroundings()
             reply, results = self._once(call, self._operands)
             reply.left = changed(before, surroundings())
-            restore(before)
+            restore(before, reply.left)
         reply.overwritten = self._kept.overwritten()
         shared = {name for name, _ in reply.shared}
         apart = {name: one for name, one in reply.results.items() if name not in shared}

@@ -1,12 +1,15 @@
 """What of its process a call should leave as it was (FWD-7)."""
 
+import contextlib
+import ctypes
 import os
 import pickle
 import random
 import signal
 import sys
+import threading
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -28,6 +31,7 @@ def surroundings() -> dict[str, Any]:
         "the filters of warnings": list(warnings.filters),
         "signal handlers": [signal.getsignal(getattr(signal, name)) for name in _SIGNALS],
         "the recursion limit": sys.getrecursionlimit(),
+        "functions that trace": (sys.gettrace(), sys.getprofile(), threading.gettrace()),
         "standard output": (sys.stdout, sys.stderr),
     }
 
@@ -37,12 +41,34 @@ def changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     return [name for name, value in before.items() if after[name] != value]
 
 
-def restore(before: Mapping[str, Any]) -> None:
-    """Put back what the next call, or the judge beside it, should not find."""
-    if os.getcwd() != before["the working directory"]:
+def restore(before: Mapping[str, Any], left: Collection[str]) -> None:
+    """Put back what was changed, so that the next call is seen to change it again."""
+    if "the rounding of the processor" in left or any("subnormal" in name for name in left):
+        _set_processor_as_usual()
+    if "the state of numpy.random" in left:
+        np.random.set_state(pickle.loads(before["the state of numpy.random"]))  # noqa: NPY002
+    if "the state of random" in left:
+        random.setstate(before["the state of random"])
+    if "the working directory" in left:
         os.chdir(before["the working directory"])
+    if "signal handlers" in left:
+        for name, handler in zip(_SIGNALS, before["signal handlers"], strict=True):
+            # Another thread than the first may not; what C code has set is no object.
+            with contextlib.suppress(ValueError, TypeError):
+                signal.signal(getattr(signal, name), handler)
+    if "functions that trace" in left:
+        trace, profile, of_threads = before["functions that trace"]
+        sys.settrace(trace)
+        sys.setprofile(profile)
+        threading.settrace(of_threads)
     sys.stdout, sys.stderr = before["standard output"]
     sys.setrecursionlimit(before["the recursion limit"])
+
+
+def _set_processor_as_usual() -> None:
+    """Round to nearest, and keep subnormal numbers: FE_DFL_ENV of the C library of Linux."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL("libm.so.6").fesetenv(ctypes.c_void_p(-1))
 
 
 def _numbers() -> bytes:

@@ -8,10 +8,11 @@ import conformance
 from conformance.mutants import layer, operator
 
 CHUNK = 12
+# Each from all over the zoo: faults of one kind are met at one time.
 CHUNKS = [
-    (of_layers, list(mutants)[start : start + CHUNK])
+    (of_layers, list(mutants)[start :: -(-len(mutants) // CHUNK)])
     for of_layers, mutants in ((False, operator.MUTANTS), (True, layer.MUTANTS))
-    for start in range(0, len(mutants), CHUNK)
+    for start in range(-(-len(mutants) // CHUNK))
 ]
 
 
