@@ -6,19 +6,32 @@ here judges.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import numpy.typing as npt
 
 from conformance.cases.case import Array, Floats, Recipe
 from conformance.cases.impulses import impulse_dy, impulse_x
+from conformance.cases.integers import (
+    Three,
+    constant,
+    equal,
+    integers,
+    one,
+    one_hot,
+    repeated,
+    sparse,
+    split,
+    structured,
+    terms,
+    zero,
+)
 from conformance.cases.operator import OperatorCase
 from conformance.claims.formats import FORMATS
 from refimpl import involution
 
 OPERANDS = ("x", "kernel", "dy")
-Three = tuple[Floats, Floats, Floats]
 
 
 def operands(case: OperatorCase, bits: int) -> dict[str, Array]:
@@ -53,35 +66,6 @@ def inside(case: OperatorCase) -> npt.NDArray[np.bool_]:
 def _of_ones(case: OperatorCase) -> tuple[Floats, Floats]:
     ones = {name: np.ones(shape) for name, shape in case.shapes.items()}
     return involution.backward(ones["dy"], ones["x"], ones["kernel"], **case.geometry.options)
-
-
-def terms(case: OperatorCase) -> int:
-    """Most terms that a sum of this geometry has: taps for y and dx, channels for dkernel."""
-    return max(case.geometry.taps, case.geometry.members)
-
-
-def _integers(case: OperatorCase, bits: int, rng: np.random.Generator) -> Three:
-    """Integers so small that every sum of products is exact in the case's format (NUM-1)."""
-    amplitude = max(1, int((2**bits / terms(case)) ** 0.5))
-    x, kernel, dy = (
-        # No zeros: a dropped term is to show.
-        rng.integers(1, amplitude, shape, endpoint=True) * rng.choice([-1.0, 1.0], shape)
-        for shape in case.shapes.values()
-    )
-    if terms(case) <= 2**bits:
-        return x, kernel, dy
-    # More terms than are exact even of ones: some taps, and some channels of dy, are zero.
-    taps, channels = case.geometry.taps, case.geometry.members
-    kept = _some(taps, 2**bits, rng).reshape(*case.geometry.kernel_shape, 1)
-    member = np.arange(case.channels)
-    blocked = case.geometry.group_layout == "blocked"
-    member = member % channels if blocked else member // case.geometry.groups
-    return x, kernel * kept, dy * _some(channels, 2**bits, rng)[member]
-
-
-def _some(count: int, most: int, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
-    """Tell which of so many are kept: at most so many, another choice from seed to seed."""
-    return rng.permutation(count) < most
 
 
 def _normal(case: OperatorCase, bits: int, rng: np.random.Generator) -> Three:
@@ -148,7 +132,7 @@ def _specials(case: OperatorCase, bits: int, rng: np.random.Generator) -> Three:
     it does there is unspecified.
     """
     result = []
-    for name, array in zip(OPERANDS, _integers(case, bits, rng), strict=True):
+    for name, array in zip(OPERANDS, integers(case, bits, rng), strict=True):
         zeros = rng.choice([0.0, -0.0], array.shape)
         array = np.where(rng.random(array.shape) < 0.3, zeros, array)  # noqa: PLW2901
         chosen = rng.random(array.shape) < min(0.2, 2 / max(1, array.size))
@@ -175,10 +159,22 @@ def _of_subnormal(result: str, got: float, expected: float) -> str:
     return "SPC-5"
 
 
+STRUCTURE: Mapping[str, Callable[[Floats, np.random.Generator], Floats]] = {
+    "zero": zero,
+    "one": one,
+    "constant": constant,
+    "one-hot": one_hot,
+    "sparse": sparse,
+    "equal": equal,
+    "repeated": repeated,
+}
+
 RECIPES: Mapping[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
-        Recipe("integers", _integers, exact=True),
+        Recipe("integers", integers, exact=True),
+        Recipe("split", split, exact=True),
+        *(Recipe(name, structured(change), exact=True) for name, change in STRUCTURE.items()),
         Recipe("impulse-x", impulse_x, exact=True, decides=("y",)),
         Recipe("impulse-dy", impulse_dy, exact=True, decides=("dx", "dkernel")),
         Recipe("normal", _normal),

@@ -11,6 +11,7 @@ from conformance.suite import (  # noqa: F401
     gradients,
     layer,
     sizes,
+    networks,
     calls,
     precision,
     special,

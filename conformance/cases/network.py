@@ -1,0 +1,230 @@
+"""Cases of the shapes that networks have, where fast code takes its fast paths.
+
+Each of ten factors falls into a few classes; a covering array of strength 3 has each three classes
+of different factors together in some case. The classes are the same in every run; the numbers
+within a class (8 groups or 4, 7 pixels or 8) are another choice from seed to seed.
+"""
+
+import functools
+import itertools
+import math
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from conformance.cases.covering import Row, cover, soonest
+from conformance.cases.geometries import Geometry
+from conformance.cases.operator import OperatorCase
+from conformance.claims.capabilities import Capabilities, Pair, Supported, supports
+from refimpl.geometry import Padding, extent
+
+# Products of the largest case: all of y's, as many as of dx and dkernel.
+MOST = 2**22
+_RAGGED = tuple(range(9, 48, 2))
+
+# What stands in a class is what fast code asks for: multiples of 7 and of 8, so many channels a
+# group, one stride or dilation for both axes; and beside it what it cannot have asked for.
+SIZES: Mapping[str, tuple[Any, ...]] = {
+    "7": ((7, 7), (8, 8)),
+    "14": ((14, 14), (16, 16)),
+    "28": ((28, 28), (32, 32), (24, 24)),
+    "56": ((56, 56), (64, 64), (48, 48)),
+    "oblong": ((8, 32), (32, 16), (16, 64), (64, 8), (48, 16), (14, 28)),
+    "ragged": tuple((h, w) for h in _RAGGED for w in _RAGGED if h != w and h * w < 900),
+}
+# (G, M).
+CHANNELS: Mapping[str, tuple[Pair, ...]] = {
+    "16 a group": ((2, 16), (1, 16), (4, 16), (8, 16)),
+    "one a group": ((16, 1), (8, 1), (32, 1), (64, 1)),
+    "one group": ((1, 32), (1, 8), (1, 64), (1, 128)),
+    "several": ((4, 8), (8, 4), (2, 8), (16, 2), (4, 4), (2, 32)),
+    "odd": ((3, 5), (5, 3), (7, 2), (3, 12), (1, 13), (11, 1)),
+}
+KERNELS: Mapping[str, tuple[Pair, ...]] = {
+    **{str(k): ((k, k),) for k in (3, 5, 7, 9, 11)},
+    "other": ((2, 2), (4, 4), (1, 1), (3, 5), (7, 3), (1, 7), (5, 1), (2, 4), (3, 2)),
+}
+STRIDES: Mapping[str, tuple[Pair, ...]] = {
+    "1": ((1, 1),),
+    "2": ((2, 2),),
+    "other": ((3, 3), (4, 4), (1, 2), (2, 1), (2, 3), (3, 2)),
+}
+DILATIONS: Mapping[str, tuple[Pair, ...]] = {
+    "1": ((1, 1),),
+    "2": ((2, 2),),
+    "other": ((3, 3), (1, 2), (2, 1), (2, 3), (4, 4)),
+}
+BATCHES: Mapping[str, tuple[int, ...]] = {
+    "1": (1,),
+    "8": (8,),
+    "many": (16, 32),
+    "odd": (2, 3, 5, 7),
+}
+VALUES = ("integers", "split", "normal")
+# What a call costs beside its products, in products: it keeps small cases from all coming first.
+_CALL = 2**17
+
+Classes = Mapping[str, Mapping[str, tuple[Any, ...]]]
+
+
+def networks(claimed: Capabilities, seed: int, most: int = MOST) -> list[OperatorCase]:
+    """List network-shaped cases that are claimed, those first that show most for their cost.
+
+    Parameters
+    ----------
+    claimed : Capabilities
+        Bounds every choice. Where each geometry is compiled, each class occurs, but not with each
+        two others.
+    seed : int
+        Chooses the numbers within the classes.
+    most : int
+        Products of the largest case. Three classes that together need more, or that have no output
+        at any of their sizes, meet in no case.
+    """
+    classes = classes_of(claimed)
+    listed = tuple((name, tuple(levels.items())) for name, levels in classes.items())
+    found = []
+    for row in covering_rows(listed, 1 if claimed.compiles else 3, most):
+        rng = random.Random(f"{seed} {row}")
+        pools = [rng.sample(classes[name][level], len(classes[name][level])) for name, level in row]
+        # Not every number of a class goes with every one of another.
+        drawn = (
+            _case(dict(zip(classes, chosen, strict=True)), rng)
+            for chosen in itertools.product(*pools)
+        )
+        case = next((case for case in drawn if min(case.grid) > 0 and case.products <= most), None)
+        found += [] if case is None else [case]
+    return found
+
+
+def classes_of(claimed: Capabilities) -> Classes:
+    """Of each factor the classes that are claimed, with what of them is claimed."""
+    return {
+        "size": SIZES,
+        "channels": CHANNELS,
+        "kernel_shape": _claimed(KERNELS, claimed.kernel_shapes),
+        "stride": _claimed(STRIDES, claimed.strides),
+        "dilation": _claimed(DILATIONS, claimed.dilations),
+        "padding": {kind: (kind,) for kind in claimed.paddings},
+        "group_layout": {layout: (layout,) for layout in claimed.group_layouts},
+        "batch": BATCHES,
+        "dtype": {dtype: (dtype,) for dtype in claimed.dtypes},
+        "recipe": {recipe: (recipe,) for recipe in VALUES},
+    }
+
+
+def _claimed(
+    classes: Mapping[str, tuple[Pair, ...]], supported: Supported
+) -> Mapping[str, tuple[Pair, ...]]:
+    kept = {n: tuple(p for p in pairs if supports(supported, p)) for n, pairs in classes.items()}
+    found = {name: pairs for name, pairs in kept.items() if pairs}
+    # None of ours: each of theirs is a class.
+    return found or {str(pair): (pair,) for pair in supported if isinstance(pair, tuple)}
+
+
+@functools.lru_cache(maxsize=16)
+def covering_rows(listed: Any, strength: int, most: int) -> tuple[tuple[tuple[str, str], ...], ...]:
+    """Give rows of classes, in order: each as pairs of a factor and its class."""
+    fits = Fits({name: dict(levels) for name, levels in listed}, most)
+    factors = {name: tuple(levels) for name, levels in fits.classes.items()}
+    covering = cover(factors, strength, fits)
+    ordered = soonest(covering, strength, lambda row: _CALL + fits.products(row))
+    return tuple(tuple(row.items()) for row in ordered)
+
+
+class Fits:
+    """Tells whether a row of classes, or the part of one, has a case: small, and with an output.
+
+    Parameters
+    ----------
+    classes : mapping
+        Of each factor.
+    most : int
+        Products of the largest case.
+    """
+
+    def __init__(self, classes: Classes, most: int) -> None:
+        self.classes, self.most = classes, most
+        # What each class has at least.
+        self._least = {
+            name: {level: min(map(_product, levels[level])) for level in levels}
+            for name, levels in classes.items()
+            if name in {"channels", "kernel_shape", "batch"}
+        }
+        # No padding gives more outputs than "same".
+        self._outputs = {
+            (size, stride): min(
+                math.prod(-(-n // s) for n, s in zip(pixels, step, strict=True))
+                for pixels in classes["size"][size]
+                for step in classes["stride"][stride]
+            )
+            for size in classes["size"]
+            for stride in classes["stride"]
+        }
+
+    def __call__(self, row: Row) -> bool:
+        """Tell it of a row."""
+        return self.products(row) <= self.most and self._has_output(row)
+
+    def products(self, row: Row) -> int:
+        """Products of the cheapest case; of what is not chosen yet the cheapest."""
+        outputs = min(
+            number
+            for (size, stride), number in self._outputs.items()
+            if row.get("size", size) == size and row.get("stride", stride) == stride
+        )
+        least = (
+            levels[row[name]] if name in row else min(levels.values())
+            for name, levels in self._least.items()
+        )
+        return int(outputs * math.prod(least))
+
+    def _has_output(self, row: Row) -> bool:
+        # Paddings of every other kind keep to the image's size.
+        if row.get("padding") != "valid" or not {"size", "kernel_shape"} <= set(row):
+            return True
+        dilations = self.classes["dilation"]
+        chosen = [row["dilation"]] if "dilation" in row else list(dilations)
+        return any(
+            all(extent(k, d) <= n for n, k, d in zip(size, kernel, dilation, strict=True))
+            for size in self.classes["size"][row["size"]]
+            for kernel in self.classes["kernel_shape"][row["kernel_shape"]]
+            for level in chosen
+            for dilation in dilations[level]
+        )
+
+
+def _product(member: Any) -> int:
+    return int(math.prod(member) if isinstance(member, tuple) else member)
+
+
+def _case(chosen: Mapping[str, Any], rng: random.Random) -> OperatorCase:
+    """Make the case of a number of each class."""
+    (height, width), (groups, members) = chosen["size"], chosen["channels"]
+    kernel, dilation = chosen["kernel_shape"], chosen["dilation"]
+    extents = [extent(k, d) for k, d in zip(kernel, dilation, strict=True)]
+    where = Geometry(
+        groups,
+        members,
+        kernel,
+        chosen["stride"],
+        dilation,
+        _padding(chosen["padding"], extents, rng),
+        chosen["group_layout"],
+    )
+    seed = rng.randrange(1000)
+    return OperatorCase(
+        chosen["dtype"], chosen["recipe"], seed, chosen["batch"], height, width, where
+    )
+
+
+def _padding(kind: str, extents: Sequence[int], rng: random.Random) -> Padding:
+    """Give a padding of a kind that keeps the image's size, as networks do, or nearly so."""
+    if kind == "int":
+        return (extents[0] - 1) // 2
+    if kind != "explicit":
+        return kind
+    totals = [max(0, extent - 1 - rng.randrange(2)) for extent in extents]
+    before = [min(total, total // 2 + rng.randrange(2)) for total in totals]
+    vertical, horizontal = ((n, total - n) for n, total in zip(before, totals, strict=True))
+    return vertical, horizontal

@@ -1,0 +1,150 @@
+"""Network-shaped cases: that they cover what they say, for every seed, and what they can see."""
+
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+
+from conformance.cases import network
+from conformance.cases.covering import cover, soonest
+from conformance.cases.network import MOST, networks
+from conformance.cases.operator import OperatorCase
+from conformance.claims.capabilities import Capabilities, declared, padding_kind
+from conformance.claims.formats import FORMATS
+from conformance.kinds import OPERATOR
+from refimpl import involution
+
+FACTORS = {"a": (1, 2, 3), "b": "xy", "c": (True, False), "d": (1, 2, 3, 4)}
+
+
+@pytest.mark.parametrize("strength", [1, 2, 3])
+def test_a_cover_has_every_choice(strength: int) -> None:
+    rows = cover(FACTORS, strength)
+    for names in itertools.combinations(FACTORS, strength):
+        due = set(itertools.product(*(FACTORS[name] for name in names)))
+        assert {tuple(row[name] for name in names) for row in rows} == due
+    largest = sorted(len(levels) for levels in FACTORS.values())[-strength:]
+    # Greedy: no more than half as many again as there have to be.
+    assert len(rows) <= 1.5 * np.prod(largest)
+    assert sorted(map(str, soonest(rows, strength, lambda _: 1))) == sorted(map(str, rows))
+
+
+def test_what_is_not_allowed_occurs_nowhere_and_the_rest_does() -> None:
+    def allowed(row: dict[str, Any]) -> bool:
+        # No level of d goes with 1 and x; that shows once d is chosen.
+        return not (row.get("a") == 1 and row.get("b") == "x" and "d" in row)
+
+    rows = cover(FACTORS, 2, allowed)
+    assert all(allowed(row) for row in rows)
+    pairs = {pair for row in rows for pair in itertools.combinations(row.items(), 2)}
+    assert (("a", 1), ("b", "x")) not in pairs
+    assert (("a", 1), ("b", "y")) in pairs
+    assert len(pairs) == 6 + 6 + 12 + 4 + 8 + 8 - 1
+
+
+def test_what_is_cheap_and_new_comes_first() -> None:
+    rows = [{"a": 1, "b": 1}, {"a": 1, "b": 2}, {"a": 2, "b": 2}, {"a": 3, "b": 3}]
+    costs = {1: 1.0, 2: 5.0, 3: 100.0}
+    ordered = list(soonest(rows, 1, lambda row: costs[row["a"]]))
+    assert ordered == [rows[0], rows[1], rows[2], rows[3]]
+
+
+CLAIMS: dict[str, dict[str, Any]] = {
+    "everything": {},
+    "one dtype": {"dtypes": ["float32"], "group_layouts": ["blocked"]},
+    "valid and square": {"paddings": ["valid"], "kernel_shapes": "square", "strides": "square"},
+    "shapes of its own": {"kernel_shapes": [(9, 1), (6, 6)], "dilations": [(1, 1)]},
+    "official": {"strides": [(1, 1), (2, 2)], "dilations": [(1, 1)], "paddings": ["int"]},
+}
+
+
+def classes(case: OperatorCase, claimed: Capabilities) -> dict[str, str]:
+    """Tell which class of each factor a case belongs to."""
+    where = case.geometry
+    values = {
+        "size": case.size,
+        "channels": (where.groups, where.members),
+        "padding": padding_kind(where.padding),
+        "batch": case.batch,
+        "dtype": case.dtype,
+        "recipe": case.recipe,
+    }
+    return {
+        name: next(
+            level
+            for level, members in levels.items()
+            if values.get(name, getattr(where, name, None)) in members
+        )
+        for name, levels in network.classes_of(claimed).items()
+    }
+
+
+@pytest.mark.parametrize("claims", CLAIMS)
+@pytest.mark.parametrize("seed", [0, 1, 987_654_321])
+def test_each_three_classes_meet(claims: str, seed: int) -> None:
+    claimed = declared(CLAIMS[claims])
+    cases = networks(claimed, seed)
+    met = set()
+    for case in cases:
+        assert OPERATOR.unclaimed(case, claimed) == ""
+        assert case.products <= MOST
+        assert min(case.grid) > 0
+        met |= set(itertools.combinations(classes(case, claimed).items(), 3))
+    levels = network.classes_of(claimed)
+    fits = network.Fits(levels, MOST)
+    for three in itertools.combinations(levels, 3):
+        for chosen in itertools.product(*(levels[name] for name in three)):
+            choice = tuple(zip(three, chosen, strict=True))
+            possible = any(fits({"padding": kind} | dict(choice)) for kind in levels["padding"])
+            assert choice in met or not possible, choice
+
+
+def test_the_seed_chooses_the_numbers() -> None:
+    one, other = networks(Capabilities(), 1), networks(Capabilities(), 2)
+    assert one == networks(Capabilities(), 1)
+    differ = [a != b for a, b in zip(one, other, strict=True)]
+    assert sum(differ) > 0.9 * len(differ)
+
+
+def test_few_geometries_where_each_is_compiled() -> None:
+    claimed = declared({"compiles": True})
+    cases = networks(claimed, 0)
+    assert len(cases) <= 7
+    for name, levels in network.classes_of(claimed).items():
+        assert {classes(case, claimed)[name] for case in cases} == set(levels)
+
+
+@pytest.mark.parametrize("bits", [8, 11, 24, 53])
+@pytest.mark.parametrize("layout", ["blocked", "interleaved"])
+@pytest.mark.parametrize("sizes", [(2, 16, 7), (1, 200, 3), (8, 1, 1), (3, 5, 11)])
+def test_split_integers_sum_exactly(bits: int, layout: str, sizes: tuple[int, int, int]) -> None:
+    groups, members, k = sizes
+    for seed in range(3):
+        case = OPERATOR.plain(
+            Capabilities(), recipe="split", dtype="float64", seed=seed, groups=groups,
+            members=members, kernel_shape=(k, k), group_layout=layout, stride=(1, 2),
+        )  # fmt: skip
+        size = {name: np.abs(array) for name, array in OPERATOR.values(case, bits).items()}
+        options = case.geometry.options
+        sums = [involution.forward(size["x"], size["kernel"], **options)]
+        sums += involution.backward(size["dy"], size["x"], size["kernel"], **options)
+        assert max(array.max() for array in sums) <= 2**bits
+        # The range is used.
+        assert max(array.max() for array in sums) > 2.0 ** (bits - 1.5)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "narrower"), [("float32", (11, 8)), ("float64", (24, 11)), ("float16", (8,))]
+)
+def test_no_narrower_format_holds_split_operands(dtype: str, narrower: tuple[int, ...]) -> None:
+    long = set()
+    for seed in range(3):
+        case = OPERATOR.plain(Capabilities(), recipe="split", dtype=dtype, seed=seed)
+        for name, array in OPERATOR.values(case, FORMATS[dtype].bits).items():
+            mantissa = np.frexp(array.astype(np.float64))[0]
+            if all((mantissa * 2.0**bits % 1 != 0).any() for bits in narrower):
+                long.add(name)
+            if name == "x" and dtype != "float16":
+                assert all((mantissa * 2.0**bits % 1 != 0).all() for bits in narrower)
+    assert long == {"x", "kernel", "dy"}
