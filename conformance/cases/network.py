@@ -1,8 +1,9 @@
 """Cases of the shapes that networks have, where fast code takes its fast paths.
 
 Each of ten factors falls into a few classes; a covering array of strength 3 has each three classes
-of different factors together in some case. The classes are the same in every run; the numbers
-within a class (8 groups or 4, 7 pixels or 8) are another choice from seed to seed.
+of different factors together in some case, and one of strength 2 each two of them with values that
+shortcuts look for. The classes are the same in every run; the numbers within a class (8 groups or
+4, 7 pixels or 8) are another choice from seed to seed.
 """
 
 import functools
@@ -15,21 +16,22 @@ from typing import Any
 from conformance.cases.covering import Row, cover, soonest
 from conformance.cases.geometries import Geometry
 from conformance.cases.operator import OperatorCase
+from conformance.cases.operator_recipes import OPERANDS, STRUCTURE
 from conformance.claims.capabilities import Capabilities, Pair, Supported, supports
 from refimpl.geometry import Padding, extent
 
 # Products of the largest case: all of y's, as many as of dx and dkernel.
-MOST = 2**22
+MOST = 2**21
 _RAGGED = tuple(range(9, 48, 2))
 
 # What stands in a class is what fast code asks for: multiples of 7 and of 8, so many channels a
 # group, one stride or dilation for both axes; and beside it what it cannot have asked for.
 SIZES: Mapping[str, tuple[Any, ...]] = {
-    "7": ((7, 7), (8, 8)),
-    "14": ((14, 14), (16, 16)),
-    "28": ((28, 28), (32, 32), (24, 24)),
-    "56": ((56, 56), (64, 64), (48, 48)),
-    "oblong": ((8, 32), (32, 16), (16, 64), (64, 8), (48, 16), (14, 28)),
+    "sevens": ((7, 7), (14, 14), (21, 21)),
+    "many sevens": ((28, 28), (56, 56), (42, 42)),
+    "eights": ((8, 8), (16, 16), (24, 24)),
+    "many eights": ((32, 32), (64, 64), (48, 48), (40, 40)),
+    "oblong": ((8, 32), (32, 16), (16, 64), (64, 8), (48, 16), (14, 28), (28, 7)),
     "ragged": tuple((h, w) for h in _RAGGED for w in _RAGGED if h != w and h * w < 900),
 }
 # (G, M).
@@ -60,7 +62,21 @@ BATCHES: Mapping[str, tuple[int, ...]] = {
     "many": (16, 32),
     "odd": (2, 3, 5, 7),
 }
-VALUES = ("integers", "split", "normal")
+# A recipe, and the operand that its seed chooses, where it chooses one.
+VALUES: Mapping[str, tuple[Any, ...]] = {
+    name: ((name, None),) for name in ("integers", "split", "normal")
+}
+STRUCTURED: Mapping[str, tuple[Any, ...]] = {
+    **{
+        f"{name} {operand}": ((name, place),)
+        for name in STRUCTURE
+        for place, operand in enumerate(OPERANDS)
+    },
+    **{
+        name: ((name, None),)
+        for name in ("specials", "cancelling", "subnormal", "large", "ties", "beyond")
+    },
+}
 # What a call costs beside its products, in products: it keeps small cases from all coming first.
 _CALL = 2**17
 
@@ -81,10 +97,29 @@ def networks(claimed: Capabilities, seed: int, most: int = MOST) -> list[Operato
         Products of the largest case. Three classes that together need more, or that have no output
         at any of their sizes, meet in no case.
     """
-    classes = classes_of(claimed)
-    listed = tuple((name, tuple(levels.items())) for name, levels in classes.items())
+    return _listed(classes_of(claimed, VALUES), seed, 1 if claimed.compiles else 3, most)
+
+
+def structures(claimed: Capabilities, seed: int, most: int = MOST // 4) -> list[OperatorCase]:
+    """List network-shaped cases whose values have a structure, each with each class of a shape.
+
+    Where each geometry is compiled, they are on the geometries of `networks`.
+    """
+    if not claimed.compiles:
+        return _listed(classes_of(claimed, STRUCTURED), seed, 2, most)
+    shapes, rng = itertools.cycle(networks(claimed, seed)), random.Random(seed)
+    values = itertools.chain(*STRUCTURED.values())
+    return [
+        case.changed(recipe=recipe, seed=_seed(place, rng))
+        for case, (recipe, place) in zip(shapes, values, strict=False)
+    ]
+
+
+def _listed(classes: Classes, seed: int, strength: int, most: int) -> list[OperatorCase]:
+    """Draw a case of each row of a cover."""
     found = []
-    for row in covering_rows(listed, 1 if claimed.compiles else 3, most):
+    listed = tuple((name, tuple(levels.items())) for name, levels in classes.items())
+    for row in covering_rows(listed, strength, most):
         rng = random.Random(f"{seed} {row}")
         pools = [rng.sample(classes[name][level], len(classes[name][level])) for name, level in row]
         # Not every number of a class goes with every one of another.
@@ -97,7 +132,7 @@ def networks(claimed: Capabilities, seed: int, most: int = MOST) -> list[Operato
     return found
 
 
-def classes_of(claimed: Capabilities) -> Classes:
+def classes_of(claimed: Capabilities, values: Mapping[str, tuple[Any, ...]]) -> Classes:
     """Of each factor the classes that are claimed, with what of them is claimed."""
     return {
         "size": SIZES,
@@ -109,7 +144,7 @@ def classes_of(claimed: Capabilities) -> Classes:
         "group_layout": {layout: (layout,) for layout in claimed.group_layouts},
         "batch": BATCHES,
         "dtype": {dtype: (dtype,) for dtype in claimed.dtypes},
-        "recipe": {recipe: (recipe,) for recipe in VALUES},
+        "values": values,
     }
 
 
@@ -212,10 +247,16 @@ def _case(chosen: Mapping[str, Any], rng: random.Random) -> OperatorCase:
         _padding(chosen["padding"], extents, rng),
         chosen["group_layout"],
     )
-    seed = rng.randrange(1000)
+    recipe, place = chosen["values"]
     return OperatorCase(
-        chosen["dtype"], chosen["recipe"], seed, chosen["batch"], height, width, where
+        chosen["dtype"], recipe, _seed(place, rng), chosen["batch"], height, width, where
     )
+
+
+def _seed(place: int | None, rng: random.Random) -> int:
+    """Draw a seed, one that chooses the operand at a place of the three."""
+    seed = rng.randrange(999)
+    return seed if place is None else seed // 3 * 3 + place
 
 
 def _padding(kind: str, extents: Sequence[int], rng: random.Random) -> Padding:

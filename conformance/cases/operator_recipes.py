@@ -125,6 +125,34 @@ def _large(case: OperatorCase, bits: int, rng: np.random.Generator) -> Three:
     )
 
 
+def _ties(case: OperatorCase, bits: int, rng: np.random.Generator) -> Three:
+    """Integers whose sums are of one bit more than the format has: many lie between two numbers."""
+    size = 2.0 ** (FORMATS[case.dtype].bits + 1)
+    amplitude = max(1, int((size / terms(case) ** 0.5) ** 0.5))
+    x, kernel, dy = (
+        rng.integers(-amplitude, amplitude, shape, endpoint=True).astype(np.float64)
+        for shape in case.shapes.values()
+    )
+    return x, kernel, dy
+
+
+def _beyond(case: OperatorCase, bits: int, rng: np.random.Generator) -> Three:
+    """Products near the largest number of the format: sums pass it, and some come back.
+
+    Decided where the accumulator has a wider range. Nowhere in float64: the oracle has no wider
+    one either, so that sums are kept as `large` has them.
+    """
+    if case.dtype == "float64":
+        return _large(case, bits, rng)
+    x, kernel, dy = (
+        rng.choice([-1.0, 1.0], shape)
+        * rng.uniform(0.5, 1, shape)
+        * FORMATS[case.dtype].largest ** 0.5
+        for shape in case.shapes.values()
+    )
+    return x, kernel, dy
+
+
 def _specials(case: OperatorCase, bits: int, rng: np.random.Generator) -> Three:
     """Small integers, many zeros and a few NaN and infinities among them (SPC-1 to SPC-3).
 
@@ -182,6 +210,8 @@ RECIPES: Mapping[str, Recipe] = {
         Recipe("cancelling", _cancelling),
         Recipe("subnormal", _subnormal, rule=_of_subnormal),
         Recipe("large", _large, rule=_of_large),
+        Recipe("ties", _ties),
+        Recipe("beyond", _beyond),
         Recipe("specials", _specials, exact=True, rule=_of_specials),
     )
 }

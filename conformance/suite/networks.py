@@ -1,10 +1,11 @@
 """Shapes that networks have: what fast code asks for before it takes a fast path.
 
-Equality on exact sums first, then real numbers. One call of each function, and of the oracle, is
-asked for y, dx and dkernel together.
+Equality on exact sums first, then real numbers, then values that shortcuts look for. One call of
+each function, and of the oracle, is asked for y, dx and dkernel together.
 """
 
-from conformance.cases.network import networks
+from conformance.cases.network import networks, structures
+from conformance.cases.operator_recipes import STRUCTURE
 from conformance.judging.checks import check
 from conformance.judging.judge import Judge
 
@@ -30,5 +31,31 @@ def network_reals(judge: Judge) -> None:
 def _check(judge: Judge, recipe: str) -> None:
     __tracebackhide__ = True
     for case in networks(judge.claimed, judge.seed):
+        if case.recipe == recipe:
+            judge.check(case)
+
+
+@check("FWD-1", "GRD-1", "GRD-2", structure=STRUCTURE)
+def network_structure(judge: Judge, structure: str) -> None:
+    """Each operand all zero, one, constant, one-hot, sparse, equal in all pixels or samples."""
+    _check_values(judge, structure)
+
+
+@check("SPC-1", "SPC-2", "SPC-3")
+def network_specials(judge: Judge) -> None:
+    """NaN and infinities among many channels."""
+    _check_values(judge, "specials")
+
+
+@check("NUM-2", "NUM-3", "NUM-4", "NUM-6", "SPC-5",
+       values=["cancelling", "subnormal", "large", "ties", "beyond"])  # fmt: skip
+def network_extremes(judge: Judge, values: str) -> None:
+    """Sums that cancel, underflow, nearly or really overflow, or lie between two numbers."""
+    _check_values(judge, values)
+
+
+def _check_values(judge: Judge, recipe: str) -> None:
+    __tracebackhide__ = True
+    for case in structures(judge.claimed, judge.seed):
         if case.recipe == recipe:
             judge.check(case)

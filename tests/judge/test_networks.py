@@ -8,8 +8,9 @@ import pytest
 
 from conformance.cases import network
 from conformance.cases.covering import cover, soonest
-from conformance.cases.network import MOST, networks
+from conformance.cases.network import MOST, STRUCTURED, VALUES, networks, structures
 from conformance.cases.operator import OperatorCase
+from conformance.cases.operator_recipes import STRUCTURE
 from conformance.claims.capabilities import Capabilities, declared, padding_kind
 from conformance.claims.formats import FORMATS
 from conformance.kinds import OPERATOR
@@ -59,7 +60,7 @@ CLAIMS: dict[str, dict[str, Any]] = {
 }
 
 
-def classes(case: OperatorCase, claimed: Capabilities) -> dict[str, str]:
+def classes(case: OperatorCase, factors: network.Classes) -> dict[str, str]:
     """Tell which class of each factor a case belongs to."""
     where = case.geometry
     values = {
@@ -68,7 +69,7 @@ def classes(case: OperatorCase, claimed: Capabilities) -> dict[str, str]:
         "padding": padding_kind(where.padding),
         "batch": case.batch,
         "dtype": case.dtype,
-        "recipe": case.recipe,
+        "values": (case.recipe, case.seed % 3 if case.recipe in STRUCTURE else None),
     }
     return {
         name: next(
@@ -76,7 +77,7 @@ def classes(case: OperatorCase, claimed: Capabilities) -> dict[str, str]:
             for level, members in levels.items()
             if values.get(name, getattr(where, name, None)) in members
         )
-        for name, levels in network.classes_of(claimed).items()
+        for name, levels in factors.items()
     }
 
 
@@ -84,19 +85,30 @@ def classes(case: OperatorCase, claimed: Capabilities) -> dict[str, str]:
 @pytest.mark.parametrize("seed", [0, 1, 987_654_321])
 def test_each_three_classes_meet(claims: str, seed: int) -> None:
     claimed = declared(CLAIMS[claims])
-    cases = networks(claimed, seed)
-    met = set()
+    check_cover(networks(claimed, seed), claimed, VALUES, 3, MOST)
+
+
+@pytest.mark.parametrize("claims", CLAIMS)
+@pytest.mark.parametrize("seed", [0, 1, 987_654_321])
+def test_each_structure_meets_each_class(claims: str, seed: int) -> None:
+    claimed = declared(CLAIMS[claims])
+    check_cover(structures(claimed, seed), claimed, STRUCTURED, 2, MOST // 4)
+
+
+def check_cover(
+    cases: list[OperatorCase], claimed: Capabilities, values: Any, strength: int, most: int
+) -> None:
+    factors, met = network.classes_of(claimed, values), set()
     for case in cases:
         assert OPERATOR.unclaimed(case, claimed) == ""
-        assert case.products <= MOST
+        assert case.products <= most
         assert min(case.grid) > 0
-        met |= set(itertools.combinations(classes(case, claimed).items(), 3))
-    levels = network.classes_of(claimed)
-    fits = network.Fits(levels, MOST)
-    for three in itertools.combinations(levels, 3):
-        for chosen in itertools.product(*(levels[name] for name in three)):
-            choice = tuple(zip(three, chosen, strict=True))
-            possible = any(fits({"padding": kind} | dict(choice)) for kind in levels["padding"])
+        met |= set(itertools.combinations(classes(case, factors).items(), strength))
+    fits = network.Fits(factors, most)
+    for names in itertools.combinations(factors, strength):
+        for chosen in itertools.product(*(factors[name] for name in names)):
+            choice = tuple(zip(names, chosen, strict=True))
+            possible = any(fits({"padding": kind} | dict(choice)) for kind in factors["padding"])
             assert choice in met or not possible, choice
 
 
@@ -111,8 +123,29 @@ def test_few_geometries_where_each_is_compiled() -> None:
     claimed = declared({"compiles": True})
     cases = networks(claimed, 0)
     assert len(cases) <= 7
-    for name, levels in network.classes_of(claimed).items():
-        assert {classes(case, claimed)[name] for case in cases} == set(levels)
+    factors = network.classes_of(claimed, VALUES)
+    for name, levels in factors.items():
+        assert {classes(case, factors)[name] for case in cases} == set(levels)
+    shapes = [case.changed(recipe="", seed=0) for case in cases]
+    structured = structures(claimed, 0)
+    assert all(case.changed(recipe="", seed=0) in shapes for case in structured)
+    assert {case.recipe for case in structured} == {level[0][0] for level in STRUCTURED.values()}
+
+
+@pytest.mark.parametrize("recipe", STRUCTURE)
+@pytest.mark.parametrize("bits", [3, 8, 24])
+def test_structured_integers_sum_exactly(recipe: str, bits: int) -> None:
+    for seed in range(6):
+        case = OPERATOR.plain(Capabilities(), recipe=recipe, seed=seed, members=9, batch=3)
+        values = OPERATOR.values(case, bits)
+        plain = OPERATOR.values(case.changed(recipe="integers"), bits)
+        size = {name: np.abs(array) for name, array in values.items()}
+        options = case.geometry.options
+        sums = [involution.forward(size["x"], size["kernel"], **options)]
+        sums += involution.backward(size["dy"], size["x"], size["kernel"], **options)
+        assert max(array.max() for array in sums) <= 2**bits
+        changed = [name for name in values if not np.array_equal(values[name], plain[name])]
+        assert changed in ([["x", "kernel", "dy"][seed % 3]], [])
 
 
 @pytest.mark.parametrize("bits", [8, 11, 24, 53])
