@@ -77,6 +77,39 @@ STRUCTURED: Mapping[str, tuple[Any, ...]] = {
         for name in ("specials", "cancelling", "subnormal", "large", "ties", "beyond")
     },
 }
+# One of each kind at the size that it has in networks, and past what 24 bits and 65,535 blocks
+# count: a block may be a sample and group, a row of outputs, or up to 256 outputs.
+FULL: Mapping[str, Mapping[str, Any]] = {
+    "RedNet-50, stem": {
+        "batch": 4, "height": 112, "width": 112, "groups": 2, "members": 16, "kernel_shape": (3, 3),
+    },
+    "RedNet-50, stage 1": {
+        "batch": 4, "height": 56, "width": 56, "groups": 4, "members": 16, "kernel_shape": (7, 7),
+    },
+    "RedNet-50, into stage 2": {
+        "batch": 8, "height": 56, "width": 56, "groups": 8, "members": 16, "kernel_shape": (7, 7),
+        "stride": (2, 2),
+    },
+    "RedNet-50, stage 3": {
+        "batch": 8, "height": 14, "width": 14, "groups": 16, "members": 16, "kernel_shape": (7, 7),
+    },
+    "RedNet-50, stage 4": {
+        "batch": 32, "height": 7, "width": 7, "groups": 32, "members": 16, "kernel_shape": (7, 7),
+    },
+    "2^24 kernel entries": {
+        "batch": 7, "height": 112, "width": 112, "groups": 4, "members": 2, "kernel_shape": (7, 7),
+    },
+    "2^24 outputs": {
+        "batch": 1, "height": 4099, "width": 4099, "groups": 1, "members": 1,
+        "kernel_shape": (1, 1),
+    },
+    "65,535 samples and groups": {
+        "batch": 2201, "height": 3, "width": 3, "groups": 32, "members": 1, "kernel_shape": (3, 3),
+    },
+    "65,535 rows of outputs": {
+        "batch": 1201, "height": 56, "width": 2, "groups": 2, "members": 2, "kernel_shape": (3, 3),
+    },
+}  # fmt: skip
 # What a call costs beside its products, in products: it keeps small cases from all coming first.
 _CALL = 2**17
 

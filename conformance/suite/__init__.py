@@ -16,4 +16,5 @@ from conformance.suite import (  # noqa: F401
     precision,
     special,
     errors,
+    full_size,
 )
