@@ -10,6 +10,7 @@ from conformance.suite import (  # noqa: F401
     forward,
     gradients,
     layer,
+    layer_fixed,
     sizes,
     networks,
     calls,
