@@ -125,16 +125,19 @@ def _groups(case: OperatorCase) -> Array:
     return channel // where.members if where.group_layout == "blocked" else channel % where.groups
 
 
-# Structure: what shortcuts look for. Each changes one operand of plain integers, x, kernel or dy by
-# the seed, and makes no entry larger, nor another entry than before if it was zero: sums stay
-# exact.
+# Structure: what shortcuts look for. Each changes one operand, x, kernel or dy by the seed, and makes
+# no entry larger: sums stay exact. Where there are bits enough the others are those of `split`, so
+# that a shortcut in narrow arithmetic shows; its large tap stays where it is in every change but
+# `constant`.
+_ENOUGH = 24
 
 
 def structured(change: Callable[[Floats, np.random.Generator], Floats]) -> Make:
     """Make a recipe of a change of one operand."""
 
     def make(case: OperatorCase, bits: int, rng: np.random.Generator) -> Three:
-        changed = list(integers(case, bits, rng))
+        plain = split if bits >= _ENOUGH and change is not constant else integers
+        changed = list(plain(case, bits, rng))
         changed[case.seed % 3] = change(changed[case.seed % 3], rng)
         return changed[0], changed[1], changed[2]
 
