@@ -125,10 +125,10 @@ def _groups(case: OperatorCase) -> Array:
     return channel // where.members if where.group_layout == "blocked" else channel % where.groups
 
 
-# Structure: what shortcuts look for. Each changes one operand, x, kernel or dy by the seed, and makes
-# no entry larger: sums stay exact. Where there are bits enough the others are those of `split`, so
-# that a shortcut in narrow arithmetic shows; its large tap stays where it is in every change but
-# `constant`.
+# Structure: what shortcuts look for. Each changes one operand, x, kernel or dy by the seed, and
+# makes no entry larger: sums stay exact. Where there are bits enough the others are those of
+# `split`, so that a shortcut in narrow arithmetic shows; its large tap stays where it is in every
+# change but `constant`.
 _ENOUGH = 24
 
 

@@ -112,6 +112,8 @@ FULL: Mapping[str, Mapping[str, Any]] = {
 }  # fmt: skip
 # What a call costs beside its products, in products: it keeps small cases from all coming first.
 _CALL = 2**17
+# So often numbers are drawn for a row until they go together.
+_DRAWS = 400
 
 Classes = Mapping[str, Mapping[str, tuple[Any, ...]]]
 
@@ -127,8 +129,8 @@ def networks(claimed: Capabilities, seed: int, most: int = MOST) -> list[Operato
     seed : int
         Chooses the numbers within the classes.
     most : int
-        Products of the largest case. Three classes that together need more, or that have no output
-        at any of their sizes, meet in no case.
+        Products of the largest case, or nearly so. Three classes that together need more, or that
+        have no output at any of their sizes, meet in no case.
     """
     return _listed(classes_of(claimed, VALUES), seed, 1 if claimed.compiles else 3, most)
 
@@ -150,19 +152,33 @@ def structures(claimed: Capabilities, seed: int, most: int = MOST // 4) -> list[
 
 def _listed(classes: Classes, seed: int, strength: int, most: int) -> list[OperatorCase]:
     """Draw a case of each row of a cover."""
-    found = []
     listed = tuple((name, tuple(levels.items())) for name, levels in classes.items())
-    for row in covering_rows(listed, strength, most):
-        rng = random.Random(f"{seed} {row}")
-        pools = [rng.sample(classes[name][level], len(classes[name][level])) for name, level in row]
-        # Not every number of a class goes with every one of another.
-        drawn = (
-            _case(dict(zip(classes, chosen, strict=True)), rng)
-            for chosen in itertools.product(*pools)
-        )
-        case = next((case for case in drawn if min(case.grid) > 0 and case.products <= most), None)
-        found += [] if case is None else [case]
-    return found
+    drawn = (
+        _drawn({name: classes[name][level] for name, level in row}, f"{seed} {row}", most)
+        for row in covering_rows(listed, strength, most)
+    )
+    return [case for case in drawn if case is not None]
+
+
+def _drawn(members: Mapping[str, tuple[Any, ...]], seed: str, most: int) -> OperatorCase | None:
+    """Draw numbers until they go together: with an output, and with no more products.
+
+    The least numbers of all are where no others are found; some need more products even so: one
+    padding on all sides enlarges what a kernel of unequal ones gives.
+    """
+    rng, found = random.Random(seed), list[OperatorCase]()
+    for _ in range(_DRAWS):
+        case = _case({name: rng.choice(some) for name, some in members.items()}, rng)
+        if min(case.grid) > 0:
+            if case.products <= most:
+                return case
+            found.append(case)
+    least = {
+        name: (max if name == "stride" else min)(some, key=_product)
+        for name, some in members.items()
+    }
+    found += [case for case in [_case(least, rng)] if min(case.grid) > 0]
+    return min(found, key=lambda case: case.products, default=None)
 
 
 def classes_of(claimed: Capabilities, values: Mapping[str, tuple[Any, ...]]) -> Classes:
@@ -263,7 +279,9 @@ class Fits:
 
 
 def _product(member: Any) -> int:
-    return int(math.prod(member) if isinstance(member, tuple) else member)
+    """Product of numbers; 1 of words."""
+    numbers = member if isinstance(member, tuple) else (member,)
+    return math.prod(number for number in numbers if isinstance(number, int))
 
 
 def _case(chosen: Mapping[str, Any], rng: random.Random) -> OperatorCase:

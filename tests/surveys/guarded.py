@@ -32,6 +32,8 @@ def main() -> None:
             checks[report.failures[0].check.partition("[")[0]] += 1
         else:
             print(f"survives: {number}: {one.words} ({one.fault})", flush=True)
+        if judged["all"] % 25 == 0:
+            print(f"{killed['all']} of {judged['all']} so far: {dict(killed)}", flush=True)
     print(f"seed {options.seed}: {killed['all']} of {judged['all']} are rejected")
     for family in sorted(judged):
         print(f"  {family}: {killed[family]} of {judged[family]}")
