@@ -1,19 +1,30 @@
 """Network-shaped cases: that they cover what they say, for every seed, and what they can see."""
 
+import contextlib
 import itertools
+import math
 from typing import Any
 
 import numpy as np
 import pytest
 
+import conformance
+import conformance.suite
 from conformance.cases import network
 from conformance.cases.covering import cover, soonest
-from conformance.cases.network import MOST, STRUCTURED, VALUES, networks, structures
+from conformance.cases.network import FULL, MOST, STRUCTURED, VALUES, networks, structures
 from conformance.cases.operator import OperatorCase
 from conformance.cases.operator_recipes import STRUCTURE
 from conformance.claims.capabilities import Capabilities, declared, padding_kind
 from conformance.claims.formats import FORMATS
+from conformance.claims.loading import load
+from conformance.implementations.operator.numpy_shifted import Shifted
+from conformance.implementations.operator.numpy_unfold import Array, Call
+from conformance.judging.checks import checks_of
+from conformance.judging.judge import ConformanceError, Judge
+from conformance.judging.record import Record
 from conformance.kinds import OPERATOR
+from conformance.mutants.operator import MUTANTS
 from refimpl import involution
 
 FACTORS = {"a": (1, 2, 3), "b": "xy", "c": (True, False), "d": (1, 2, 3, 4)}
@@ -182,3 +193,89 @@ def test_no_narrower_format_holds_split_operands(dtype: str, narrower: tuple[int
             if name == "x" and dtype != "float16":
                 assert all((mantissa * 2.0**bits % 1 != 0).all() for bits in narrower)
     assert long == {"x", "kernel", "dy"}
+
+
+# Each check of network shapes, and a fault that it rejects on its own.
+FOUND = {
+    "network_integers": "VectorsIgnoreDilation",
+    "network_split": "ManyOutputsThroughTensorCores",
+    "network_reals": "ManyOutputsThroughTensorCores",
+    "network_structure[zero]": "ZeroKernelsSkipped",
+    "network_structure[one]": "OnesAreNotPadded",
+    "network_structure[constant]": "ConstantImagesAreNotPadded",
+    "network_structure[one-hot]": "EmptyRowsShiftTheGroups",
+    "network_structure[sparse]": "SparseImagesLoseTheCentre",
+    "network_structure[equal]": "EqualKernelsConvolved",
+    "network_structure[repeated]": "EqualImagesOnce",
+    "network_specials": "WideNanLost",
+    "network_extremes[cancelling]": "ChannelsSummedInHalf",
+    "network_extremes[subnormal]": "VectorsFlush",
+    "network_extremes[large]": "VectorsScaledUp",
+    "network_extremes[ties]": "TiesLoseTheirCarry",
+    "network_extremes[beyond]": "WideHalfSaturates",
+}
+
+
+@pytest.mark.parametrize("name", FOUND)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_each_check_rejects_a_fault_of_its_own(name: str, seed: int) -> None:
+    listed = conformance.checks(MUTANTS[FOUND[name]], seed=seed)
+    (check,) = (one for one in listed if one.name == name)
+    with pytest.raises(ConformanceError):
+        check()
+
+
+def test_all_checks_of_network_shapes_are_among_them() -> None:
+    names = {one.name for one in conformance.checks(Shifted) if one.name.startswith("network")}
+    assert names == set(FOUND)
+
+
+FULL_SIZE = [one for one in checks_of(OPERATOR.chapters, full_size=True) if one.full_size]
+
+
+class BlocksCountedIn16Bits(Shifted):
+    """Samples and groups past the 65,535th are not computed."""
+
+    def y(self, call: Call, x: Array, kernel: Array) -> Array:
+        y = super().y(call, x, kernel)
+        y[65_535 // call.groups :] = 0
+        return y
+
+
+def at_full_size(target: Any, size: str) -> Judge:
+    check = next(one for one in FULL_SIZE if one.name == f"at_full_size[{size}]")
+    judge = Judge(load(target, OPERATOR), Record("one", check.name, check.clauses), 3)
+    with contextlib.suppress(ConformanceError):
+        check.function(judge, **check.parameters)
+    return judge
+
+
+def test_full_size_is_asked_for_alone() -> None:
+    assert len(FULL_SIZE) == len(FULL) + len(FORMATS) + 1
+    assert not any(one.full_size for one in checks_of(OPERATOR.chapters))
+
+
+@pytest.mark.parametrize("size", ["RedNet-50, stage 4", "65,535 samples and groups"])
+def test_full_size(size: str) -> None:
+    judge = at_full_size(Shifted, size)
+    assert not judge.record.failures
+    assert judge.record.judged == 3
+
+
+def test_blocks_counted_in_16_bits() -> None:
+    assert not at_full_size(BlocksCountedIn16Bits, "RedNet-50, stage 4").record.failures
+    judge = at_full_size(BlocksCountedIn16Bits, "65,535 samples and groups")
+    assert [one.clause for one in judge.record.failures] == ["FWD-1"]
+
+
+@pytest.mark.parametrize("size", FULL)
+def test_full_sizes_are_what_they_say(size: str) -> None:
+    case = OPERATOR.plain(Capabilities(), **FULL[size])
+    outputs, groups = math.prod(case.shapes["dy"]), case.geometry.groups
+    assert {
+        "2^24 kernel entries": math.prod(case.shapes["kernel"]) > 2**24,
+        # In blocks of 256 too.
+        "2^24 outputs": outputs > 2**24 and outputs / 256 > 65_535,
+        "65,535 samples and groups": case.batch * groups > 65_535,
+        "65,535 rows of outputs": case.batch * case.grid[0] > 65_535,
+    }.get(size, case.geometry.members == 16)

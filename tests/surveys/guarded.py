@@ -23,7 +23,9 @@ def main() -> None:
     listed = guarded(options.seed, options.number)[options.first :]
     for number, one in enumerate(listed, options.first):
         start = time.perf_counter()
-        report = conformance.check(one, until_failure=True, diagnosis=False, seed=number)
+        report = conformance.check(
+            one, until_failure=True, diagnosis=False, seed=number, budget=3600
+        )
         seconds.append(time.perf_counter() - start)
         families = {guard.family for guard in one.guards}
         judged.update({*families, "all"})
