@@ -132,12 +132,14 @@ def _groups(case: OperatorCase) -> Array:
 _ENOUGH = 24
 
 
-def structured(change: Callable[[Floats, np.random.Generator], Floats]) -> Make:
-    """Make a recipe of a change of one operand."""
+def structured(
+    change: Callable[[Floats, np.random.Generator], Floats], others: Make | None = None
+) -> Make:
+    """Make a recipe of a change of one operand, of integers or of what else is given."""
 
     def make(case: OperatorCase, bits: int, rng: np.random.Generator) -> Three:
-        plain = split if bits >= _ENOUGH and change is not constant else integers
-        changed = list(plain(case, bits, rng))
+        exact = split if bits >= _ENOUGH and change is not constant else integers
+        changed = list((others or exact)(case, bits, rng))
         changed[case.seed % 3] = change(changed[case.seed % 3], rng)
         return changed[0], changed[1], changed[2]
 

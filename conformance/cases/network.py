@@ -66,9 +66,10 @@ BATCHES: Mapping[str, tuple[int, ...]] = {
 VALUES: Mapping[str, tuple[Any, ...]] = {
     name: ((name, None),) for name in ("integers", "split", "normal")
 }
+# Integers show every wrong term, real numbers how their sums are rounded.
 STRUCTURED: Mapping[str, tuple[Any, ...]] = {
     **{
-        f"{name} {operand}": ((name, place),)
+        f"{name} {operand}": ((name, place), (f"{name}-real", place))
         for name in STRUCTURE
         for place, operand in enumerate(OPERANDS)
     },
@@ -136,18 +137,48 @@ def networks(claimed: Capabilities, seed: int, most: int = MOST) -> list[Operato
 
 
 def structures(claimed: Capabilities, seed: int, most: int = MOST // 4) -> list[OperatorCase]:
-    """List network-shaped cases whose values have a structure, each with each class of a shape.
+    """List network-shaped cases whose values have a structure, with each two coarse classes.
 
     Where each geometry is compiled, they are on the geometries of `networks`.
     """
     if not claimed.compiles:
-        return _listed(classes_of(claimed, STRUCTURED), seed, 2, most)
+        return _listed(coarse(classes_of(claimed, STRUCTURED)), seed, 3, most)
     shapes, rng = itertools.cycle(networks(claimed, seed)), random.Random(seed)
-    values = itertools.chain(*STRUCTURED.values())
+    values = (rng.choice(members) for members in STRUCTURED.values())
     return [
         case.changed(recipe=recipe, seed=_seed(place, rng))
         for case, (recipe, place) in zip(shapes, values, strict=False)
     ]
+
+
+# Classes that are taken together beside structured values, of which there are so many.
+_TOGETHER: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "size": {
+        "small": ("sevens", "eights", "oblong"),
+        "large": ("many sevens", "many eights", "ragged"),
+    },
+    "channels": {"round": ("16 a group", "several"), "one": ("one a group", "one group", "odd")},
+    "kernel_shape": {"3": ("3", "other"), "large": ("5", "7", "9", "11")},
+    "stride": {"1": ("1",), "strided": ("2", "other")},
+    "dilation": {"1": ("1",), "dilated": ("2", "other")},
+    "padding": {"of the size": ("same", "int"), "other": ("valid", "explicit")},
+    "batch": {"few": ("1", "odd"), "many": ("8", "many")},
+}
+
+
+def coarse(classes: Classes) -> Classes:
+    """Take classes together."""
+    result = {}
+    for name, levels in classes.items():
+        together = {
+            word: tuple(itertools.chain(*(levels[one] for one in some if one in levels)))
+            for word, some in _TOGETHER.get(name, {}).items()
+        }
+        # Classes of theirs stay what they are.
+        known = {one for some in _TOGETHER.get(name, {}).values() for one in some}
+        together |= {word: members for word, members in levels.items() if word not in known}
+        result[name] = {word: members for word, members in together.items() if members}
+    return result
 
 
 def _listed(classes: Classes, seed: int, strength: int, most: int) -> list[OperatorCase]:
@@ -265,7 +296,9 @@ class Fits:
 
     def _has_output(self, row: Row) -> bool:
         # Paddings of every other kind keep to the image's size.
-        if row.get("padding") != "valid" or not {"size", "kernel_shape"} <= set(row):
+        paddings = self.classes["padding"]
+        kinds = paddings[row["padding"]] if "padding" in row else ("any",)
+        if set(kinds) != {"valid"} or not {"size", "kernel_shape"} <= set(row):
             return True
         dilations = self.classes["dilation"]
         chosen = [row["dilation"]] if "dilation" in row else list(dilations)

@@ -203,6 +203,10 @@ RECIPES: Mapping[str, Recipe] = {
         Recipe("integers", integers, exact=True),
         Recipe("split", split, exact=True),
         *(Recipe(name, structured(change), exact=True) for name, change in STRUCTURE.items()),
+        *(
+            Recipe(f"{name}-real", structured(change, _normal))
+            for name, change in STRUCTURE.items()
+        ),
         Recipe("impulse-x", impulse_x, exact=True, decides=("y",)),
         Recipe("impulse-dy", impulse_dy, exact=True, decides=("dx", "dkernel")),
         Recipe("normal", _normal),

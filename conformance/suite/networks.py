@@ -40,10 +40,10 @@ def _check(judge: Judge, recipe: str) -> None:
         judge.check(case, ("y",), values=values)
 
 
-@check("FWD-1", "GRD-1", "GRD-2", structure=STRUCTURE)
+@check("FWD-1", "GRD-1", "GRD-2", "NUM-2", "NUM-3", "NUM-4", structure=STRUCTURE)
 def network_structure(judge: Judge, structure: str) -> None:
     """Each operand all zero, one, constant, one-hot, sparse, equal in all pixels or samples."""
-    _check_values(judge, structure)
+    _check_values(judge, structure, f"{structure}-real")
 
 
 @check("SPC-1", "SPC-2", "SPC-3")
@@ -59,8 +59,8 @@ def network_extremes(judge: Judge, values: str) -> None:
     _check_values(judge, values)
 
 
-def _check_values(judge: Judge, recipe: str) -> None:
+def _check_values(judge: Judge, *recipes: str) -> None:
     __tracebackhide__ = True
     for case in structures(judge.claimed, judge.seed):
-        if case.recipe == recipe:
+        if case.recipe in recipes:
             judge.check(case)
