@@ -1,6 +1,5 @@
 """The geometries that cases are made of: small pools, and lists that cover them."""
 
-import itertools
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -120,32 +119,3 @@ def every_value(factors: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
         random.Random(index).shuffle(column)
         columns.append(column)
     return [dict(zip(factors, row, strict=True)) for row in zip(*columns, strict=True)]
-
-
-def every_pair(factors: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
-    """Give rows in which each value of each factor meets each value of every other one.
-
-    Greedy: a row begins with a pair that is missing and goes on with what adds most.
-    """
-    values = [list(dict.fromkeys(factor)) for factor in factors.values()]
-    sizes = [range(len(factor)) for factor in values]
-    missing = {
-        ((f, i), (g, j))
-        for f, g in itertools.combinations(range(len(values)), 2)
-        for i in sizes[f]
-        for j in sizes[g]
-    }
-    rows = []
-    while missing:
-        row = dict(min(missing))
-        for f in range(len(values)):
-            if f not in row:
-                row[f] = max(sizes[f], key=lambda i, f=f: (_added(row, f, i, missing), -i))  # type: ignore[misc]
-        missing -= set(itertools.combinations(sorted(row.items()), 2))
-        rows.append({name: values[f][row[f]] for f, name in enumerate(factors)})
-    return rows
-
-
-def _added(row: dict[int, int], f: int, i: int, missing: set[Any]) -> int:
-    """Count the missing pairs that value i of factor f would add to a row."""
-    return sum(tuple(sorted(((f, i), other))) in missing for other in row.items())

@@ -75,6 +75,30 @@ def _to_scale(case: LayerCase, values: dict[str, Array], rng: np.random.Generato
         values["moving_variance"] = rng.uniform(0.5, 2, case.config.reduced_channels)
         if case.recipe == "faint":
             values["moving_variance"] /= 1024
+    if case.recipe == "still" and "gamma" in values:
+        # From the first channel on every other gamma is zero.
+        values["gamma"][::2] = 0
+    if case.recipe == "drift":
+        # From row to row larger, and of one sign: the last pixels show in every sum and mean.
+        rows = np.linspace(0, 1, case.height).reshape(-1, 1, 1)
+        values["x"], values["dy"] = values["x"] / 8 + 2 * rows, np.abs(values["dy"])
+    if case.recipe == "far":
+        _to_far(values)
+
+
+def _to_far(values: dict[str, Array]) -> None:
+    """Move values away from one, no further than half precision reaches.
+
+    h and its statistics are some hundreds, the kernel some tens, y some thousands.
+    """
+    factors = {
+        "x": 16.0, "dy": 1 / 16, "reduce_kernel": 8.0, "reduce_bias": 64.0, "gamma": 8.0,
+        "moving_mean": 64.0, "moving_variance": 4096.0, "expand_kernel": 1 / 16,
+        "expand_bias": 4.0,
+    }  # fmt: skip
+    for name, factor in factors.items():
+        if name in values:
+            values[name] = values[name] * factor
 
 
 RECIPES: Mapping[str, Recipe] = {
@@ -84,5 +108,8 @@ RECIPES: Mapping[str, Recipe] = {
         Recipe("plain", _scaled),
         Recipe("normal", _scaled),
         Recipe("faint", _scaled),
+        Recipe("still", _scaled),
+        Recipe("far", _scaled),
+        Recipe("drift", _scaled),
     )
 }

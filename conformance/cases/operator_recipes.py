@@ -6,19 +6,32 @@ here judges.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import numpy.typing as npt
 
 from conformance.cases.case import Array, Floats, Recipe
 from conformance.cases.impulses import impulse_dy, impulse_x
+from conformance.cases.integers import (
+    Three,
+    constant,
+    equal,
+    integers,
+    one,
+    one_hot,
+    repeated,
+    sparse,
+    split,
+    structured,
+    terms,
+    zero,
+)
 from conformance.cases.operator import OperatorCase
 from conformance.claims.formats import FORMATS
 from refimpl import involution
 
 OPERANDS = ("x", "kernel", "dy")
-Three = tuple[Floats, Floats, Floats]
 
 
 def operands(case: OperatorCase, bits: int) -> dict[str, Array]:
@@ -53,35 +66,6 @@ def inside(case: OperatorCase) -> npt.NDArray[np.bool_]:
 def _of_ones(case: OperatorCase) -> tuple[Floats, Floats]:
     ones = {name: np.ones(shape) for name, shape in case.shapes.items()}
     return involution.backward(ones["dy"], ones["x"], ones["kernel"], **case.geometry.options)
-
-
-def terms(case: OperatorCase) -> int:
-    """Most terms that a sum of this geometry has: taps for y and dx, channels for dkernel."""
-    return max(case.geometry.taps, case.geometry.members)
-
-
-def _integers(case: OperatorCase, bits: int, rng: np.random.Generator) -> Three:
-    """Integers so small that every sum of products is exact in the case's format (NUM-1)."""
-    amplitude = max(1, int((2**bits / terms(case)) ** 0.5))
-    x, kernel, dy = (
-        # No zeros: a dropped term is to show.
-        rng.integers(1, amplitude, shape, endpoint=True) * rng.choice([-1.0, 1.0], shape)
-        for shape in case.shapes.values()
-    )
-    if terms(case) <= 2**bits:
-        return x, kernel, dy
-    # More terms than are exact even of ones: some taps, and some channels of dy, are zero.
-    taps, channels = case.geometry.taps, case.geometry.members
-    kept = _some(taps, 2**bits, rng).reshape(*case.geometry.kernel_shape, 1)
-    member = np.arange(case.channels)
-    blocked = case.geometry.group_layout == "blocked"
-    member = member % channels if blocked else member // case.geometry.groups
-    return x, kernel * kept, dy * _some(channels, 2**bits, rng)[member]
-
-
-def _some(count: int, most: int, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
-    """Tell which of so many are kept: at most so many, another choice from seed to seed."""
-    return rng.permutation(count) < most
 
 
 def _normal(case: OperatorCase, bits: int, rng: np.random.Generator) -> Three:
@@ -141,6 +125,34 @@ def _large(case: OperatorCase, bits: int, rng: np.random.Generator) -> Three:
     )
 
 
+def _ties(case: OperatorCase, bits: int, rng: np.random.Generator) -> Three:
+    """Integers whose sums are of one bit more than the format has: many lie between two numbers."""
+    size = 2.0 ** (FORMATS[case.dtype].bits + 1)
+    amplitude = max(1, int((size / terms(case) ** 0.5) ** 0.5))
+    x, kernel, dy = (
+        rng.integers(-amplitude, amplitude, shape, endpoint=True).astype(np.float64)
+        for shape in case.shapes.values()
+    )
+    return x, kernel, dy
+
+
+def _beyond(case: OperatorCase, bits: int, rng: np.random.Generator) -> Three:
+    """Products near the largest number of the format: sums pass it, and some come back.
+
+    Decided where the accumulator has a wider range. Nowhere in float64: the oracle has no wider
+    one either, so that sums are kept as `large` has them.
+    """
+    if case.dtype == "float64":
+        return _large(case, bits, rng)
+    x, kernel, dy = (
+        rng.choice([-1.0, 1.0], shape)
+        * rng.uniform(0.5, 1, shape)
+        * FORMATS[case.dtype].largest ** 0.5
+        for shape in case.shapes.values()
+    )
+    return x, kernel, dy
+
+
 def _specials(case: OperatorCase, bits: int, rng: np.random.Generator) -> Three:
     """Small integers, many zeros and a few NaN and infinities among them (SPC-1 to SPC-3).
 
@@ -148,7 +160,7 @@ def _specials(case: OperatorCase, bits: int, rng: np.random.Generator) -> Three:
     it does there is unspecified.
     """
     result = []
-    for name, array in zip(OPERANDS, _integers(case, bits, rng), strict=True):
+    for name, array in zip(OPERANDS, integers(case, bits, rng), strict=True):
         zeros = rng.choice([0.0, -0.0], array.shape)
         array = np.where(rng.random(array.shape) < 0.3, zeros, array)  # noqa: PLW2901
         chosen = rng.random(array.shape) < min(0.2, 2 / max(1, array.size))
@@ -175,10 +187,26 @@ def _of_subnormal(result: str, got: float, expected: float) -> str:
     return "SPC-5"
 
 
+STRUCTURE: Mapping[str, Callable[[Floats, np.random.Generator], Floats]] = {
+    "zero": zero,
+    "one": one,
+    "constant": constant,
+    "one-hot": one_hot,
+    "sparse": sparse,
+    "equal": equal,
+    "repeated": repeated,
+}
+
 RECIPES: Mapping[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
-        Recipe("integers", _integers, exact=True),
+        Recipe("integers", integers, exact=True),
+        Recipe("split", split, exact=True),
+        *(Recipe(name, structured(change), exact=True) for name, change in STRUCTURE.items()),
+        *(
+            Recipe(f"{name}-real", structured(change, _normal))
+            for name, change in STRUCTURE.items()
+        ),
         Recipe("impulse-x", impulse_x, exact=True, decides=("y",)),
         Recipe("impulse-dy", impulse_dy, exact=True, decides=("dx", "dkernel")),
         Recipe("normal", _normal),
@@ -186,6 +214,8 @@ RECIPES: Mapping[str, Recipe] = {
         Recipe("cancelling", _cancelling),
         Recipe("subnormal", _subnormal, rule=_of_subnormal),
         Recipe("large", _large, rule=_of_large),
+        Recipe("ties", _ties),
+        Recipe("beyond", _beyond),
         Recipe("specials", _specials, exact=True, rule=_of_specials),
     )
 }

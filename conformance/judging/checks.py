@@ -29,6 +29,8 @@ class Check:
         The choice.
     drawn : bool
         Whether it is repeated on drawn cases.
+    full_size : bool
+        Whether its cases are as large as real ones, which only some profiles afford.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Check:
     function: Function = field(repr=False)
     parameters: dict[str, Any] = field(repr=False)
     drawn: bool
+    full_size: bool = False
 
     def of(self, chapters: Iterable[str]) -> tuple[str, ...]:
         """Give its clauses that are in some chapters; none: it is for another kind."""
@@ -45,13 +48,17 @@ class Check:
 _CHECKS: list[Check] = []
 
 
-def check(*clauses: str, **choices: Iterable[Any]) -> Callable[[Function], Function]:
+def check(
+    *clauses: str, full_size: bool = False, **choices: Iterable[Any]
+) -> Callable[[Function], Function]:
     """Note a check.
 
     Parameters
     ----------
     *clauses : str
         What it decides. A check for several kinds names the clauses of each.
+    full_size : bool, default False
+        Its cases are as large as real ones, which only some profiles afford.
     **choices
         Values of each of its parameters; it is one check for each combination.
     """
@@ -62,15 +69,18 @@ def check(*clauses: str, **choices: Iterable[Any]) -> Callable[[Function], Funct
             chosen = dict(zip(choices, values, strict=True))
             words = "-".join(_word(value) for value in values)
             name = function.__name__ + (f"[{words}]" if words else "")
-            _CHECKS.append(Check(name, clauses, function, chosen, drawn))
+            _CHECKS.append(Check(name, clauses, function, chosen, drawn, full_size))
         return function
 
     return note
 
 
-def checks_of(chapters: Iterable[str]) -> Iterator[Check]:
-    """List the checks that decide clauses of some chapters, in the order of the suite."""
-    return (one for one in _CHECKS if one.of(chapters))
+def checks_of(chapters: Iterable[str], *, full_size: bool = False) -> Iterator[Check]:
+    """List the checks that decide clauses of some chapters, in the order of the suite.
+
+    Those of full size are among them only where they are asked for.
+    """
+    return (one for one in _CHECKS if one.of(chapters) and (full_size or not one.full_size))
 
 
 def _word(value: Any) -> str:

@@ -45,17 +45,21 @@ class Profile:
         The same cases in each run; None: new ones.
     budget : float
         Seconds for one implementation.
+    full_size : bool
+        Whether checks are among them whose cases are as large as real ones.
     """
 
     examples: int
     seed: int | None = None
     budget: float = 120.0
+    full_size: bool = False
 
 
 PROFILES = {
     "default": Profile(10),
     "ci": Profile(5, seed=0, budget=600.0),
-    "nightly": Profile(500, budget=36_000.0),
+    "nightly": Profile(500, budget=36_000.0, full_size=True),
+    "network": Profile(10, budget=3_600.0, full_size=True),
     "survey": Profile(3, budget=600.0),
 }
 
@@ -112,7 +116,7 @@ class Session:
     @property
     def checks(self) -> list[Check]:
         """All checks that are for implementations of the kind, in order."""
-        return list(checks_of(self._given.kind.chapters))
+        return list(checks_of(self._given.kind.chapters, full_size=self.profile.full_size))
 
     def run(self, check: Check) -> Record:
         """Run one check; what it raises is in the record."""

@@ -60,4 +60,5 @@ class Trial:
     @property
     def checks(self) -> list[Check]:
         """All checks that are for implementations of its kind, in order."""
-        return list(checks_of(self.kind.chapters))
+        profile = self._options["profile"]
+        return list(checks_of(self.kind.chapters, full_size=profile.full_size))

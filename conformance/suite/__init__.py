@@ -10,10 +10,13 @@ from conformance.suite import (  # noqa: F401
     forward,
     gradients,
     layer,
+    layer_fixed,
     sizes,
+    networks,
     calls,
     precision,
     special,
     errors,
+    full_size,
     again,
 )

@@ -10,7 +10,8 @@ CONVENTIONS = ("any", "keras_example", "official")
 MODES = ("inference", "training")
 
 
-def _training(judge: Judge, mode: str) -> bool:
+def in_training(judge: Judge, mode: str) -> bool:
+    """Whether a mode is training, which has to be claimed."""
     __tracebackhide__ = True
     if mode == "training":
         judge.claim_flag("training")
@@ -28,7 +29,7 @@ def kernel_from_bias(judge: Judge, draw: Any, convention: str) -> None:
 def integers(judge: Judge, draw: Any, mode: str) -> None:
     """Without normalisation nothing rounds, and ReLU meets zeros."""
     (convention,) = judge.claim("conventions", "any")
-    training = _training(judge, mode)
+    training = in_training(judge, mode)
     judge.check(draw(judge.cases(recipe="integers", training=training, convention=convention)))
 
 
@@ -47,7 +48,7 @@ def pooling(judge: Judge, draw: Any, pooling: str) -> None:
 def bound(judge: Judge, draw: Any, recipe: str, convention: str, mode: str, dtype: str) -> None:
     """Every result on real numbers, in both modes."""
     (convention,), (dtype,) = judge.claim("conventions", convention), judge.claim("dtypes", dtype)
-    training = _training(judge, mode)
+    training = in_training(judge, mode)
     drawn = judge.cases(dtype=dtype, recipe=recipe, training=training, convention=convention)
     judge.check(draw(drawn))
 
@@ -76,7 +77,7 @@ def large_image(judge: Judge, dtype: str) -> None:
 @check("LAY-7", "LAY-8", "LAY-10", "LAY-11", "LAY-14", "LAY-16", mode=MODES)
 def large_at_once(judge: Judge, mode: str) -> None:
     """More samples, groups, reduced channels, rows and columns than the pools have."""
-    training = _training(judge, mode)
+    training = in_training(judge, mode)
     wide = {"batch": 7, "groups": 9, "members": 4, "reduced_channels": 10}
     case = judge.plain(training=training, **wide)
     judge.check(judge.kind.enlarged(case, (65, 4)))

@@ -8,6 +8,7 @@ from conformance.mutants.operator import (
     arithmetic,
     blocks,
     conventions,
+    fast_paths,
     gradients,
     padding,
     state,
@@ -18,5 +19,5 @@ from conformance.mutants.operator import (
 CONVENTIONS: Mapping[str, type[Unfold]] = planted(padding, conventions)
 
 MUTANTS: Mapping[str, type[Unfold]] = planted(
-    padding, conventions, taps, gradients, blocks, arithmetic, state
+    padding, conventions, taps, gradients, blocks, arithmetic, state, fast_paths
 )
