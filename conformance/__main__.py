@@ -26,7 +26,7 @@ def main(arguments: list[str]) -> int:
         description="Judge implementations of involution.",
         epilog="Other options are pytest's: -x stops at the first failure, -k EXPRESSION selects "
         "checks by name, -v prints every failure, -n 2 --dist loadgroup uses two processes "
-        "(pytest-xdist), --hypothesis-profile=ci|nightly|survey tries less or more hard.",
+        "(pytest-xdist), --hypothesis-profile=ci|network|nightly|survey tries less or more hard.",
         allow_abbrev=False,
     )
     if not {"-h", "--help", "--case"} & {one.partition("=")[0] for one in arguments}:
