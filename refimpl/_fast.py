@@ -175,75 +175,74 @@ def _subtract(typingctx, a, b):  # noqa: ARG001
 
 
 @intrinsic
-def _transpose_square(typingctx, source, start, step, rows, target, first, places, column):  # noqa: ARG001
+def _transpose_square(typingctx, source, start, step, rows, target, first, places, column, columns):  # noqa: ARG001
     """target[first + places[column + c] + r] = source[start + r * step + c] for c, r < 8.
 
-    From row `rows` on, the last row stands in.
+    Zeros from row `rows` on; nothing from column `columns` on.
     """
 
     def emit(context, builder, signature, arguments):
-        source, start, step, rows, target, first, places, column = arguments
+        source, start, step, rows, target, first, places, column, columns = arguments
         element, places_type = signature.args[0].dtype, signature.args[6]
         narrow = context.get_data_type(element)
+        vector = ir.VectorType(narrow, _LANES)
+        last = builder.sub(columns, columns.type(1))
         parts = []
         for r in range(_LANES):
-            pointer = _pointer(
-                context, builder, signature.args[0], source, start, ir.VectorType(narrow, _LANES)
-            )
-            parts.append(_load(builder, pointer, element.bitwidth // 8))
-            more = builder.icmp_signed("<", rows.type(r + 1), rows)
-            start = builder.add(start, builder.select(more, step, step.type(0)))
+            there = builder.icmp_signed("<", rows.type(r), rows)
+            start = builder.add(start, builder.select(there, step, step.type(0))) if r else start
+            pointer = _pointer(context, builder, signature.args[0], source, start, vector)
+            row = _load(builder, pointer, element.bitwidth // 8)
+            parts.append(builder.select(there, row, ir.Constant(vector, [0.0] * _LANES)))
         # Interleaving the first half of the rows with the second, three times.
         low, high = ([half + k // 2 + 8 * (k % 2) for k in range(8)] for half in (0, 4))
         for _ in range(3):
             pairs = list(zip(parts[:4], parts[4:], strict=True))
             parts = [_shuffled(builder, *two, lanes) for two in pairs for lanes in (low, high)]
-        for c, part in enumerate(parts):
+        # The last first: what is too much goes where the last column that there is goes next.
+        for c in reversed(range(_LANES)):
             index = builder.add(column, column.type(c))
+            index = builder.select(builder.icmp_signed("<", index, last), index, last)
             pointer = _pointer(context, builder, places_type, places, index, column.type)
             index = builder.add(first, _load(builder, pointer, 8))
             pointer = _pointer(context, builder, signature.args[4], target, index, _one)
-            wide = part if narrow == ir.DoubleType() else builder.fpext(part, _one)
+            wide = parts[c] if narrow == ir.DoubleType() else builder.fpext(parts[c], _one)
             builder.store(wide, pointer).align = 8
         return context.get_dummy_value()
 
     number = types.int64
-    return types.void(source, number, number, number, target, number, places, number), emit
+    return types.void(source, number, number, number, target, number, places, number, number), emit
 
 
 @_compiled
-def _transpose(source, start, step, rows, target, first, places):
-    """target[first + places[c] + r] = source[start + r * step + c], for all rows and places."""
+def _transpose(source, start, step, rows, target, first, places, room):
+    """target[first + places[c] + r] = source[start + r * step + c], for all rows and places.
+
+    With room, up to eight zeros may follow the rows.
+    """
     columns = len(places)
-    if rows < _LANES or columns < _LANES:
+    beyond = start + (rows - 1) * step + _LANES > len(source) and columns < _LANES
+    if rows <= 0 or beyond or (rows < _LANES and not room):
         for r in range(rows):
             for c in range(columns):
-                target[first + places[c] + r] = source[start + r * step + c]
+                at = np.uint64(first + places[c] + r)
+                target[at] = source[np.uint64(start + r * step + c)]
         return
     for some_r in range(0, rows, _LANES):
         # The last square ends with the last row or column, and overlaps its neighbour.
-        r = min(some_r, rows - _LANES)
+        r = max(min(some_r, rows - _LANES), 0)
         for some_c in range(0, columns, _LANES):
-            c = min(some_c, columns - _LANES)
-            _transpose_square(
-                source, start + r * step + c, step, _LANES, target, first + r, places, c
-            )
+            c = max(min(some_c, columns - _LANES), 0)
+            at = start + r * step + c
+            _transpose_square(source, at, step, rows - r, target, first + r, places, c, columns)
 
 
 @_compiled
-def _transpose_in_blocks(source, start, step, rows, target, first, places, block):
-    """As `_transpose`, row r being lane r % 8 of block r // 8; last lanes may repeat a row."""
-    columns = len(places)
+def _transpose_in_blocks(source, start, step, rows, target, places, block):
+    """As `_transpose`, row r being lane r % 8 of block r // 8."""
     for r in range(0, rows, _LANES):
-        at, some = first + r // _LANES * block, min(rows - r, _LANES)
-        if columns < _LANES:
-            for k in range(some):
-                for c in range(columns):
-                    target[at + places[c] + k] = source[start + (r + k) * step + c]
-            continue
-        for some_c in range(0, columns, _LANES):
-            c = min(some_c, columns - _LANES)
-            _transpose_square(source, start + r * step + c, step, some, target, at, places, c)
+        some = min(rows - r, _LANES)
+        _transpose(source, start + r * step, step, some, target, r // _LANES * block, places, True)
 
 
 # --- Sums, and whether they are certain ---
@@ -506,69 +505,87 @@ def forward_rows_by_member(first, last, x, kernel, sh, sw, dh, dw, top, left, dg
 
 
 @_compiled
+def _readers(W, Wo, Kw, sw, dw, left):
+    """Return the first and the last tap with which an output reads a pixel, and for which output.
+
+    Of the taps between, every one does that is a stride's multiple of pixels away.
+    """
+    v_first, v_last, j_first = np.full(W, -1), np.full(W, -1), np.zeros(W, np.int64)
+    for w in range(W):
+        for v in range(Kw):
+            j = _reached(w, v, Wo, sw, dw, left)
+            if j >= 0:
+                if v_first[w] < 0:
+                    v_first[w], j_first[w] = v, j
+                v_last[w] = v
+    return v_first, v_last, j_first
+
+
+@_compiled
+def _list_readers(readers, Kw, G, sw, dw, width, row_size, kept, xs, ws, begin, end):
+    """List for each pixel the outputs that read it, with their taps, from its first one on."""
+    v_first, v_last, _ = readers
+    n, taps = 0, len(kept) * Kw * G
+    for w in range(len(v_first)):
+        begin[w] = n
+        before = w - sw
+        if before >= 0 and v_first[w] == v_first[before] and v_last[w] == v_last[before]:
+            begin[w], end[w] = begin[before], end[before]
+            continue
+        for v in range(max(v_first[w], 0), v_last[w] + 1):
+            back, rest = divmod((v - v_first[w]) * dw, sw)
+            for u in range(len(kept)):
+                if rest == 0 and kept[u] >= 0:
+                    xs[n] = (kept[u] * row_size - back) * width
+                    ws[n] = (kept[u] * row_size - back) * taps + (u * Kw + v) * G
+                    n += 1
+        end[w] = n
+
+
+@_compiled
 def dx_rows_by_member(first, last, dy, kernel, sh, sw, dh, dw, top, left, dg, dm, dx, doubtful):
     _, H, W, C = dx.shape
     _, Ho, Wo, Kh, Kw, G = kernel.shape
     places, width, groups = _member_places(C, G, dg, dm)
     if dm == 1 and width == C:
         places = places[:0]
-    size, taps, entries = Wo * width, Kh * Kw * G, Kw * G
-    slots, weights = np.zeros(Kh * size + _BLOCK), np.zeros(Kh * Wo * entries)
-    held, notes = np.full(Kh, -1), np.zeros((Kh + 3, 2), np.int64)
-    of_dy, of_w, of_some = notes[Kh], notes[Kh + 1], notes[Kh + 2]
+    size, taps = Wo * width, Kh * Kw * G
+    slots, weights = np.zeros(Kh * size + _BLOCK), np.zeros(Kh * Wo * taps)
+    held, kept, notes = np.full(Kh, -1), np.zeros(Kh, np.int64), np.zeros((2, Kh + 1, 2), np.int64)
     high, low = np.zeros(W * width + _BLOCK), np.zeros(W * width + _BLOCK)
     xs, ws = np.zeros(W * Kh * Kw, np.int64), np.zeros(W * Kh * Kw, np.int64)
-    begin, end, kept = np.zeros(W, np.int64), np.zeros(W, np.int64), np.zeros(Kh, np.int64)
+    begin, end = np.zeros(W, np.int64), np.zeros(W, np.int64)
+    readers, apart = _readers(W, Wo, Kw, sw, dw, left), dh // _gcd(sh, dh)
+    x_at, w_at = readers[2] * width, readers[2] * taps
     dy_flat, kernel_flat, dx_flat = dy.ravel(), kernel.ravel(), dx.ravel()
-    apart, nowhere = dh // _gcd(sh, dh), np.zeros(W, np.int64)
     for row in range(first, last):
         b, h = row // H, row % H
-        _forget(of_dy)
-        _forget(of_w)
+        for note in notes:
+            _forget(note[Kh])
         for u in range(Kh):
             i = _reached(h, u, Ho, sh, dh, top)
-            kept[u] = -1
-            if i < 0:
-                continue
-            slot = _slot(i, apart, Kh)
-            kept[u] = slot * size
-            if held[slot] != b * Ho + i:
+            kept[u] = slot = _slot(i, apart, Kh) if i >= 0 else -1
+            if i >= 0 and held[slot] != b * Ho + i:
                 held[slot] = b * Ho + i
-                pixels = dy_flat[(b * Ho + i) * Wo * C : (b * Ho + i + 1) * Wo * C]
-                _look(pixels, notes[slot])
+                pixels = dy_flat[held[slot] * Wo * C : (held[slot] + 1) * Wo * C]
+                entries = kernel_flat[held[slot] * Wo * taps : (held[slot] + 1) * Wo * taps]
+                _look(pixels, notes[0, slot])
+                _look(entries, notes[1, slot])
                 _keep_pixels(pixels, C, places, width, slots[slot * size : (slot + 1) * size])
-            _join(of_dy, notes[slot])
-            for j in range(Wo):
-                at = ((b * Ho + i) * Wo + j) * taps + u * entries
-                _copy(kernel_flat[at : at + entries], weights[(u * Wo + j) * entries :])
-            _look(weights[u * Wo * entries : (u + 1) * Wo * entries], of_some)
-            _join(of_w, of_some)
-        start, loss = _start_and_loss(of_dy, of_w, Kh * Kw)
+                _copy(entries, weights[slot * Wo * taps :])
+            if i >= 0:
+                for note in notes:
+                    _join(note[Kh], note[slot])
+        start, loss = _start_and_loss(notes[0, Kh], notes[1, Kh], Kh * Kw)
         if start == 0:
             dx[b, h], doubtful[row] = nan, True
             continue
-        _dx_lists(W, Wo, Kw, G, sw, dw, left, width, kept, xs, ws, begin, end)
+        _list_readers(readers, Kw, G, sw, dw, width, Wo, kept, xs, ws, begin, end)
         _sum_members(
-            slots, xs, nowhere, weights, ws, nowhere, groups, begin, end, width, start, high, low
+            slots, xs, x_at, weights, ws, w_at, groups, begin, end, width, start, high, low
         )
         doubtful[row] = _round(high[: W * width], low[: W * width], start, loss)
         _give_pixels(high[: W * width], C, places, width, dx_flat[row * W * C : (row + 1) * W * C])
-
-
-@_compiled
-def _dx_lists(W, Wo, Kw, G, sw, dw, left, width, kept, xs, ws, begin, end):
-    """List for each pixel of a row the outputs that read it, with the tap that does."""
-    n = 0
-    for w in range(W):
-        begin[w] = n
-        for v in range(Kw):
-            j = _reached(w, v, Wo, sw, dw, left)
-            if j >= 0:
-                for u in range(len(kept)):
-                    if kept[u] >= 0:
-                        xs[n], ws[n] = kept[u] + j * width, ((u * Wo + j) * Kw + v) * G
-                        n += 1
-        end[w] = n
 
 
 # --- Pixels in lanes: for fewer members, and for dkernel ---
@@ -598,7 +615,7 @@ def _planes(span, Kw, sw, dw):
     the first pixels, and where in the planes each tap begins.
     """
     taps = np.arange(Kw) * dw
-    length = span + taps[-1] // sw
+    length = span + taps[-1] // sw + _LANES
     if sw >= Kw or Kw * span < sw * length:
         return span, taps, np.arange(Kw) * span
     return length, np.arange(sw), taps % sw * length + taps // sw
@@ -612,7 +629,25 @@ def _keep_planes(x, row, W, C, sw, left, length, firsts, channels, slots, slot):
         end = min((W - 1 + left - firsts[p]) // sw + 1, length)
         w = firsts[p] + before * sw - left
         first = slot + p * length + before
-        _transpose(x, (row * W + w) * C, sw * C, end - before, slots, first, channels)
+        _transpose(x, (row * W + w) * C, sw * C, end - before, slots, first, channels, True)
+
+
+@_compiled
+def _sum_channels(
+    x, xs, x_channel, w, ws, w_group, w_block, terms, members, G, dg, dm, pixels,
+    by_member, steps, start, high, low, span,
+):  # fmt: skip
+    """Sum all channels of a row, its pixels being lanes."""
+    x_step, step, w_step = steps
+    for g in range(G):
+        for m in range(0, members, _VECTORS if by_member else 1):
+            c = g * dg + m * dm
+            for p in range(0, pixels, _LANES if by_member else _BLOCK):
+                _sum(
+                    x, xs, c * x_channel + p, x_step,
+                    w, ws, g * w_group + p // _LANES * w_block, w_step,
+                    0, terms, start, high, low, c * span + p, step,
+                )  # fmt: skip
 
 
 @_compiled
@@ -631,7 +666,7 @@ def forward_rows(first, last, x, kernel, sh, sw, dh, dw, top, left, dg, dm, y, d
     entries = (entries % G * taps + entries // G) * _LANES
     high, low = np.zeros((C + 4 * dm) * span), np.zeros((C + 4 * dm) * span)
     xs, ws, pixels = np.zeros(taps, np.int64), np.zeros(taps, np.int64), np.arange(Wo) * C
-    x_step, step, w_step = (dm * channel, dm * span, 0) if by_member else (_LANES, _LANES, block)
+    steps = (dm * channel, dm * span, 0) if by_member else (_LANES, _LANES, block)
     x_flat, kernel_flat, y_flat = x.ravel(), kernel.ravel(), y.ravel()
     for row in range(first, last):
         b, i = row // Ho, row % Ho
@@ -656,100 +691,91 @@ def forward_rows(first, last, x, kernel, sh, sw, dh, dw, top, left, dg, dm, y, d
             y[b, i], doubtful[row] = nan, True
             continue
         _transpose_in_blocks(
-            kernel_flat, row * Wo * taps * G, taps * G, Wo, weights, 0, entries, block
+            kernel_flat, row * Wo * taps * G, taps * G, Wo, weights, entries, block
         )
-        for g in range(G):
-            for m in range(0, C // G, _VECTORS if by_member else 1):
-                c = g * dg + m * dm
-                for j in range(0, Wo, _LANES if by_member else _BLOCK):
-                    w_at = j // _LANES * block + g * taps * _LANES
-                    _sum(
-                        slots, xs, c * channel + j, x_step, weights, ws, w_at, w_step,
-                        0, n, start, high, low, c * span + j, step,
-                    )  # fmt: skip
+        _sum_channels(
+            slots, xs, channel, weights, ws, taps * _LANES, block, n, C // G, G, dg, dm, Wo,
+            by_member, steps, start, high, low, span,
+        )  # fmt: skip
         for c in range(C):
             at = c * span
             doubtful[row] |= _round(high[at : at + Wo], low[at : at + Wo], start, loss)
-        _transpose(high, 0, span, C, y_flat, row * Wo * C, pixels)
+        _transpose(high, 0, span, C, y_flat, row * Wo * C, pixels, False)
 
 
 @_compiled
 def dx_rows(first, last, dy, kernel, sh, sw, dh, dw, top, left, dg, dm, dx, doubtful):
     _, H, W, C = dx.shape
     _, Ho, Wo, Kh, Kw, G = kernel.shape
-    # Lanes are pixels w = sw * q + remainder - left, for one remainder at a time: with
-    # v * dw = sw * s + remainder, tap v of output q - s reads pixel q.
+    # Lanes are pixels a stride apart: with v * dw = sw * s + remainder, pixels sw * q + remainder
+    # of the padded row are read with tap v by outputs q - s.
     by_member, span = _blocks(-(-W // sw), C // G)
     before = max((Kw - 1) * dw // sw - left // sw, 0)
-    length, taps, entries = before + max(left // sw + 1 + span, Wo + _LANES), Kh * Kw * G, Kw * G
-    held, notes = np.full(Kh, -1), np.zeros((Kh + 3, 2), np.int64)
-    of_dy, of_w, of_some = notes[Kh], notes[Kh + 1], notes[Kh + 2]
-    # Gradients as (slot, channel, output), weights as (row of taps, group, tap, output).
-    slots, weights = np.zeros((Kh * C + 4 * dm + 1) * length), np.zeros(taps * length)
-    channels, columns = np.arange(C) * length, np.arange(entries)
-    columns = (columns % G * Kw + columns // G) * length
+    length, taps = before + max(left // sw + 1 + span, Wo + _LANES), Kh * Kw * G
+    held, kept, notes = np.full(Kh, -1), np.zeros(Kh, np.int64), np.zeros((2, Kh + 1, 2), np.int64)
+    # Gradients as (slot, channel, output), weights as (slot, row of taps, group, tap, output).
+    slots, weights = np.zeros((Kh * C + 4 * dm + 1) * length), np.zeros(Kh * taps * length)
+    channels, entries = np.arange(C) * length, np.arange(taps)
+    entries = (entries // (Kw * G) * G + entries % G) * Kw + entries // G % Kw
+    entries *= length
     high, low = np.zeros((C + 4 * dm) * span), np.zeros((C + 4 * dm) * span)
-    xs, ws, kept = np.zeros(taps, np.int64), np.zeros(taps, np.int64), np.zeros(Kh, np.int64)
-    x_step, step, w_step = (dm * length, dm * span, 0) if by_member else (_LANES, _LANES, _LANES)
+    xs, ws = np.zeros(Kh * Kw, np.int64), np.zeros(Kh * Kw, np.int64)
+    steps = (dm * length, dm * span, 0) if by_member else (_LANES, _LANES, _LANES)
     dy_flat, kernel_flat, dx_flat = dy.ravel(), kernel.ravel(), dx.ravel()
     apart, pixels = dh // _gcd(sh, dh), np.arange(-(-W // sw)) * sw * C
     for row in range(first, last):
         b, h = row // H, row % H
-        _forget(of_dy)
-        _forget(of_w)
+        for note in notes:
+            _forget(note[Kh])
         for u in range(Kh):
             i = _reached(h, u, Ho, sh, dh, top)
-            kept[u] = -1
-            if i < 0:
-                continue
-            slot = _slot(i, apart, Kh)
-            kept[u] = slot * C * length + before
-            if held[slot] != b * Ho + i:
+            kept[u] = slot = _slot(i, apart, Kh) if i >= 0 else -1
+            if i >= 0 and held[slot] != b * Ho + i:
                 held[slot] = b * Ho + i
-                at = (b * Ho + i) * Wo * C
-                _look(dy_flat[at : at + Wo * C], notes[slot])
-                _transpose(dy_flat, at, C, Wo, slots, kept[u], channels)
-            _join(of_dy, notes[slot])
-            at = (b * Ho + i) * Wo * taps + u * entries
-            for j in range(Wo):
-                _look(kernel_flat[at + j * taps : at + j * taps + entries], of_some)
-                _join(of_w, of_some)
-            _transpose_in_blocks(
-                kernel_flat, at, taps, Wo, weights, u * entries * length + before, columns, _LANES
-            )
-        start, loss = _start_and_loss(of_dy, of_w, Kh * Kw)
+                dy_at, kernel_at = held[slot] * Wo * C, held[slot] * Wo * taps
+                _look(dy_flat[dy_at : dy_at + Wo * C], notes[0, slot])
+                _look(kernel_flat[kernel_at : kernel_at + Wo * taps], notes[1, slot])
+                at = slot * C * length + before
+                _transpose(dy_flat, dy_at, C, Wo, slots, at, channels, True)
+                at = slot * taps * length + before
+                _transpose(kernel_flat, kernel_at, taps, Wo, weights, at, entries, True)
+            if i >= 0:
+                for note in notes:
+                    _join(note[Kh], note[slot])
+        start, loss = _start_and_loss(notes[0, Kh], notes[1, Kh], Kh * Kw)
         if start == 0:
             dx[b, h], doubtful[row] = nan, True
             continue
         for w_first in range(min(sw, W)):
-            q_first, remainder = divmod(w_first + left, sw)
+            q, remainder = divmod(w_first + left, sw)
             count = -(-(W - w_first) // sw)
-            n = 0
-            for u in range(Kh):
-                for v in range(Kw):
-                    if kept[u] >= 0 and (v * dw - remainder) % sw == 0:
-                        s = (v * dw - remainder) // sw
-                        xs[n] = kept[u] + q_first - s
-                        ws[n] = (u * entries + v) * length + before + q_first - s
-                        n += 1
-            for g in range(G):
-                for m in range(0, C // G, _VECTORS if by_member else 1):
-                    c = g * dg + m * dm
-                    for q in range(0, count, _LANES if by_member else _BLOCK):
-                        _sum(
-                            slots, xs, c * length + q, x_step,
-                            weights, ws, g * Kw * length + q, w_step,
-                            0, n, start, high, low, c * span + q, step,
-                        )  # fmt: skip
-            for c in range(C):
-                at = c * span
+            n = _list_outputs(kept, before + q, remainder, sw, dw, C, Kw, G, length, xs, ws)
+            _sum_channels(
+                slots, xs, length, weights, ws, Kw * length, _LANES, n, C // G, G, dg, dm, count,
+                by_member, steps, start, high, low, span,
+            )  # fmt: skip
+            for c in range(0, C * span, span):
                 if n == 0:
-                    high[at : at + count] = 0.0
+                    high[c : c + count] = 0.0
                 else:
-                    doubtful[row] |= _round(
-                        high[at : at + count], low[at : at + count], start, loss
-                    )
-            _transpose(high, 0, span, C, dx_flat, (row * W + w_first) * C, pixels[:count])
+                    some = _round(high[c : c + count], low[c : c + count], start, loss)
+                    doubtful[row] |= some
+            at = (row * W + w_first) * C
+            _transpose(high, 0, span, C, dx_flat, at, pixels[:count], False)
+
+
+@_compiled
+def _list_outputs(kept, at, remainder, sw, dw, C, Kw, G, length, xs, ws):
+    """List the taps that read pixels of one remainder, and where their outputs' rows are."""
+    n = 0
+    for u in range(len(kept)):
+        for v in range(Kw):
+            s, rest = divmod(v * dw - remainder, sw)
+            if kept[u] >= 0 and rest == 0:
+                xs[n] = kept[u] * C * length + at - s
+                ws[n] = ((kept[u] * len(kept) + u) * G * Kw + v) * length + at - s
+                n += 1
+    return n
 
 
 @_compiled
@@ -758,68 +784,73 @@ def dkernel_rows(first, last, dy, x, sh, sw, dh, dw, top, left, dg, dm, dkernel,
     _, Ho, Wo, Kh, Kw, G = dkernel.shape
     by_tap, span = _blocks(Wo, Kw)
     length, firsts, places = _planes(span, Kw, sw, dw)
-    # Only then are the taps of a row evenly spaced.
-    if by_tap and sw > 1 and len(firsts) == sw:
+    if by_tap and 1 < sw == len(firsts):
+        # The taps of a row are not evenly spaced.
         by_tap, span = False, -(-Wo // _BLOCK) * _BLOCK
         length, firsts, places = _planes(span, Kw, sw, dw)
-    channel, members, apart = len(firsts) * length, C // G, places[-1] // max(Kw - 1, 1)
+    channel, taps, apart = len(firsts) * length, Kh * Kw * G, places[-1] // max(Kw - 1, 1)
     held, notes = np.full(Kh, -1), np.zeros((Kh + 2, 2), np.int64)
-    of_x, of_dy = notes[Kh], notes[Kh + 1]
     slots = np.zeros(Kh * C * channel + 4 * apart + length)
-    gradient, outputs = np.zeros(C * span), np.arange(C) * span
-    channels, pixels = np.arange(C) * channel, np.arange(Wo) * Kh * Kw * G
-    high, low = np.zeros((Kw + 4) * G * span), np.zeros((Kw + 4) * G * span)
-    xs, ws = np.arange(members) * dm * channel, np.arange(members) * dm * span
-    x_step, w_step, step = (apart, 0, G * span) if by_tap else (_LANES, _LANES, _LANES)
+    gradient, outputs = np.zeros(C * span + _LANES), np.arange(C) * span
+    channels, pixels = np.arange(C) * channel, np.arange(Wo) * taps
+    high, low = np.zeros((taps + 4 * G) * span), np.zeros((taps + 4 * G) * span)
+    xs, ws = np.arange(C // G) * dm * channel, np.arange(C // G) * dm * span
+    steps = (apart, 0, G * span) if by_tap else (_LANES, _LANES, _LANES)
     x_flat, dy_flat, dkernel_flat = x.ravel(), dy.ravel(), dkernel.ravel()
     for row in range(first, last):
         b, i = row // Ho, row % Ho
         u_first, u_last = _window(i, H, Kh, sh, dh, top)
-        _forget(of_x)
+        _forget(notes[Kh])
         for u in range(u_first, u_last):
             h = i * sh + u * dh - top
             slot = _slot(h, dh, Kh)
             if held[slot] != b * H + h:
                 held[slot] = b * H + h
-                _look(x_flat[(b * H + h) * W * C : (b * H + h + 1) * W * C], notes[slot])
+                _look(x_flat[held[slot] * W * C : (held[slot] + 1) * W * C], notes[slot])
                 _keep_planes(
-                    x_flat, b * H + h, W, C, sw, left, length, firsts, channels,
+                    x_flat, held[slot], W, C, sw, left, length, firsts, channels,
                     slots, slot * C * channel,
                 )  # fmt: skip
-            _join(of_x, notes[slot])
-        _look(dy_flat[row * Wo * C : (row + 1) * Wo * C], of_dy)
-        start, loss = _start_and_loss(of_x, of_dy, members)
+            _join(notes[Kh], notes[slot])
+        _look(dy_flat[row * Wo * C : (row + 1) * Wo * C], notes[Kh + 1])
+        start, loss = _start_and_loss(notes[Kh], notes[Kh + 1], C // G)
         if start == 0:
             dkernel[b, i], doubtful[row] = nan, True
             continue
-        _transpose(dy_flat, row * Wo * C, C, Wo, gradient, 0, outputs)
-        for u in range(Kh):
+        _transpose(dy_flat, row * Wo * C, C, Wo, gradient, 0, outputs, True)
+        for u in range(u_first, u_last):
             at = _slot(i * sh + u * dh - top, dh, Kh) * C * channel
-            if u < u_first or u >= u_last:
-                high[:] = 0.0
-            else:
-                for v in range(0, Kw, _VECTORS if by_tap else 1):
-                    for g in range(G):
-                        for j in range(0, Wo, _LANES if by_tap else _BLOCK):
-                            _sum(
-                                slots, xs, at + g * dg * channel + places[v] + j, x_step,
-                                gradient, ws, g * dg * span + j, w_step,
-                                0, members, start, high, low, (v * G + g) * span + j, step,
-                            )  # fmt: skip
-                for v in range(Kw):
-                    j_first, j_last = _outputs(v, W, Wo, sw, dw, left)
-                    for t in range(v * G * span, (v + 1) * G * span, span):
-                        high[t : t + j_first] = 0.0
-                        high[t + j_last : t + Wo] = 0.0
-                        doubtful[row] |= _round(
-                            high[t + j_first : t + j_last],
-                            low[t + j_first : t + j_last],
-                            start,
-                            loss,
-                        )
-            _transpose(
-                high, 0, span, Kw * G, dkernel_flat, row * Wo * Kh * Kw * G + u * Kw * G, pixels
-            )
+            _sum_taps(
+                slots, xs, at, places, dg * channel, gradient, ws, dg * span, G, Wo, by_tap, steps,
+                start, high, low, u * Kw * G * span, span,
+            )  # fmt: skip
+        for v in range(Kw):
+            j_first, j_last = _outputs(v, W, Wo, sw, dw, left)
+            for u in range(Kh):
+                inside = u_first <= u < u_last
+                for t in range((u * Kw + v) * G * span, (u * Kw + v + 1) * G * span, span):
+                    # Nothing was summed where the tap is padded.
+                    high[t : t + (j_first if inside else Wo)] = 0.0
+                    high[t + (j_last if inside else 0) : t + Wo] = 0.0
+                    if inside:
+                        some = slice(t + j_first, t + j_last)
+                        doubtful[row] |= _round(high[some], low[some], start, loss)
+        _transpose(high, 0, span, taps, dkernel_flat, row * Wo * taps, pixels, False)
+
+
+@_compiled
+def _sum_taps(
+    x, xs, x_at, places, group, w, ws, w_group, G, Wo, by_tap, steps, start, high, low, at, span
+):
+    """Sum what one row of taps takes over the members of each group."""
+    for v in range(0, len(places), _VECTORS if by_tap else 1):
+        for g in range(G):
+            for j in range(0, Wo, _LANES if by_tap else _BLOCK):
+                _sum(
+                    x, xs, x_at + g * group + places[v] + j, steps[0],
+                    w, ws, g * w_group + j, steps[1],
+                    0, len(xs), start, high, low, at + (v * G + g) * span + j, steps[2],
+                )  # fmt: skip
 
 
 @_compiled
