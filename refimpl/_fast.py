@@ -199,10 +199,12 @@ def _transpose_square(typingctx, source, start, step, rows, target, first, place
         for _ in range(3):
             pairs = list(zip(parts[:4], parts[4:], strict=True))
             parts = [_shuffled(builder, *two, lanes) for two in pairs for lanes in (low, high)]
-        # The last first: what is too much goes where the last column that there is goes next.
-        for c in reversed(range(_LANES)):
+        for c in range(_LANES):
             index = builder.add(column, column.type(c))
-            index = builder.select(builder.icmp_signed("<", index, last), index, last)
+            there = builder.icmp_signed("<=", index, last)
+            index = builder.select(there, index, last)
+            # Beyond the last column, the last once more.
+            parts[c] = builder.select(there, parts[c], parts[c - 1]) if c else parts[c]
             pointer = _pointer(context, builder, places_type, places, index, column.type)
             index = builder.add(first, _load(builder, pointer, 8))
             pointer = _pointer(context, builder, signature.args[4], target, index, _one)
@@ -218,7 +220,7 @@ def _transpose_square(typingctx, source, start, step, rows, target, first, place
 def _transpose(source, start, step, rows, target, first, places, room):
     """target[first + places[c] + r] = source[start + r * step + c], for all rows and places.
 
-    With room, up to eight zeros may follow the rows.
+    With room, up to eight zeros may follow the rows of a place, until the next place is filled.
     """
     columns = len(places)
     beyond = start + (rows - 1) * step + _LANES > len(source) and columns < _LANES
@@ -634,19 +636,19 @@ def _keep_planes(x, row, W, C, sw, left, length, firsts, channels, slots, slot):
 
 @_compiled
 def _sum_channels(
-    x, xs, x_channel, w, ws, w_group, w_block, terms, members, G, dg, dm, pixels,
+    x, xs, x_channel, w, ws, w_group, w_block, terms, members, G, dg, dm, pixel, pixels,
     by_member, steps, start, high, low, span,
 ):  # fmt: skip
-    """Sum all channels of a row, its pixels being lanes."""
+    """Sum all channels of so many pixels, from `pixel` on, in lanes; w begins with that one."""
     x_step, step, w_step = steps
     for g in range(G):
         for m in range(0, members, _VECTORS if by_member else 1):
             c = g * dg + m * dm
             for p in range(0, pixels, _LANES if by_member else _BLOCK):
                 _sum(
-                    x, xs, c * x_channel + p, x_step,
+                    x, xs, c * x_channel + pixel + p, x_step,
                     w, ws, g * w_group + p // _LANES * w_block, w_step,
-                    0, terms, start, high, low, c * span + p, step,
+                    0, terms, start, high, low, c * span + pixel + p, step,
                 )  # fmt: skip
 
 
@@ -662,10 +664,14 @@ def forward_rows(first, last, x, kernel, sh, sw, dh, dw, top, left, dg, dm, y, d
     # Pixels as (slot, channel, plane, pixel), weights as (eight outputs, group, tap, output).
     slots = np.zeros((Kh * C + 4 * dm + 1) * channel)
     weights, block = np.zeros(taps * G * span), taps * G * _LANES
+    # As many pixels at once as leave their weights in the nearest cache.
+    lanes = _LANES if by_member else _BLOCK
+    tile = max(2048 // (taps * G * lanes), 1) * lanes
     channels, entries = np.arange(C) * channel, np.arange(taps * G)
     entries = (entries % G * taps + entries // G) * _LANES
     high, low = np.zeros((C + 4 * dm) * span), np.zeros((C + 4 * dm) * span)
-    xs, ws, pixels = np.zeros(taps, np.int64), np.zeros(taps, np.int64), np.arange(Wo) * C
+    near, pixels = np.zeros(Wo * C + _LANES), np.arange(Wo) * C
+    xs, ws = np.zeros(taps, np.int64), np.zeros(taps, np.int64)
     steps = (dm * channel, dm * span, 0) if by_member else (_LANES, _LANES, block)
     x_flat, kernel_flat, y_flat = x.ravel(), kernel.ravel(), y.ravel()
     for row in range(first, last):
@@ -685,22 +691,43 @@ def forward_rows(first, last, x, kernel, sh, sw, dh, dw, top, left, dg, dm, y, d
             for v in range(Kw):
                 xs[n], ws[n] = at + places[v], (u * Kw + v) * _LANES
                 n += 1
-        _look(kernel_flat[row * Wo * taps * G : (row + 1) * Wo * taps * G], of_w)
-        start, loss = _start_and_loss(of_x, of_w, taps)
-        if start == 0:
-            y[b, i], doubtful[row] = nan, True
-            continue
-        _transpose_in_blocks(
-            kernel_flat, row * Wo * taps * G, taps * G, Wo, weights, entries, block
-        )
-        _sum_channels(
-            slots, xs, channel, weights, ws, taps * _LANES, block, n, C // G, G, dg, dm, Wo,
-            by_member, steps, start, high, low, span,
-        )  # fmt: skip
-        for c in range(C):
-            at = c * span
-            doubtful[row] |= _round(high[at : at + Wo], low[at : at + Wo], start, loss)
-        _transpose(high, 0, span, C, y_flat, row * Wo * C, pixels, False)
+        for j in range(0, Wo, tile):
+            count, at = min(tile, Wo - j), (row * Wo + j) * taps * G
+            _look(kernel_flat[at : at + count * taps * G], of_w)
+            start, loss = _start_and_loss(of_x, of_w, taps)
+            if start == 0:
+                _leave(high, C, j, count, span)
+                doubtful[row] = True
+                continue
+            _transpose_in_blocks(kernel_flat, at, taps * G, count, weights, entries, block)
+            _sum_channels(
+                slots, xs, channel, weights, ws, taps * _LANES, block, n, C // G, G, dg, dm, j,
+                count, by_member, steps, start, high, low, span,
+            )  # fmt: skip
+            for c in range(j, C * span, span):
+                some = slice(c, c + count)
+                doubtful[row] |= _round(high[some], low[some], start, loss)
+        _give_channels(high, span, C, y_flat[row * Wo * C : (row + 1) * Wo * C], near, pixels)
+
+
+@_compiled
+def _leave(high, C, pixel, count, span):
+    """Leave so many pixels of all channels to the definition."""
+    for c in range(pixel, C * span, span):
+        high[c : c + count] = nan
+
+
+@_compiled
+def _give_channels(high, span, C, result, near, pixels):
+    """Bring (C, span) into pixels side by side, or a stride apart.
+
+    Few channels go by way of a row with room behind it.
+    """
+    if C < _LANES and len(pixels) * C == len(result):
+        _transpose(high, 0, span, C, near, 0, pixels, True)
+        _copy(near[: len(result)], result)
+    else:
+        _transpose(high, 0, span, C, result, 0, pixels, False)
 
 
 @_compiled
@@ -723,6 +750,7 @@ def dx_rows(first, last, dy, kernel, sh, sw, dh, dw, top, left, dg, dm, dx, doub
     steps = (dm * length, dm * span, 0) if by_member else (_LANES, _LANES, _LANES)
     dy_flat, kernel_flat, dx_flat = dy.ravel(), kernel.ravel(), dx.ravel()
     apart, pixels = dh // _gcd(sh, dh), np.arange(-(-W // sw)) * sw * C
+    near = np.zeros(W * C + _LANES)
     for row in range(first, last):
         b, h = row // H, row % H
         for note in notes:
@@ -751,7 +779,7 @@ def dx_rows(first, last, dy, kernel, sh, sw, dh, dw, top, left, dg, dm, dx, doub
             count = -(-(W - w_first) // sw)
             n = _list_outputs(kept, before + q, remainder, sw, dw, C, Kw, G, length, xs, ws)
             _sum_channels(
-                slots, xs, length, weights, ws, Kw * length, _LANES, n, C // G, G, dg, dm, count,
+                slots, xs, length, weights, ws, Kw * length, _LANES, n, C // G, G, dg, dm, 0, count,
                 by_member, steps, start, high, low, span,
             )  # fmt: skip
             for c in range(0, C * span, span):
@@ -761,7 +789,7 @@ def dx_rows(first, last, dy, kernel, sh, sw, dh, dw, top, left, dg, dm, dx, doub
                     some = _round(high[c : c + count], low[c : c + count], start, loss)
                     doubtful[row] |= some
             at = (row * W + w_first) * C
-            _transpose(high, 0, span, C, dx_flat, at, pixels[:count], False)
+            _give_channels(high, span, C, dx_flat[at : (row + 1) * W * C], near, pixels[:count])
 
 
 @_compiled
@@ -796,6 +824,7 @@ def dkernel_rows(first, last, dy, x, sh, sw, dh, dw, top, left, dg, dm, dkernel,
     high, low = np.zeros((taps + 4 * G) * span), np.zeros((taps + 4 * G) * span)
     xs, ws = np.arange(C // G) * dm * channel, np.arange(C // G) * dm * span
     steps = (apart, 0, G * span) if by_tap else (_LANES, _LANES, _LANES)
+    j_first, j_last = _outputs(W, Wo, Kw, sw, dw, left)
     x_flat, dy_flat, dkernel_flat = x.ravel(), dy.ravel(), dkernel.ravel()
     for row in range(first, last):
         b, i = row // Ho, row % Ho
@@ -824,17 +853,9 @@ def dkernel_rows(first, last, dy, x, sh, sw, dh, dw, top, left, dg, dm, dkernel,
                 slots, xs, at, places, dg * channel, gradient, ws, dg * span, G, Wo, by_tap, steps,
                 start, high, low, u * Kw * G * span, span,
             )  # fmt: skip
-        for v in range(Kw):
-            j_first, j_last = _outputs(v, W, Wo, sw, dw, left)
-            for u in range(Kh):
-                inside = u_first <= u < u_last
-                for t in range((u * Kw + v) * G * span, (u * Kw + v + 1) * G * span, span):
-                    # Nothing was summed where the tap is padded.
-                    high[t : t + (j_first if inside else Wo)] = 0.0
-                    high[t + (j_last if inside else 0) : t + Wo] = 0.0
-                    if inside:
-                        some = slice(t + j_first, t + j_last)
-                        doubtful[row] |= _round(high[some], low[some], start, loss)
+        doubtful[row] = _round_taps(
+            high, low, start, loss, u_first, u_last, Kh, j_first, j_last, G, Wo, span
+        )
         _transpose(high, 0, span, taps, dkernel_flat, row * Wo * taps, pixels, False)
 
 
@@ -854,10 +875,33 @@ def _sum_taps(
 
 
 @_compiled
-def _outputs(v, W, Wo, sw, dw, left):
-    """Return the outputs first <= j < last that tap v of is in the image."""
-    first = min(max(-((v * dw - left) // sw), 0), Wo)
-    return first, max(min((W - 1 + left - v * dw) // sw + 1, Wo), first)
+def _round_taps(high, low, start, loss, u_first, u_last, Kh, j_first, j_last, G, Wo, span):
+    """Round what was summed; zeros where a tap is padded, and nothing was."""
+    row, doubtful = len(j_first) * G * span, False
+    high[: u_first * row] = 0.0
+    high[u_last * row : Kh * row] = 0.0
+    if loss == 0:
+        # Sums of zeros are certain like all others.
+        some = slice(u_first * row, u_last * row)
+        return _round(high[some], low[some], start, loss)
+    for u in range(u_first, u_last):
+        for v in range(len(j_first)):
+            for t in range(u * row + v * G * span, u * row + (v + 1) * G * span, span):
+                high[t : t + j_first[v]] = 0.0
+                high[t + j_last[v] : t + Wo] = 0.0
+                some = slice(t + j_first[v], t + j_last[v])
+                doubtful |= _round(high[some], low[some], start, loss)
+    return doubtful
+
+
+@_compiled
+def _outputs(W, Wo, Kw, sw, dw, left):
+    """Return for each tap the outputs first <= j < last that it is in the image of."""
+    first, last = np.zeros(Kw, np.int64), np.zeros(Kw, np.int64)
+    for v in range(Kw):
+        first[v] = min(max(-((v * dw - left) // sw), 0), Wo)
+        last[v] = max(min((W - 1 + left - v * dw) // sw + 1, Wo), first[v])
+    return first, last
 
 
 # --- Which form is the fast one ---
