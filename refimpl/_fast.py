@@ -256,33 +256,36 @@ _NONE = 1 << 20
 
 
 def _bits(numbers):
-    """Return the numbers' bits, as integers."""
+    """Return the numbers' bits, as unsigned integers, and these integers' type."""
 
 
 @overload(_bits)
 def _bits_of(numbers):
-    integer = np.int32 if numbers.dtype == types.float32 else np.int64
-    return lambda numbers: numbers.view(integer)
+    integer = np.uint32 if numbers.dtype == types.float32 else np.uint64
+    return lambda numbers: (numbers.view(integer), integer)
 
 
 @_compiled
 def _look(numbers, note):
     """Note of float32 or float64 numbers how large they are and what they are multiples of."""
+    # In integers of the numbers' own width, of which a vector has the most.
+    bits, integer = _bits(numbers)
     single = numbers.itemsize == 4
-    bits, fraction, bias = _bits(numbers), 23 if single else 52, 127 if single else 1023
-    sizes = (1 << 31) - 1 if single else (1 << 63) - 1
-    most, least, used = np.int64(0), np.uint64(sizes), np.int64(0)
+    fraction, bias = (23, 127) if single else (52, 1023)
+    mask, one = integer((1 << 31) - 1 if single else (1 << 63) - 1), integer(1)
+    most, least, used = integer(0), integer(mask), integer(0)
     for n in range(len(bits)):
-        size = bits[n] & sizes
-        most = max(most, size)
-        least = min(least, np.uint64(size) - np.uint64(1))  # of zero, the largest there is
-        used |= size
-    exponent = most >> fraction
+        size = integer(bits[n] & mask)
+        less = integer(size - one)  # of zero, the largest there is
+        most = size if size > most else most
+        least = less if less < least else least
+        used = integer(used | size)
+    exponent = np.int64(most >> integer(fraction))
     note[_SIZE] = _NONE if exponent == 2 * bias + 1 else exponent - bias
     unused = 0
-    while unused < fraction and not used >> unused & 1:
+    while unused < fraction and not np.int64(used) >> unused & 1:
         unused += 1
-    smallest = max(np.int64(least + np.uint64(1)) >> fraction, 1)
+    smallest = max((np.int64(least) + 1) >> fraction, 1)
     note[_GRID] = _NONE if most == 0 else smallest - bias - fraction + unused
 
 
@@ -326,6 +329,15 @@ def _sum(x, xs, x_at, x_step, w, ws, w_at, w_step, begin, end, start, high, low,
         t = new
     _write(high, at, step, t)
     _write(low, at, step, rest)
+
+
+@_compiled
+def _some_open(numbers):
+    """Tell whether any number is NaN."""
+    open_ = 0
+    for n in range(len(numbers)):
+        open_ |= numbers[n] != numbers[n]
+    return open_ != 0
 
 
 @_compiled
@@ -587,6 +599,12 @@ def dx_rows_by_member(first, last, dy, kernel, sh, sw, dh, dw, top, left, dg, dm
             slots, xs, x_at, weights, ws, w_at, groups, begin, end, width, start, high, low
         )
         doubtful[row] = _round(high[: W * width], low[: W * width], start, loss)
+        if doubtful[row]:
+            # Where nothing is summed zero is certain.
+            for w in range(W):
+                if begin[w] == end[w]:
+                    high[w * width : (w + 1) * width] = 0.0
+            doubtful[row] = _some_open(high[: W * width])
         _give_pixels(high[: W * width], C, places, width, dx_flat[row * W * C : (row + 1) * W * C])
 
 
@@ -750,7 +768,7 @@ def dx_rows(first, last, dy, kernel, sh, sw, dh, dw, top, left, dg, dm, dx, doub
     steps = (dm * length, dm * span, 0) if by_member else (_LANES, _LANES, _LANES)
     dy_flat, kernel_flat, dx_flat = dy.ravel(), kernel.ravel(), dx.ravel()
     apart, pixels = dh // _gcd(sh, dh), np.arange(-(-W // sw)) * sw * C
-    near = np.zeros(W * C + _LANES)
+    near, v_first = np.zeros(W * C + _LANES), _readers(W, Wo, Kw, sw, dw, left)[0]
     for row in range(first, last):
         b, h = row // H, row % H
         for note in notes:
@@ -783,11 +801,13 @@ def dx_rows(first, last, dy, kernel, sh, sw, dh, dw, top, left, dg, dm, dx, doub
                 by_member, steps, start, high, low, span,
             )  # fmt: skip
             for c in range(0, C * span, span):
-                if n == 0:
-                    high[c : c + count] = 0.0
-                else:
-                    some = _round(high[c : c + count], low[c : c + count], start, loss)
-                    doubtful[row] |= some
+                sums = high[c : c + count]
+                if _round(sums, low[c : c + count], start, loss):
+                    # Where nothing is summed zero is certain.
+                    for p in range(count):
+                        if n == 0 or v_first[w_first + p * sw] < 0:
+                            sums[p] = 0.0
+                    doubtful[row] |= _some_open(sums)
             at = (row * W + w_first) * C
             _give_channels(high, span, C, dx_flat[at : (row + 1) * W * C], near, pixels[:count])
 
