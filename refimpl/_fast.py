@@ -30,6 +30,8 @@ from numba.extending import intrinsic, models, overload, register_model
 
 # No fastmath: a compiler that may reassociate destroys what the pair of a sum rests on.
 _compiled = numba.njit(nogil=True, cache=True, error_model="numpy")
+# Parts of the above, which need no cache of their own.
+_part = numba.njit(nogil=True, error_model="numpy")
 
 # Without the instruction an fma is a call of the C library: right, but slower than the definition.
 AVAILABLE = not numba.core.config.DISABLE_JIT and (
@@ -216,7 +218,7 @@ def _transpose_square(typingctx, source, start, step, rows, target, first, place
     return types.void(source, number, number, number, target, number, places, number, number), emit
 
 
-@_compiled
+@_part
 def _transpose(source, start, step, rows, target, first, places, room):
     """target[first + places[c] + r] = source[start + r * step + c], for all rows and places.
 
@@ -239,7 +241,7 @@ def _transpose(source, start, step, rows, target, first, places, room):
             _transpose_square(source, at, step, rows - r, target, first + r, places, c, columns)
 
 
-@_compiled
+@_part
 def _transpose_in_blocks(source, start, step, rows, target, places, block):
     """As `_transpose`, row r being lane r % 8 of block r // 8."""
     for r in range(0, rows, _LANES):
@@ -265,7 +267,7 @@ def _bits_of(numbers):
     return lambda numbers: (numbers.view(integer), integer)
 
 
-@_compiled
+@_part
 def _look(numbers, note):
     """Note of float32 or float64 numbers how large they are and what they are multiples of."""
     # In integers of the numbers' own width, of which a vector has the most.
@@ -289,17 +291,17 @@ def _look(numbers, note):
     note[_GRID] = _NONE if most == 0 else smallest - bias - fraction + unused
 
 
-@_compiled
+@_part
 def _forget(note):
     note[_SIZE], note[_GRID] = -_NONE, _NONE
 
 
-@_compiled
+@_part
 def _join(note, other):
     note[_SIZE], note[_GRID] = max(note[_SIZE], other[_SIZE]), min(note[_GRID], other[_GRID])
 
 
-@_compiled
+@_part
 def _start_and_loss(one, other, terms):
     """Return what sums of so many products begin at, and what they may lose; 0 where none will do.
 
@@ -318,7 +320,7 @@ def _start_and_loss(one, other, terms):
     return ldexp(1.5, k), terms * (terms * ldexp(2.0, k - 106) + 2.0**-1074)
 
 
-@_compiled
+@_part
 def _sum(x, xs, x_at, x_step, w, ws, w_at, w_step, begin, end, start, high, low, at, step):
     """Sum x[x_at + xs[n]] * w[w_at + ws[n]] over begin <= n < end, four times in eight lanes."""
     t, rest = _fill(start), _fill(0.0)
@@ -331,7 +333,7 @@ def _sum(x, xs, x_at, x_step, w, ws, w_at, w_step, begin, end, start, high, low,
     _write(low, at, step, rest)
 
 
-@_compiled
+@_part
 def _some_open(numbers):
     """Tell whether any number is NaN."""
     open_ = 0
@@ -340,7 +342,7 @@ def _some_open(numbers):
     return open_ != 0
 
 
-@_compiled
+@_part
 def _round(high, low, start, loss):
     """Round each pair to one float64, in `high`; NaN, and True, where that is not certain."""
     doubtful = 0
@@ -357,14 +359,14 @@ def _round(high, low, start, loss):
 # --- Which rows and taps meet ---
 
 
-@_compiled
+@_part
 def _window(i, H, Kh, sh, dh, top):
     """Return the taps first <= u < last whose row i * sh + u * dh - top is in the image."""
     first = min(max(-((i * sh - top) // dh), 0), Kh)
     return first, max(min((H - 1 - i * sh + top) // dh + 1, Kh), first)
 
 
-@_compiled
+@_part
 def _windows(Ho, H, Kh, sh, dh, top):
     """Return the windows of all outputs."""
     first, last = np.zeros(Ho, np.int64), np.zeros(Ho, np.int64)
@@ -373,20 +375,20 @@ def _windows(Ho, H, Kh, sh, dh, top):
     return first, last
 
 
-@_compiled
+@_part
 def _reached(h, u, Ho, sh, dh, top):
     """Return the output that reads row h with tap u; -1 where there is none."""
     i, rest = divmod(h + top - u * dh, sh)
     return i if rest == 0 and 0 <= i < Ho else -1
 
 
-@_compiled
+@_part
 def _slot(row, step, slots):
     """Return where to keep a row of which others, so many rows apart, are needed with it."""
     return row // step % slots
 
 
-@_compiled
+@_part
 def _gcd(a, b):
     while b:
         a, b = b, a % b
@@ -400,7 +402,7 @@ def _gcd(a, b):
 # its factors are, from where the pixel's own begin. Neighbours share a list where they can.
 
 
-@_compiled
+@_part
 def _member_places(C, G, dg, dm):
     """Return where channels are kept, how many there are with the filling, and eights' groups."""
     members = -(-(C // G) // _LANES) * _LANES
@@ -411,13 +413,13 @@ def _member_places(C, G, dg, dm):
     return places, width, np.minimum(np.arange(0, width + _BLOCK, _LANES) // members, G - 1)
 
 
-@_compiled
+@_part
 def _copy(source, target):
     for n in range(len(source)):
         target[n] = source[n]
 
 
-@_compiled
+@_part
 def _keep_pixels(pixels, C, places, width, target):
     """Bring pixels (W, C) into (W, width); without places, they are the same."""
     if len(places) == 0:
@@ -428,7 +430,7 @@ def _keep_pixels(pixels, C, places, width, target):
             target[np.uint64(w * width + places[c])] = pixels[np.uint64(w * C + c)]
 
 
-@_compiled
+@_part
 def _give_pixels(source, C, places, width, pixels):
     """Bring (W, width) back into pixels (W, C)."""
     if len(places) == 0:
@@ -439,7 +441,7 @@ def _give_pixels(source, C, places, width, pixels):
             pixels[np.uint64(w * C + c)] = source[np.uint64(w * width + places[c])]
 
 
-@_compiled
+@_part
 def _sum_members(x, xs, x_at, w, ws, w_at, groups, begin, end, width, start, high, low):
     """As `_sum`, for all members of all pixels of a row: 32 of them side by side."""
     # The last first: what it writes beyond its pixel is the beginning of the next one.
@@ -518,7 +520,7 @@ def forward_rows_by_member(first, last, x, kernel, sh, sw, dh, dw, top, left, dg
         )
 
 
-@_compiled
+@_part
 def _readers(W, Wo, Kw, sw, dw, left):
     """Return the first and the last tap with which an output reads a pixel, and for which output.
 
@@ -535,7 +537,7 @@ def _readers(W, Wo, Kw, sw, dw, left):
     return v_first, v_last, j_first
 
 
-@_compiled
+@_part
 def _list_readers(readers, Kw, G, sw, dw, width, row_size, kept, xs, ws, begin, end):
     """List for each pixel the outputs that read it, with their taps, from its first one on."""
     v_first, v_last, _ = readers
@@ -614,7 +616,7 @@ def dx_rows_by_member(first, last, dy, kernel, sh, sw, dh, dw, top, left, dg, dm
 # lie side by side, with zeros where the tap is padded.
 
 
-@_compiled
+@_part
 def _blocks(pixels, rows):
     """Tell whether the four vectors of a block are better four rows than 32 pixels; and the pixels.
 
@@ -626,7 +628,7 @@ def _blocks(pixels, rows):
     return by_row <= by_pixel, -(-pixels // lanes) * lanes
 
 
-@_compiled
+@_part
 def _planes(span, Kw, sw, dw):
     """Lay out a row of pixels for its taps.
 
@@ -641,7 +643,7 @@ def _planes(span, Kw, sw, dw):
     return length, np.arange(sw), taps % sw * length + taps // sw
 
 
-@_compiled
+@_part
 def _keep_planes(x, row, W, C, sw, left, length, firsts, channels, slots, slot):
     """Bring row (W, C) of pixels into (C, planes, length), from `slot` on."""
     for p in range(len(firsts)):
@@ -652,7 +654,7 @@ def _keep_planes(x, row, W, C, sw, left, length, firsts, channels, slots, slot):
         _transpose(x, (row * W + w) * C, sw * C, end - before, slots, first, channels, True)
 
 
-@_compiled
+@_part
 def _sum_channels(
     x, xs, x_channel, w, ws, w_group, w_block, terms, members, G, dg, dm, pixel, pixels,
     by_member, steps, start, high, low, span,
@@ -728,14 +730,14 @@ def forward_rows(first, last, x, kernel, sh, sw, dh, dw, top, left, dg, dm, y, d
         _give_channels(high, span, C, y_flat[row * Wo * C : (row + 1) * Wo * C], near, pixels)
 
 
-@_compiled
+@_part
 def _leave(high, C, pixel, count, span):
     """Leave so many pixels of all channels to the definition."""
     for c in range(pixel, C * span, span):
         high[c : c + count] = nan
 
 
-@_compiled
+@_part
 def _give_channels(high, span, C, result, near, pixels):
     """Bring (C, span) into pixels side by side, or a stride apart.
 
@@ -812,7 +814,7 @@ def dx_rows(first, last, dy, kernel, sh, sw, dh, dw, top, left, dg, dm, dx, doub
             _give_channels(high, span, C, dx_flat[at : (row + 1) * W * C], near, pixels[:count])
 
 
-@_compiled
+@_part
 def _list_outputs(kept, at, remainder, sw, dw, C, Kw, G, length, xs, ws):
     """List the taps that read pixels of one remainder, and where their outputs' rows are."""
     n = 0
@@ -879,7 +881,7 @@ def dkernel_rows(first, last, dy, x, sh, sw, dh, dw, top, left, dg, dm, dkernel,
         _transpose(high, 0, span, taps, dkernel_flat, row * Wo * taps, pixels, False)
 
 
-@_compiled
+@_part
 def _sum_taps(
     x, xs, x_at, places, group, w, ws, w_group, G, Wo, by_tap, steps, start, high, low, at, span
 ):
@@ -894,7 +896,7 @@ def _sum_taps(
                 )  # fmt: skip
 
 
-@_compiled
+@_part
 def _round_taps(high, low, start, loss, u_first, u_last, Kh, j_first, j_last, G, Wo, span):
     """Round what was summed; zeros where a tap is padded, and nothing was."""
     row, doubtful = len(j_first) * G * span, False
@@ -914,7 +916,7 @@ def _round_taps(high, low, start, loss, u_first, u_last, Kh, j_first, j_last, G,
     return doubtful
 
 
-@_compiled
+@_part
 def _outputs(W, Wo, Kw, sw, dw, left):
     """Return for each tap the outputs first <= j < last that it is in the image of."""
     first, last = np.zeros(Kw, np.int64), np.zeros(Kw, np.int64)
