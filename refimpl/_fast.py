@@ -468,10 +468,10 @@ def forward_rows_by_member(first, last, x, kernel, sh, sw, dh, dw, top, left, dg
     if dm == 1 and width == C:
         places = places[:0]
     size, taps = W * width, Kh * Kw * G
-    slots, weights = np.zeros(Kh * size + _BLOCK), np.zeros(Wo * taps)
+    slots, weights = np.empty(Kh * size + _BLOCK), np.empty(Wo * taps)
     held, notes = np.full(Kh, -1), np.zeros((Kh + 2, 2), np.int64)
     of_x, of_w = notes[Kh], notes[Kh + 1]
-    high, low = np.zeros(Wo * width + _BLOCK), np.zeros(Wo * width + _BLOCK)
+    high, low = np.empty(Wo * width + _BLOCK), np.empty(Wo * width + _BLOCK)
     xs, ws = np.zeros(Wo * Kh * Kw, np.int64), np.zeros(Wo * Kh * Kw, np.int64)
     begin, end, kept = np.zeros(Wo, np.int64), np.zeros(Wo, np.int64), np.zeros(Kh, np.int64)
     v_first, v_last = _windows(Wo, W, Kw, sw, dw, left)
@@ -514,10 +514,11 @@ def forward_rows_by_member(first, last, x, kernel, sh, sw, dh, dw, top, left, dg
         _sum_members(
             slots, xs, x_at, weights, ws, w_at, groups, begin, end, width, start, high, low
         )
-        doubtful[row] = _round(high[: Wo * width], low[: Wo * width], start, loss)
-        _give_pixels(
-            high[: Wo * width], C, places, width, y_flat[row * Wo * C : (row + 1) * Wo * C]
-        )
+        some = _round(high[: Wo * width], low[: Wo * width], start, loss)
+        result = y_flat[row * Wo * C : (row + 1) * Wo * C]
+        _give_pixels(high[: Wo * width], C, places, width, result)
+        # What fills members up may be anything.
+        doubtful[row] = some and _some_open(result)
 
 
 @_part
@@ -566,9 +567,9 @@ def dx_rows_by_member(first, last, dy, kernel, sh, sw, dh, dw, top, left, dg, dm
     if dm == 1 and width == C:
         places = places[:0]
     size, taps = Wo * width, Kh * Kw * G
-    slots, weights = np.zeros(Kh * size + _BLOCK), np.zeros(Kh * Wo * taps)
+    slots, weights = np.empty(Kh * size + _BLOCK), np.empty(Kh * Wo * taps)
     held, kept, notes = np.full(Kh, -1), np.zeros(Kh, np.int64), np.zeros((2, Kh + 1, 2), np.int64)
-    high, low = np.zeros(W * width + _BLOCK), np.zeros(W * width + _BLOCK)
+    high, low = np.empty(W * width + _BLOCK), np.empty(W * width + _BLOCK)
     xs, ws = np.zeros(W * Kh * Kw, np.int64), np.zeros(W * Kh * Kw, np.int64)
     begin, end = np.zeros(W, np.int64), np.zeros(W, np.int64)
     readers, apart = _readers(W, Wo, Kw, sw, dw, left), dh // _gcd(sh, dh)
@@ -600,14 +601,14 @@ def dx_rows_by_member(first, last, dy, kernel, sh, sw, dh, dw, top, left, dg, dm
         _sum_members(
             slots, xs, x_at, weights, ws, w_at, groups, begin, end, width, start, high, low
         )
-        doubtful[row] = _round(high[: W * width], low[: W * width], start, loss)
-        if doubtful[row]:
-            # Where nothing is summed zero is certain.
-            for w in range(W):
-                if begin[w] == end[w]:
-                    high[w * width : (w + 1) * width] = 0.0
-            doubtful[row] = _some_open(high[: W * width])
-        _give_pixels(high[: W * width], C, places, width, dx_flat[row * W * C : (row + 1) * W * C])
+        some = _round(high[: W * width], low[: W * width], start, loss)
+        for w in range(W if some else 0):
+            if begin[w] == end[w]:
+                # Where nothing is summed zero is certain.
+                high[w * width : (w + 1) * width] = 0.0
+        result = dx_flat[row * W * C : (row + 1) * W * C]
+        _give_pixels(high[: W * width], C, places, width, result)
+        doubtful[row] = some and _some_open(result)
 
 
 # --- Pixels in lanes: for fewer members, and for dkernel ---
