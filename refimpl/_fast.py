@@ -5,7 +5,7 @@ where that could not be certified; rows with a NaN are marked, and the definitio
 nothing here decides what is right, and nothing here has to be general: NaN and infinities,
 overflow, ties and deep cancellation are left to the definition.
 
-How a sum is kept (proof in docs/spec.md, "How the oracle rounds"). Let every product of a row be
+How a sum is kept (proof in docs/oracle.md, "How it is computed"). Let every product of a row be
 at most 2^(k-2) / n in size, n being the number of terms, and let t begin at 1.5 * 2^k. Then
 
     t' = fma(x, w, t);  low += fma(x, w, t - t');  t = t'

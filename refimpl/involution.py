@@ -1,7 +1,6 @@
 """Involution, forward and backward: the oracle.
 
-It answers in float64, from sums accumulated in at least twice the precision of its operands, and is
-proven against exact rational arithmetic. It is no layer (that is `refimpl.layer`) and it is not
+Every answer is the exact sum, rounded once to float64, and is held against rational arithmetic. It is no layer (that is `refimpl.layer`) and it is not
 tuned for training: it is what an implementation is compared with.
 """
 
@@ -63,7 +62,7 @@ def forward(
     Returns
     -------
     y : ndarray of float64, shape (B, Ho, Wo, C)
-        Bit-equal at any number of threads (NUM-7), accurate as NUM-5 says.
+        Bit-equal at any number of threads (NUM-7), the exact sums rounded once (NUM-5).
 
     Raises
     ------
