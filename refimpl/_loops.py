@@ -1,125 +1,226 @@
-"""The loop nests of the operator and of its two vector-Jacobian products.
+"""The definition of the operator and of its two vector-Jacobian products: exact sums, rounded once.
 
-Small, validation-free, in index order; each function's ``.py_func`` is its definition. Every nest
-computes whole rows ``first <= row < last`` of its result and nothing else, so that rows can be
-shared out among threads without touching the order of any sum (NUM-7).
+Small, validation-free, in index order. Every nest fills in those elements of its result that are
+NaN, in the rows ``first <= row < last``, and touches no other: a result that holds NaN throughout
+is computed whole, and what a fast form (`refimpl._fast`) could not certify is computed anew.
 
-All compiled code lives in this one file: numba's cache on disk notices changes of the file that a
-function stands in, not of the files that it calls.
+Interpreted, a sum is a rational number, and rounding it is Python's division of integers.
+Compiled, it is a fixed-point number as wide as any sum of products can be. The two agree bit for
+bit. All compiled code of the definition lives in this one file: numba's cache on disk notices
+changes of the file that a function stands in, not of the files that it calls.
 """
 
 from fractions import Fraction
-from math import isfinite
+from math import inf, isfinite, isnan, ldexp, nan
 
 import numba
 import numpy as np
-from numba.extending import intrinsic, overload, register_jitable
+from numba.extending import overload, register_jitable
 
-# nogil: the rows run in Python threads. No fastmath: a compiler that may reassociate destroys the
-# error terms below. cache: compiled once per machine.
+# nogil: the rows run in Python threads. cache: compiled once per machine.
 _compiled = numba.njit(nogil=True, cache=True)
 
 
-def fma(a, b, c):
-    """Return a * b + c, rounded once. Compiled, it is the processor's instruction."""
-    if isfinite(a) and isfinite(b) and isfinite(c):
-        return float(Fraction(a) * Fraction(b) + Fraction(c))
-    return a * b + c
+# --- A sum of products, exactly: as it is interpreted ---
 
 
-@intrinsic
-def _fma_instruction(typingctx, a, b, c):  # noqa: ARG001
-    def emit(context, builder, signature, arguments):  # noqa: ARG001
-        return builder.fma(*arguments)
+class Rational:
+    """A sum as it is interpreted: its finite terms, and its other terms added up."""
 
-    return numba.float64(numba.float64, numba.float64, numba.float64), emit
+    def __init__(self):
+        self.finite, self.special = Fraction(0), 0.0
 
 
-@overload(fma)
-def _fma_compiled(a, b, c):  # noqa: ARG001
-    return lambda a, b, c: _fma_instruction(a, b, c)  # noqa: PLW0108 (an intrinsic is no overload)
+def new_sum():
+    """Return a sum of no terms."""
+    return Rational()
+
+
+def clear(total):
+    """Make it a sum of no terms."""
+    total.finite, total.special = Fraction(0), 0.0
+
+
+def add_product(total, a, b):
+    """Add a * b, exactly."""
+    if isfinite(a) and isfinite(b):
+        total.finite += Fraction(float(a)) * Fraction(float(b))
+    else:
+        total.special += float(a) * float(b)
+
+
+def rounded(total):
+    """Round to nearest, ties to even, to float64 (NUM-5); SPC-1 and SPC-2."""
+    if total.special != 0:
+        return total.special
+    try:
+        return float(total.finite)
+    except OverflowError:
+        return inf if total.finite > 0 else -inf
+
+
+# --- A sum of products, exactly: as it is compiled ---
+#
+# Digits of 32 bits, lowest first, digit d in units of 2^(32 d - 2148): the last bit of the product
+# of two of the smallest numbers has the weight 2^-2148. A product is below 2^2048, a sum of 2^63 of
+# them below 2^2111, which is bit 4259: 134 digits, and two that the reading of bits may touch. Each
+# digit is held in 64 bits with its sign, so that carries may wait.
+
+_LOWEST = -2148
+_DIGITS = 136
+# Behind the digits: what terms were not finite, and how many products there are since the last
+# carry. A product adds less than 2^35 to a digit.
+_SPECIAL, _WAITING, _LENGTH = _DIGITS, _DIGITS + 1, _DIGITS + 2
+_PLUS, _MINUS, _INVALID = 1, 2, 4
+_MOST_WAITING = 2**27
+_DIGIT = 2**32 - 1
+
+
+@overload(new_sum)
+def _new_sum():
+    return lambda: np.zeros(_LENGTH, np.int64)
+
+
+@overload(clear)
+def _clear(total):  # noqa: ARG001
+    def clear_digits(total):
+        total[:] = 0
+
+    return clear_digits
 
 
 @register_jitable
-def _add_product_single(total, carry, a, b):
-    # The product of two float32 is exact in float64.
-    return total + np.float64(a) * np.float64(b), carry
+def _significand(a):
+    """Return the integer s and the exponent e with a = s * 2^e, abs(s) < 2^53."""
+    bits = np.float64(a).view(np.int64)
+    exponent, fraction = (bits >> 52) & 0x7FF, bits & 0xFFFFFFFFFFFFF
+    if exponent == 0:
+        return -fraction if bits < 0 else fraction, -1074
+    fraction |= 1 << 52
+    return -fraction if bits < 0 else fraction, exponent - 1075
 
 
 @register_jitable
-def _add_product_double(total, carry, a, b):
-    # TwoProduct and TwoSum: product + product_error and sum + sum_error are exact. The errors are
-    # collected apart (Ogita, Rump, Oishi, "Accurate sum and dot product", 2005, algorithm 5.3).
-    product = a * b
-    product_error = fma(a, b, -product)
-    new_total = total + product
-    part = new_total - total
-    sum_error = (total - (new_total - part)) + (product - part)
-    return new_total, carry + (product_error + sum_error)
+def _deposit(total, value, position):
+    """Add value * 2^position, in units of the last bit; abs(value) <= 2^54."""
+    digit, shift = position >> 5, position & 31
+    # Shifted right, a negative number rounds down, so that the lower part is never negative.
+    low, high = (value & _DIGIT) << shift, (value >> 32) << shift
+    total[digit] += low & _DIGIT
+    total[digit + 1] += (low >> 32) + (high & _DIGIT)
+    total[digit + 2] += high >> 32
 
 
-def add_product(total, carry, a, b):
-    """Add a * b to the sum total + carry, in at least twice the precision of a and b (NUM-5)."""
-    if isinstance(a, np.float32):
-        return _add_product_single(total, carry, a, b)
-    return _add_product_double(total, carry, a, b)
+@register_jitable
+def _carry(total):
+    """Bring every digit but the last into 0 <= digit < 2^32."""
+    for d in range(_DIGITS - 1):
+        total[d + 1] += total[d] >> 32
+        total[d] &= _DIGIT
+    total[_WAITING] = 0
 
 
 @overload(add_product)
-def _add_product_compiled(total, carry, a, b):  # noqa: ARG001
-    return _add_product_single if a == numba.float32 else _add_product_double
+def _add_product(total, a, b):  # noqa: ARG001
+    def add_to_digits(total, a, b):
+        if not (isfinite(a) and isfinite(b)):
+            product = np.float64(a) * np.float64(b)
+            kind = _INVALID if isnan(product) else _PLUS if product > 0 else _MINUS
+            total[_SPECIAL] |= kind
+        elif a != 0 and b != 0:
+            if total[_WAITING] == _MOST_WAITING:
+                _carry(total)
+            total[_WAITING] += 1
+            s, e = _significand(a)
+            t, f = _significand(b)
+            position = e + f - _LOWEST
+            # In parts of 27 bits and what remains, whose products 64 bits hold.
+            s0, s1, t0, t1 = s & 0x7FFFFFF, s >> 27, t & 0x7FFFFFF, t >> 27
+            _deposit(total, s0 * t0, position)
+            _deposit(total, s0 * t1 + s1 * t0, position + 27)
+            _deposit(total, s1 * t1, position + 54)
+
+    return add_to_digits
 
 
 @register_jitable
-def rounded(total, carry):
-    """Return total + carry; the carry of an infinite or NaN total means nothing."""
-    return total + carry if isfinite(total) else total
+def _window(total, position, count):
+    """Return `count` bits, 53 at most, from `position` on."""
+    digit, shift = position >> 5, position & 31
+    bits = (total[digit] >> shift) | (total[digit + 1] << (32 - shift))
+    if shift > 11:
+        bits |= total[digit + 2] << (64 - shift)
+    return bits & ((1 << count) - 1)
+
+
+@register_jitable
+def _some_below(total, position):
+    """Tell whether any bit below `position` is set."""
+    digit = position >> 5
+    for d in range(digit):
+        if total[d] != 0:
+            return True
+    return total[digit] & ((1 << (position & 31)) - 1) != 0
+
+
+@register_jitable
+def _round_digits(total):
+    """Round a sum of finite terms."""
+    _carry(total)
+    negative = total[_DIGITS - 1] < 0
+    if negative:
+        for d in range(_DIGITS):
+            total[d] = -total[d]
+        _carry(total)
+    top = _DIGITS - 1
+    while top > 0 and total[top] == 0:
+        top -= 1
+    if total[top] == 0:
+        return 0.0
+    length = 32 * top
+    while total[top] >> (length - 32 * top) != 0:
+        length += 1
+    # The last bit that a float64 of this size has.
+    last = max(length - 53, -1074 - _LOWEST)
+    significand = _window(total, last, 53)
+    if _window(total, last - 1, 1) and (significand & 1 or _some_below(total, last - 1)):
+        significand += 1
+    value = ldexp(np.float64(significand), last + _LOWEST)
+    return -value if negative else value
+
+
+@overload(rounded)
+def _rounded(total):  # noqa: ARG001
+    def round_sum(total):
+        special = total[_SPECIAL]
+        if special == 0:
+            return _round_digits(total)
+        return inf if special == _PLUS else -inf if special == _MINUS else nan
+
+    return round_sum
+
+
+# --- The definition ---
+#
+# x, dy and y have their channels as they lie: member m of group g is channel g * dg + m * dm
+# (GRP-2, GRP-3).
 
 
 @_compiled
-def forward_rows(first, last, x, kernel, sh, sw, dh, dw, top, left, y):
-    # rows (b, i) of y (B, Ho, Wo, G, M); x (B, H, W, G, M); kernel (B, Ho, Wo, Kh, Kw, G)
-    _, H, W, G, M = x.shape
-    _, Ho, Wo, Kh, Kw, _ = kernel.shape
-    total, carry = np.empty((G, M)), np.empty((G, M))
+def forward_rows(first, last, x, kernel, sh, sw, dh, dw, top, left, dg, dm, y):
+    # rows (b, i) of y (B, Ho, Wo, C); x (B, H, W, C); kernel (B, Ho, Wo, Kh, Kw, G)
+    _, H, W, C = x.shape
+    _, Ho, Wo, Kh, Kw, G = kernel.shape
+    total = new_sum()
     for row in range(first, last):
         b, i = row // Ho, row % Ho
         for j in range(Wo):
-            total[:], carry[:] = 0.0, 0.0
-            for u in range(Kh):
-                h = i * sh + u * dh - top
-                if h < 0 or h >= H:
-                    continue
-                for v in range(Kw):
-                    w = j * sw + v * dw - left
-                    if w < 0 or w >= W:
+            for g in range(G):
+                for m in range(C // G):
+                    c = g * dg + m * dm
+                    if not isnan(y[b, i, j, c]):
                         continue
-                    for g in range(G):
-                        weight = kernel[b, i, j, u, v, g]
-                        for m in range(M):
-                            total[g, m], carry[g, m] = add_product(
-                                total[g, m], carry[g, m], x[b, h, w, g, m], weight
-                            )
-            for g in range(G):
-                for m in range(M):
-                    y[b, i, j, g, m] = rounded(total[g, m], carry[g, m])
-
-
-@_compiled
-def forward_rows_of_few(first, last, x, kernel, sh, sw, dh, dw, top, left, y):
-    # As forward_rows, the same sums in the same order, for few members a group: vectors would stay
-    # empty there, and four members in registers are two to three times as fast (measured, M = 3).
-    _, H, W, G, M = x.shape
-    _, Ho, Wo, Kh, Kw, _ = kernel.shape
-    for row in range(first, last):
-        b, i = row // Ho, row % Ho
-        for j in range(Wo):
-            for g in range(G):
-                for m in range(0, M, 4):
-                    # Past the last member its sum is computed again.
-                    n, o, p = min(m + 1, M - 1), min(m + 2, M - 1), min(m + 3, M - 1)
-                    t0, t1, t2, t3 = 0.0, 0.0, 0.0, 0.0
-                    c0, c1, c2, c3 = 0.0, 0.0, 0.0, 0.0
+                    clear(total)
                     for u in range(Kh):
                         h = i * sh + u * dh - top
                         if h < 0 or h >= H:
@@ -128,51 +229,44 @@ def forward_rows_of_few(first, last, x, kernel, sh, sw, dh, dw, top, left, y):
                             w = j * sw + v * dw - left
                             if w < 0 or w >= W:
                                 continue
-                            weight = kernel[b, i, j, u, v, g]
-                            t0, c0 = add_product(t0, c0, x[b, h, w, g, m], weight)
-                            t1, c1 = add_product(t1, c1, x[b, h, w, g, n], weight)
-                            t2, c2 = add_product(t2, c2, x[b, h, w, g, o], weight)
-                            t3, c3 = add_product(t3, c3, x[b, h, w, g, p], weight)
-                    y[b, i, j, g, m], y[b, i, j, g, n] = rounded(t0, c0), rounded(t1, c1)
-                    y[b, i, j, g, o], y[b, i, j, g, p] = rounded(t2, c2), rounded(t3, c3)
+                            add_product(total, x[b, h, w, c], kernel[b, i, j, u, v, g])
+                    y[b, i, j, c] = rounded(total)
 
 
 @_compiled
-def dx_rows(first, last, dy, kernel, sh, sw, dh, dw, top, left, dx):
-    # rows (b, h) of dx (B, H, W, G, M); dy (B, Ho, Wo, G, M); kernel (B, Ho, Wo, Kh, Kw, G)
-    # Gathered, not scattered: each pixel asks which outputs read it (GRD-1), so that one thread
-    # writes it.
-    _, H, W, G, M = dx.shape
-    _, Ho, Wo, Kh, Kw, _ = kernel.shape
-    total, carry = np.empty((G, M)), np.empty((G, M))
+def dx_rows(first, last, dy, kernel, sh, sw, dh, dw, top, left, dg, dm, dx):
+    # rows (b, h) of dx (B, H, W, C); dy (B, Ho, Wo, C); kernel (B, Ho, Wo, Kh, Kw, G)
+    # Gathered, not scattered: each pixel asks which outputs read it (GRD-1).
+    _, H, W, C = dx.shape
+    _, Ho, Wo, Kh, Kw, G = kernel.shape
+    total = new_sum()
     for row in range(first, last):
         b, h = row // H, row % H
         for w in range(W):
-            total[:], carry[:] = 0.0, 0.0
-            for u in range(Kh):
-                i, rest = divmod(h + top - u * dh, sh)
-                if rest != 0 or i < 0 or i >= Ho:
-                    continue
-                for v in range(Kw):
-                    j, rest = divmod(w + left - v * dw, sw)
-                    if rest != 0 or j < 0 or j >= Wo:
-                        continue
-                    for g in range(G):
-                        weight = kernel[b, i, j, u, v, g]
-                        for m in range(M):
-                            total[g, m], carry[g, m] = add_product(
-                                total[g, m], carry[g, m], dy[b, i, j, g, m], weight
-                            )
             for g in range(G):
-                for m in range(M):
-                    dx[b, h, w, g, m] = rounded(total[g, m], carry[g, m])
+                for m in range(C // G):
+                    c = g * dg + m * dm
+                    if not isnan(dx[b, h, w, c]):
+                        continue
+                    clear(total)
+                    for u in range(Kh):
+                        i, rest = divmod(h + top - u * dh, sh)
+                        if rest != 0 or i < 0 or i >= Ho:
+                            continue
+                        for v in range(Kw):
+                            j, rest = divmod(w + left - v * dw, sw)
+                            if rest != 0 or j < 0 or j >= Wo:
+                                continue
+                            add_product(total, dy[b, i, j, c], kernel[b, i, j, u, v, g])
+                    dx[b, h, w, c] = rounded(total)
 
 
 @_compiled
-def dkernel_rows(first, last, dy, x, sh, sw, dh, dw, top, left, dkernel):
-    # rows (b, i) of dkernel (B, Ho, Wo, Kh, Kw, G); dy (B, Ho, Wo, G, M); x (B, H, W, G, M)
-    _, H, W, G, M = x.shape
-    _, Ho, Wo, Kh, Kw, _ = dkernel.shape
+def dkernel_rows(first, last, dy, x, sh, sw, dh, dw, top, left, dg, dm, dkernel):
+    # rows (b, i) of dkernel (B, Ho, Wo, Kh, Kw, G); dy (B, Ho, Wo, C); x (B, H, W, C)
+    _, H, W, C = x.shape
+    _, Ho, Wo, Kh, Kw, G = dkernel.shape
+    total = new_sum()
     for row in range(first, last):
         b, i = row // Ho, row % Ho
         for j in range(Wo):
@@ -182,10 +276,11 @@ def dkernel_rows(first, last, dy, x, sh, sw, dh, dw, top, left, dkernel):
                     w = j * sw + v * dw - left
                     padded = h < 0 or h >= H or w < 0 or w >= W
                     for g in range(G):
-                        total, carry = 0.0, 0.0
+                        if not isnan(dkernel[b, i, j, u, v, g]):
+                            continue
+                        clear(total)
                         if not padded:
-                            for m in range(M):
-                                total, carry = add_product(
-                                    total, carry, x[b, h, w, g, m], dy[b, i, j, g, m]
-                                )
-                        dkernel[b, i, j, u, v, g] = rounded(total, carry)
+                            for m in range(C // G):
+                                c = g * dg + m * dm
+                                add_product(total, x[b, h, w, c], dy[b, i, j, c])
+                        dkernel[b, i, j, u, v, g] = rounded(total)

@@ -14,6 +14,8 @@ import numba.core.config
 
 # Below this many multiply-adds starting a thread costs more than it saves (about 50 microseconds).
 _WORTH_A_THREAD = 1 << 17
+# Below this many a chunk of rows takes half its time to fetch its memory (measured).
+_WORTH_A_CHUNK = 1 << 22
 
 
 def run_rows(loop: Callable[..., None], rows: int, work: int, *arguments: Any) -> None:
@@ -36,8 +38,9 @@ def run_rows(loop: Callable[..., None], rows: int, work: int, *arguments: Any) -
     if threads <= 1:
         loop(0, rows, *arguments)
         return
-    # Four chunks a thread: a core that is busy with something else delays the call by less.
-    chunks = min(4 * threads, rows)
+    # Four chunks a thread: a core that is busy with something else delays the call by less. But
+    # each begins with memory and rows of operands of its own, which must be worth it.
+    chunks = min(max(threads, work // _WORTH_A_CHUNK), 4 * threads, rows)
     bounds = [rows * chunk // chunks for chunk in range(chunks + 1)]
     with ThreadPoolExecutor(threads) as pool:
         for done in [

@@ -1,16 +1,17 @@
 """Involution, forward and backward: the oracle.
 
-It answers in float64, from sums accumulated in at least twice the precision of its operands, and is
-proven against exact rational arithmetic. It is no layer (that is `refimpl.layer`) and it is not
+Every answer is the exact sum, rounded once to float64, and is held against rational arithmetic. It is no layer (that is `refimpl.layer`) and it is not
 tuned for training: it is what an implementation is compared with.
 """
 
+import math
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from refimpl import _loops
+from refimpl._fast import fast_form
 from refimpl._threads import run_rows
 from refimpl._validation import FORMATS, Problem, check
 from refimpl.geometry import Padding
@@ -18,9 +19,6 @@ from refimpl.geometry import Padding
 __all__ = ["backward", "capabilities", "forward"]
 
 Pair = int | tuple[int, int]
-
-# Members of a group below which the loop for few members is the faster one (measured).
-FEW = 8
 
 # What the conformance suite needs to know to judge the oracle like anything else (NUM-5).
 capabilities: dict[str, Any] = {
@@ -64,7 +62,7 @@ def forward(
     Returns
     -------
     y : ndarray of float64, shape (B, Ho, Wo, C)
-        Bit-equal at any number of threads (NUM-7), accurate as NUM-5 says.
+        Bit-equal at any number of threads (NUM-7), the exact sums rounded once (NUM-5).
 
     Raises
     ------
@@ -100,14 +98,10 @@ def forward(
     # NumPy would warn of a signalling NaN that becomes a float32, and of what the loops, were they
     # not compiled, make of infinities.
     with np.errstate(all="ignore"):
-        weights = _loadable(problem.operands["kernel"])
-        pixels = _grouped(problem, "x")
-        y = np.empty((*weights.shape[:3], *pixels.shape[3:]))
-        work = y.size * weights.shape[3] * weights.shape[4]
-        rows = weights.shape[0] * weights.shape[1]
-        loop = _loops.forward_rows_of_few if y.shape[4] < FEW else _loops.forward_rows
-        run_rows(loop, rows, work, pixels, weights, *_steps(problem), y)
-        return _ungrouped(problem, y)
+        x, kernel = (_loadable(problem.operands[name]) for name in ("x", "kernel"))
+        y = np.empty((*kernel.shape[:3], x.shape[3]))
+        _fill("forward_rows", y, (x, kernel), problem)
+        return y
 
 
 def backward(
@@ -165,15 +159,36 @@ def backward(
     operands = {"x": x, "kernel": kernel, "dy": dy}
     problem = check(operands, stride, dilation, padding, group_layout)
     with np.errstate(all="ignore"):
-        weights = _loadable(problem.operands["kernel"])
-        pixels, gradient = _grouped(problem, "x"), _grouped(problem, "dy")
-        dx, dkernel = np.empty(pixels.shape), np.empty(weights.shape)
-        work = gradient.size * weights.shape[3] * weights.shape[4]
-        rows = pixels.shape[0] * pixels.shape[1]
-        run_rows(_loops.dx_rows, rows, work, gradient, weights, *_steps(problem), dx)
-        rows = weights.shape[0] * weights.shape[1]
-        run_rows(_loops.dkernel_rows, rows, work, gradient, pixels, *_steps(problem), dkernel)
-        return _ungrouped(problem, dx), dkernel
+        x, kernel, dy = (_loadable(problem.operands[name]) for name in ("x", "kernel", "dy"))
+        dx, dkernel = np.empty(x.shape), np.empty(kernel.shape)
+        _fill("dx_rows", dx, (dy, kernel), problem)
+        _fill("dkernel_rows", dkernel, (dy, x), problem)
+        return dx, dkernel
+
+
+def _fill(
+    name: str,
+    result: npt.NDArray[np.float64],
+    operands: tuple[npt.NDArray[Any], ...],
+    problem: Problem,
+) -> None:
+    """Compute a result: by a fast form, and by the definition what that leaves NaN."""
+    define, steps = getattr(_loops, name), _steps(problem)
+    fast = fast_form(name, problem)
+    doubtful = np.zeros(result.shape[0] * result.shape[1], bool)
+
+    def rows(first: int, last: int) -> None:
+        if fast is None:
+            result.reshape(len(doubtful), *result.shape[2:])[first:last] = np.nan
+            define(first, last, *operands, *steps, result)
+            return
+        fast(first, last, *operands, *steps, result, doubtful)
+        for row in np.flatnonzero(doubtful[first:last]) + first:
+            define(row, row + 1, *operands, *steps, result)
+
+    kernel = problem.operands["kernel"].shape
+    taps = kernel[3] * kernel[4]
+    run_rows(rows, len(doubtful), math.prod(kernel[:3]) * problem.operands["x"].shape[3] * taps)
 
 
 def _loadable(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -188,25 +203,15 @@ def _loadable(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return loadable
 
 
-def _grouped(problem: Problem, name: str) -> npt.NDArray[Any]:
-    """Give `x` or `dy` with its channels as (G, M): member m of group g (GRP-1 to GRP-3)."""
-    array, groups = problem.operands[name], problem.operands["kernel"].shape[5]
-    if problem.blocked:
-        return _loadable(array.reshape(*array.shape[:3], groups, array.shape[3] // groups))
-    interleaved = array.reshape(*array.shape[:3], array.shape[3] // groups, groups)
-    return _loadable(interleaved.swapaxes(3, 4))
+def _steps(problem: Problem) -> tuple[int, int, int, int, int, int, int, int]:
+    """Give the loops' geometry: strides, dilations, padding before, channel steps.
 
-
-def _ungrouped(problem: Problem, array: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Undo `_grouped` for a result."""
-    channels = array.shape[3] * array.shape[4]
-    ordered = array if problem.blocked else array.swapaxes(3, 4)
-    return ordered.reshape(*array.shape[:3], channels)
-
-
-def _steps(problem: Problem) -> tuple[int, int, int, int, int, int]:
-    """Give the loops' geometry: strides, dilations, padding before."""
+    The last two are what to add to a channel for the next group and for the next member of a group
+    (GRP-1 to GRP-3).
+    """
     vertical, horizontal = problem.vertical, problem.horizontal
+    groups = problem.operands["kernel"].shape[5]
+    members = problem.operands["x"].shape[3] // groups
     return (
         vertical.stride,
         horizontal.stride,
@@ -214,4 +219,5 @@ def _steps(problem: Problem) -> tuple[int, int, int, int, int, int]:
         horizontal.dilation,
         vertical.before,
         horizontal.before,
+        *((members, 1) if problem.blocked else (1, groups)),
     )

@@ -43,8 +43,6 @@ def due(y: float, m: float, n: int, lost: float, used: Arithmetic) -> Fraction |
     error = (gamma(r, u) * (1 + theta) + theta) * exactly(m) + (1 + gamma(r, u)) * a
     if exactly(m) + error > exactly(accumulator.largest):
         return None
-    if 2 * exactly(m) > exactly(FORMATS["float64"].largest):
-        return None
     if result != accumulator:
         least = abs(exactly(y)) - error
         error += exactly(result.unit_roundoff) * (abs(exactly(y)) + error)
@@ -52,13 +50,10 @@ def due(y: float, m: float, n: int, lost: float, used: Arithmetic) -> Fraction |
             error += (n > 0) * exactly(result.smallest_subnormal) / 2
         elif least < exactly(result.smallest_normal):
             error += (n > 0) * exactly(result.smallest_normal)
-    own = Fraction(1, 2**53)
+    truth = abs(exactly(y)) / 2**53
     if used.operand.name == "float64":
-        oracle = own * abs(exactly(y)) + gamma(n, own) ** 2 * exactly(m)
-        oracle += n * exactly(FORMATS["float64"].smallest_subnormal)
-    else:
-        oracle = gamma(n, own) * exactly(m)
-    return (error + oracle) * EVALUATION
+        truth += (n > 0) * exactly(FORMATS["float64"].smallest_subnormal)
+    return (error + truth) * EVALUATION
 
 
 def bound(y: float, m: float, n: int, lost: float, used: Arithmetic) -> float:

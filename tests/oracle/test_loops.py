@@ -1,18 +1,26 @@
-"""Each loop alone, on integers: the rows that it is given, exactly, and no other row.
+"""Each loop alone: the rows that it is given and no other; and how its sums are kept.
 
-Worked through in rational arithmetic, with nothing drawn at random: whoever changes a loop hears of
-it within a second. How far the loops are exact on other operands is `test_oracle_exact`'s matter.
+The loops work through integers in rational arithmetic, with nothing drawn at random: whoever
+changes a loop hears of it within a second. That they are exact on other operands is
+`test_exact`'s matter.
 """
 
 from fractions import Fraction
+from math import isnan
 
+import numba
+import numba.core.config
 import numpy as np
 import pytest
 
 from conformance.cases.operator import OperatorCase
-from refimpl import _loops, involution
+from refimpl import _fast, _loops, involution
 from tests.opponents import exact
+from tests.oracle import hard_sums
 
+COMPILED = pytest.mark.skipif(
+    numba.core.config.DISABLE_JIT, reason="nothing is compiled: there is the definition alone"
+)
 # height, width, kernel_shape, stride, dilation, padding: no two numbers of an axis alike where they
 # could be exchanged; taps more than one pixel outside on every side; pixels that no tap reads.
 GEOMETRIES = [
@@ -20,9 +28,13 @@ GEOMETRIES = [
     (7, 8, (2, 3), (2, 3), (2, 1), ((1, 0), (2, 1))),
     (4, 7, (1, 3), (3, 1), (1, 2), "valid"),
     (1, 2, (5, 4), (1, 2), (1, 1), "same"),
+    # A block of 32 pixels and some; taps farther apart than there are pixels; a long stride.
+    (2, 37, (2, 3), (1, 1), (1, 3), ((0, 1), (4, 2))),
+    (1, 5, (1, 2), (1, 1), (1, 17), ((0, 0), (17, 9))),
+    (3, 40, (2, 2), (2, 19), (1, 1), ((1, 0), (0, 0))),
 ]
-# As many as the loop for few members takes at once (4), twice that, one more and one less.
-MEMBERS = [1, 2, 3, 4, 5, 7, 8, 9]
+# As many as lanes or vectors, twice that, one more and one less; 20 and 2 groups make 40 channels.
+MEMBERS = [1, 2, 3, 4, 5, 7, 8, 9, 16, 20]
 
 
 def problem(
@@ -51,86 +63,153 @@ def dense(sums: dict[exact.Index, exact.Sum], shape: tuple[int, ...]) -> np.ndar
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("members", MEMBERS)
 @pytest.mark.parametrize("geometry", GEOMETRIES)
-def test_its_rows_and_no_other(geometry: tuple, members: int, dtype: str) -> None:
+@pytest.mark.parametrize("layout", ["blocked", "interleaved"])
+def test_its_rows_and_no_other(geometry: tuple, members: int, dtype: str, layout: str) -> None:
     case, values = problem(geometry, members, dtype)
+    case = case.changed(group_layout=layout)
     due = exact.sums(case, values)
-    groups = (case.geometry.groups, case.geometry.members)
-    x, dy = (
-        involution._loadable(values[name].reshape(*values[name].shape[:3], *groups))
-        for name in ("x", "dy")
-    )
-    kernel = involution._loadable(values["kernel"])
+    x, dy, kernel = (involution._loadable(values[name]) for name in ("x", "dy", "kernel"))
+    groups = case.geometry.groups
     padding = exact.padding_before(case, 0), exact.padding_before(case, 1)
-    steps = (*case.geometry.stride, *case.geometry.dilation, *padding)
-    for loop, operands, name, shape in (
-        (_loops.forward_rows, (x, kernel), "y", dy.shape),
-        (_loops.forward_rows_of_few, (x, kernel), "y", dy.shape),
-        (_loops.dx_rows, (dy, kernel), "dx", x.shape),
-        (_loops.dkernel_rows, (dy, x), "dkernel", kernel.shape),
+    channels = (members, 1) if layout == "blocked" else (1, groups)
+    steps = (*case.geometry.stride, *case.geometry.dilation, *padding, *channels)
+    for name, loop, operands, result in (
+        ("y", "forward_rows", (x, kernel), dy),
+        ("y", "forward_rows_by_member", (x, kernel), dy),
+        ("dx", "dx_rows", (dy, kernel), x),
+        ("dx", "dx_rows_by_member", (dy, kernel), x),
+        ("dkernel", "dkernel_rows", (dy, x), kernel),
     ):
-        flat = (*shape[:3], case.channels) if name != "dkernel" else shape
-        expected = dense(due[name], flat).reshape(shape[0] * shape[1], *shape[2:])
-        rows = len(expected)
-        for first, last in ((0, rows), (1, rows - 1)):
-            # What a loop leaves out stays NaN.
-            result = np.full(shape, np.nan)
-            loop(first, last, *operands, *steps, result)
-            got = result.reshape(expected.shape)
-            np.testing.assert_array_equal(got[first:last], expected[first:last])
-            assert np.isnan(got[:first]).all()
-            assert np.isnan(got[last:]).all()
+        expected = dense(due[name], result.shape)
+        expected = expected.reshape(-1, *expected.shape[2:])
+        for first, last in ((0, len(expected)), (1, len(expected) - 1)):
+            check_rows(loop, operands, steps, first, last, result.shape, expected)
 
 
-PAIRS = [(1e16, 3.0), (3.0, -1e16), (1.0, 2.0**-60), (2.0**-60, 1.0), (0.1, -0.1), (-7.0, 0.1)]
+def check_rows(
+    name: str,
+    operands: tuple[np.ndarray, ...],
+    steps: tuple[int, ...],
+    first: int,
+    last: int,
+    shape: tuple[int, ...],
+    expected: np.ndarray,
+) -> None:
+    """The fast form writes its rows and says where it is not certain; the definition fills in."""
+    result = np.full(shape, np.nan)
+    rows, doubtful = result.reshape(expected.shape), np.zeros(len(expected), bool)
+    if _fast.AVAILABLE:
+        # What is left out, of a fast form, keeps this number.
+        rows[:] = 7777.5
+        getattr(_fast, name)(first, last, *operands, *steps, result, doubtful)
+        open_ = np.isnan(rows)
+        np.testing.assert_array_equal(doubtful, open_.any(axis=tuple(range(1, rows.ndim))))
+        certain = ~open_
+        certain[:first], certain[last:] = False, False
+        np.testing.assert_array_equal(rows[certain], expected[certain])
+        for outside in (rows[:first], rows[last:]):
+            assert (outside == 7777.5).all()
+            outside[:] = np.nan
+    getattr(_loops, name.removesuffix("_by_member"))(first, last, *operands, *steps, result)
+    np.testing.assert_array_equal(rows[first:last], expected[first:last])
+    assert not np.signbit(rows[rows == 0]).any()
+    assert np.isnan(rows[:first]).all()
+    assert np.isnan(rows[last:]).all()
 
 
+@numba.njit
+def summed(a, b, waiting):
+    """A sum of products of two rows, compiled, with so many products before it that cancel."""
+    total = _loops.new_sum()
+    _loops.add_product(total, 3.0, 5.0)
+    _loops.clear(total)
+    total[_loops._WAITING] = waiting
+    for n in range(len(a)):
+        _loops.add_product(total, a[n], b[n])
+    return _loops.rounded(total)
+
+
+@COMPILED
 @pytest.mark.clause("NUM-5")
-@pytest.mark.parametrize(("total", "product"), PAIRS)
-def test_a_sum_and_its_error_are_exact(total: float, product: float) -> None:
-    """TwoSum: of a product that is exact, nothing is lost."""
-    new_total, carry = _loops.add_product(total, 0.0, product, 1.0)
-    assert new_total == total + product
-    assert Fraction(new_total) + Fraction(carry) == Fraction(total) + Fraction(product)
-    assert _loops.add_product(total, 2.0**-200, product, 0.0) == (total, 2.0**-200)
+@pytest.mark.parametrize("recipe", hard_sums.RECIPES)
+def test_a_compiled_sum_is_a_rational_one(recipe: str) -> None:
+    rng = np.random.default_rng(5)
+    for terms in (1, 2, 9, 30):
+        a, b = hard_sums.RECIPES[recipe](rng, "float64", 30, terms)
+        for one, other in zip(a, b, strict=True):
+            expected = hard_sums.due(one, other)
+            # Carries that are due before the first product, between two, and at the end alone.
+            for waiting in (_loops._MOST_WAITING, _loops._MOST_WAITING - 1, 0):
+                got = summed(one, other, waiting)
+                assert got.hex() == expected.hex() or (isnan(got) and isnan(expected))
 
 
+@COMPILED
 @pytest.mark.clause("NUM-5")
-@pytest.mark.parametrize(("a", "b"), PAIRS)
-def test_a_product_and_its_error_are_exact(a: float, b: float) -> None:
-    """TwoProduct, and of float32 the product itself."""
-    total, carry = _loops.add_product(0.0, 0.0, a, b)
-    assert total == a * b
-    assert Fraction(total) + Fraction(carry) == Fraction(a) * Fraction(b)
-    single = np.float32(a), np.float32(b)
-    total, carry = _loops.add_product(0.0, 0.0, *single)
-    assert Fraction(total) == Fraction(float(single[0])) * Fraction(float(single[1]))
-    assert carry == 0.0
+def test_digits_hold_what_waits_for_a_carry() -> None:
+    """As many products as may wait, each adding to a digit as much as one can, stay in 64 bits."""
+    most = 2**53 - 1
+    total = _loops_product(float(most), float(most))
+    assert abs(total[: _loops._DIGITS]).max() * _loops._MOST_WAITING < 2**63
 
 
-@pytest.mark.parametrize("special", [np.inf, -np.inf, np.nan])
-@pytest.mark.parametrize("place", range(3))
-def test_fma_of_a_special_is_special(special: float, place: int) -> None:
-    operands = [2.0, 3.0, 5.0]
-    operands[place] = special
-    np.testing.assert_equal(_loops.fma(*operands), special)
+@numba.njit
+def _loops_product(a, b):
+    total = _loops.new_sum()
+    _loops.add_product(total, a, b)
+    return total
 
 
-def test_fma_of_infinity_and_zero_is_nan() -> None:
-    """Of a sum instead of the product infinity would be left."""
-    np.testing.assert_equal(_loops.fma(np.inf, 0.0, 1.0), np.nan)
-    np.testing.assert_equal(_loops.fma(np.inf, -3.0, 1.0), -np.inf)
+@COMPILED
+@pytest.mark.clause("NUM-5")
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("recipe", ["normal", "near", "ties", "cancelling", "underflowing"])
+def test_no_more_is_lost_than_is_said(recipe: str, dtype: str) -> None:
+    """The pair of a fast sum, against the sum; and nothing is lost where none is said to be."""
+    terms, lanes = 9, _fast._BLOCK
+    rng, notes = np.random.default_rng(2), np.zeros((2, 2), np.int64)
+    for _ in range(20):
+        factors = hard_sums.RECIPES[recipe](rng, dtype, lanes, terms)
+        a, b = (np.ascontiguousarray(one.astype(dtype).T).ravel() for one in factors)
+        for numbers, note in zip((a, b), notes, strict=True):
+            _fast._look(numbers, note)
+            assert (abs(numbers.astype(float)) < 2.0 ** (note[0] + 1)).all()
+            assert all(Fraction(float(n)) % Fraction(2) ** int(note[1]) == 0 for n in numbers)
+        start, loss = _fast._start_and_loss(*notes, terms)
+        assert start > 0
+        high, low, at = np.zeros(lanes), np.zeros(lanes), np.arange(terms) * lanes
+        a, b = a.astype(np.float64), b.astype(np.float64)
+        _fast._sum(a, at, 0, 8, b, at, 0, 8, 0, terms, start, high, low, 0, 8)
+        for lane in range(lanes):
+            exactly, _ = hard_sums.exactly(a[lane::lanes], b[lane::lanes])
+            kept = Fraction(high[lane]) - Fraction(start) + Fraction(low[lane])
+            assert abs(kept - exactly) <= Fraction(loss)
 
 
-def test_fma_rounds_once() -> None:
-    """Of the first, 0 would be left if the product were rounded too."""
-    assert _loops.fma(1 + 2.0**-30, 1 - 2.0**-30, -1.0) == -(2.0**-60)
-    assert _loops.fma(3.0, 2.0**-60, 1.0) - 1.0 == 0.0
-    assert _loops.fma(2.0, 3.0, 5.0) == 11.0
+@COMPILED
+@pytest.mark.clause("NUM-5")
+def test_what_no_pair_holds_is_left_to_the_definition() -> None:
+    one, other = np.zeros((2, 2), np.int64)
+    for numbers in ([1.0, np.inf], [np.nan, 1.0], [2.0**900, 1.0]):
+        _fast._look(np.array(numbers), one)
+        _fast._look(np.array([2.0**200]), other)
+        assert _fast._start_and_loss(one, other, 3) == (0.0, 0.0)
+    _fast._look(np.zeros(5), one)
+    assert _fast._start_and_loss(one, other, 3)[1] == 0.0
 
 
-@pytest.mark.clause("SPC-1", "SPC-2")
-def test_a_carry_counts_where_the_total_is_finite() -> None:
-    assert _loops.rounded(1.0, 0.5) == 1.5
-    for total in (np.inf, -np.inf, np.nan):
-        for carry in (np.inf, -np.inf, np.nan, 1.0):
-            np.testing.assert_equal(_loops.rounded(total, carry), total)
+@COMPILED
+@pytest.mark.clause("NUM-5")
+def test_what_is_not_certain_is_not_answered() -> None:
+    """On either side of a tie by less than the loss; and by more."""
+    start, unit = 1.5 * 2.0**60, 2.0**-53
+    low = np.array([unit, unit * (1 + 2.0**-30), unit * (1 - 2.0**-30), 0.0, unit, -unit / 4])
+    high = np.full(6, start) + 2.0**8
+    low *= 2.0**8
+    for loss, certain in ((0.0, 6), (2.0**-90, 4), (2.0**-60, 2)):
+        rounded = high.copy()
+        doubtful = _fast._round(rounded, low, start, loss)
+        assert doubtful == (certain < 6)
+        assert np.isfinite(rounded).sum() == certain
+        for n in np.flatnonzero(np.isfinite(rounded)):
+            assert rounded[n] == hard_sums.nearest(Fraction(2.0**8) + Fraction(low[n]))
