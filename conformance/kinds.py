@@ -48,7 +48,7 @@ class _Operator(Kind):
     capabilities = Capabilities
     case = OperatorCase
     recipes = operator_recipes.RECIPES
-    settling = "exact_sums"
+    settling = ("exact_sums", "specials_")
     share = 1
     rules = Rules(
         value={"y": "FWD-1", "dx": "GRD-1", "dkernel": "GRD-2"},
@@ -178,7 +178,7 @@ class _Layer(Kind):
     capabilities = LayerCapabilities
     case = LayerCase
     recipes = layer_recipes.RECIPES
-    settling = "bound[normal-any-training"
+    settling = ("bound[normal-any-training",)
     optional = frozenset({"kernel"})
     # Each case has up to a dozen results.
     share = 2

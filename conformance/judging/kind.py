@@ -70,7 +70,7 @@ class Kind(ABC):
     case: ClassVar[type[Any]]
     recipes: ClassVar[Mapping[str, Recipe]]
     rules: ClassVar[Rules]
-    settling: ClassVar[str]
+    settling: ClassVar[tuple[str, ...]]
     """Checks whose names begin so need all that the judge consists of."""
     optional: ClassVar[frozenset[str]] = frozenset()
     """Results that may be there though they are not due."""
