@@ -58,6 +58,8 @@ class Judge:
         Says why nothing more is to be asked, once the time is over.
     passed : list of Case, optional
         Where to note the cases that are right.
+    share : float
+        Seconds for a long list of cases.
 
     Attributes
     ----------
@@ -77,7 +79,9 @@ class Judge:
         watch: Callable[[Callable[[], Any], float], None] | None = None,
         late: Callable[[], str] = str,
         passed: list[Any] | None = None,
+        share: float = float("inf"),
     ) -> None:
+        self._share = share
         self.passed: list[Any] = [] if passed is None else passed
         self.overwritten: list[str] = []
         self.left: list[str] = []
@@ -134,6 +138,15 @@ class Judge:
         """Make the operands of a case."""
         made: dict[str, Array] = self.kind.values(case, self.kind.bits(case, self.claimed))
         return made
+
+    def as_time_allows(self, cases: Iterable[Any]) -> Iterator[Any]:
+        """Give the cases of a long list, as many as its share of the time allows."""
+        listed, stop = list(cases), time.perf_counter() + self._share
+        for number, case in enumerate(listed):
+            if number and time.perf_counter() > stop:
+                self.record.cut_short = f"{number} of {len(listed)} cases"
+                return
+            yield case
 
     # What is demanded.
 

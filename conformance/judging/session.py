@@ -29,6 +29,8 @@ _DEAR_SECONDS, _DEAR_TIMES, _DEAR_CALLS = 0.05, 10, 3
 _WATCHED = 8
 # After so many calls without an answer nothing more is asked under a clause.
 _DEATHS = 3
+# What a check of a long list of cases may take of the time that is left.
+_LONG = 0.2
 # The least number of cases that a drawn check draws, whatever the time.
 _LEAST = 2
 
@@ -158,7 +160,8 @@ class Session:
         self.judged.host.close()
 
     def _judge(self, record: Record, watch: Any, late: Callable[[], str]) -> Judge:
-        return Judge(self.judged, record, self.seed, watch, late, self._passed)
+        share = _LONG * (self.budget - self.spent)
+        return Judge(self.judged, record, self.seed, watch, late, self._passed, share)
 
     def not_run(self, check: Check, reason: str) -> Record:
         """Give the record of a check that is not run."""

@@ -130,7 +130,7 @@ def _left_out(report: "Report") -> Iterable[tuple[str, list[str]]]:
         words = "each new geometry is dear to call (compiled?), so fewer were tried"
         yield "note", [f'{words}; declare "compiles": True']
     if fewer := [f"{one.check} ({one.cut_short})" for one in report.records if one.cut_short]:
-        yield "note", [f"fewer cases were drawn, for want of time: {_some(fewer)}"]
+        yield "note", [f"fewer cases were asked, for want of time: {_some(fewer)}"]
     reasons: dict[str, list[str]] = {}
     for record in report.outcome("not run"):
         reasons.setdefault(record.reason, []).append(record.check)

@@ -30,7 +30,7 @@ def network_reals(judge: Judge) -> None:
 def _check(judge: Judge, recipe: str) -> None:
     __tracebackhide__ = True
     listed = [case for case in networks(judge.claimed, judge.seed) if case.recipe == recipe]
-    for number, case in enumerate(listed):
+    for number, case in enumerate(judge.as_time_allows(listed)):
         if number % 2 == 0:
             judge.check(case)
             continue
@@ -61,6 +61,6 @@ def network_extremes(judge: Judge, values: str) -> None:
 
 def _check_values(judge: Judge, *recipes: str) -> None:
     __tracebackhide__ = True
-    for case in structures(judge.claimed, judge.seed):
-        if case.recipe in recipes:
-            judge.check(case)
+    listed = [one for one in structures(judge.claimed, judge.seed) if one.recipe in recipes]
+    for case in judge.as_time_allows(listed):
+        judge.check(case)

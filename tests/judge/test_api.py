@@ -290,7 +290,7 @@ def test_checks_that_drew_fewer_cases_than_they_should_are_named() -> None:
     assert report.conforms
     (record,) = report.records
     assert record.cut_short == "2 of 10 cases"
-    assert "fewer cases were drawn, for want of time: bilinear (2 of 10 cases)" in str(report)
+    assert "fewer cases were asked, for want of time: bilinear (2 of 10 cases)" in str(report)
     assert report.as_dict()["checks"][0]["cut_short"] == "2 of 10 cases"
 
 
