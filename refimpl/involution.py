@@ -1,7 +1,8 @@
 """Involution, forward and backward: the oracle.
 
-Every answer is the exact sum, rounded once to float64, and is held against rational arithmetic. It is no layer (that is `refimpl.layer`) and it is not
-tuned for training: it is what an implementation is compared with.
+Every answer is the exact sum, rounded once to float64, and is held against rational arithmetic. It
+is no layer (that is `refimpl.layer`) and it is not tuned for training: it is what an implementation
+is compared with.
 """
 
 import math
