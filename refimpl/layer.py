@@ -1,8 +1,8 @@
 """The whole layer, forward and backward: kernel generation around the oracle's operator.
 
-In float64 and plain NumPy, each step as chapter LAY of the specification has it: around the
-operator, whose sums are exact and rounded once, every step rounds. It is no layer to train with
-(that is `refimpl.keras.Involution`): it is what a layer is compared with.
+In float64 and plain NumPy, each step as chapter LAY of the specification has it. The operator's
+sums are exact and rounded once (NUM-5); every other step rounds as float64 does. It is no layer to
+train with (that is `refimpl.keras.Involution`): it is what a layer is compared with.
 """
 
 from collections.abc import Mapping
