@@ -1,7 +1,7 @@
 """The checks, a module for each chapter; importing this notes them all, in the order they are run.
 
-What decides most comes first: the certificate and what else is exact. Long lists come last, and take
-what time is left.
+What decides most comes first: the certificate and what else is exact. Long lists come last, and
+take what time is left.
 """
 
 # isort: off
