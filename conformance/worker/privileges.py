@@ -2,8 +2,9 @@
 
 import ctypes
 
-# linux/capability.h: version 3 of the interface; CAP_SYS_PTRACE, CAP_MKNOD.
-_VERSION, _PTRACE, _MKNOD = 0x20080522, 19, 27
+# linux/capability.h: version 3 of the interface; CAP_SYS_PTRACE, CAP_MKNOD. linux/prctl.h:
+# PR_CAPBSET_DROP, so that what this process starts does not get them back.
+_VERSION, _PTRACE, _MKNOD, _DROP = 0x20080522, 19, 27, 24
 
 
 def give_up() -> None:
@@ -17,6 +18,8 @@ def give_up() -> None:
         return
     header, sets = (ctypes.c_uint32 * 2)(_VERSION, 0), (ctypes.c_uint32 * 6)()
     if system.capget(header, sets) == 0 and sets[1]:
+        for capability in (_PTRACE, _MKNOD):
+            system.prctl(_DROP, capability, 0, 0, 0)
         lost = ~(1 << _PTRACE | 1 << _MKNOD)
         # Effective, permitted, inheritable.
         for which in range(3):
