@@ -60,6 +60,8 @@ class Judge:
         Where to note the cases that are right.
     share : float
         Seconds for a long list of cases.
+    one_in : int
+        Of such a list one in so many is asked.
 
     Attributes
     ----------
@@ -80,8 +82,9 @@ class Judge:
         late: Callable[[], str] = str,
         passed: list[Any] | None = None,
         share: float = float("inf"),
+        one_in: int = 1,
     ) -> None:
-        self._share = share
+        self._share, self._one_in = share, one_in
         self.passed: list[Any] = [] if passed is None else passed
         self.overwritten: list[str] = []
         self.left: list[str] = []
@@ -140,8 +143,9 @@ class Judge:
         return made
 
     def as_time_allows(self, cases: Iterable[Any]) -> Iterator[Any]:
-        """Give the cases of a long list, as many as its share of the time allows."""
-        listed, stop = list(cases), time.perf_counter() + self._share
+        """Give the cases of a long list, as many as the profile and its share of time allow."""
+        listed = list(cases)[self.seed % self._one_in :: self._one_in]
+        stop = time.perf_counter() + self._share
         for number, case in enumerate(listed):
             if number and time.perf_counter() > stop:
                 self.record.cut_short = f"{number} of {len(listed)} cases"
