@@ -56,7 +56,7 @@ def test_a_passing_run_in_two_processes_says_the_same() -> None:
     assert done.returncode == 0, done.stdout
     assert lines(done.stdout) <= 80, done.stdout
     assert "CONFORMS  refimpl.involution" in done.stdout
-    assert "171 of 171 checks pass" in done.stdout
+    assert "195 of 195 checks pass" in done.stdout
     assert "seed 0" in done.stdout
 
 
@@ -100,7 +100,7 @@ def test_a_check_runs_again_by_name_and_seed() -> None:
     done = run("--implementation=refimpl.involution", "--check=same_padding", "--seed=77")
     assert done.returncode == 0
     assert "seed 77" in done.stdout
-    assert "1 of 1 checks pass (selected from 171)" in done.stdout
+    assert "1 of 1 checks pass (selected from 195)" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_a_run_that_is_interrupted_has_no_verdict_of_conformity() -> None:
         ("--report=/no/such/folder/r.json", "a file in a folder that exists is wanted"),
         ("--report=.", "a file in a folder that exists is wanted"),
         ("--budget=0", "--budget must be more than 0 seconds, got 0"),
-        ("--hypothesis-profile=hard", "must be one of default, ci, nightly, survey, got hard"),
+        ("--hypothesis-profile=hard", "must be one of default, ci, nightly, network, survey, got hard"),
         ("--check=layouts_met", "did you mean layouts_meet"),
     ],
 )
@@ -196,4 +196,4 @@ def test_a_case_that_means_nothing(part: str, capsys: pytest.CaptureFixture[str]
 def test_a_check_may_be_named_without_its_parameters() -> None:
     done = run("--implementation=refimpl.involution", "--check=layouts_meet")
     assert done.returncode == 0
-    assert "2 of 2 checks pass (selected from 171)" in done.stdout
+    assert "2 of 2 checks pass (selected from 195)" in done.stdout
