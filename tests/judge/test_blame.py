@@ -41,7 +41,8 @@ class ForwardTruncated(Unfold):
 
 def test_a_rounding_error_is_one_of_a_bound() -> None:
     found = broken(ForwardTruncated, dtypes="float32", clauses=["FWD", "GEO", "NUM"])
-    assert found == {"NUM-2"}
+    # Among them sums around the underflow threshold, which have a clause of their own.
+    assert found == {"NUM-2", "SPC-5"}
 
 
 class WritesItsOperand(Unfold):
