@@ -15,7 +15,8 @@ def test_no_false_alarm(kind) -> None:
     assert count.alarms == []
     assert count.judged.total() >= 2_500
     assert len(count.judged) >= 7
-    assert max(count.worst.values()) > 0.9
+    # The bounds are not vacuous: some case comes near its own.
+    assert max(count.worst.values()) > 0.85
 
 
 class Off(Terms):

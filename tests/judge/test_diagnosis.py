@@ -19,7 +19,12 @@ from tests.opponents.right_operators import RIGHT
 from tests.opponents.wrong_operators import FirstSampleKernel
 
 # The others are surveyed by tests.surveys.kill_matrix: a diagnosis takes seconds.
-SAMPLE = list(MUTANTS)[::12]
+# Faults that show on the shapes of networks alone are not among its probes: it knows them only by
+# the case that fails, which is not given here.
+SAMPLE, LAYERS = (
+    [name for name, one in zoo.items() if not one.__module__.endswith(("fast_paths", "rare"))][::12]
+    for zoo in (MUTANTS, layer.MUTANTS)
+)
 
 # Faults of operators that share no code with the mutants, by the mutants' names for them.
 INDEPENDENT = {
@@ -164,7 +169,7 @@ def test_numbers_of_an_operator_that_returns_nonsense() -> None:
     assert of(Nan).matches == ()
 
 
-@pytest.mark.parametrize("name", list(layer.MUTANTS)[::12])
+@pytest.mark.parametrize("name", LAYERS)
 def test_layer_mutants_are_named(name: str) -> None:
     found = diagnose(load(layer.MUTANTS[name], LAYER))
     assert found.matches[0] == name
