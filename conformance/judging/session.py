@@ -62,10 +62,10 @@ class Profile:
 
 PROFILES = {
     "default": Profile(10),
-    "ci": Profile(5, seed=0, budget=600.0, one_in=4),
+    "ci": Profile(5, seed=0, budget=600.0, one_in=8),
     "nightly": Profile(500, budget=36_000.0, full_size=True),
     "network": Profile(10, budget=3_600.0, full_size=True),
-    "survey": Profile(3, budget=600.0, one_in=4),
+    "survey": Profile(3, budget=600.0, one_in=8),
 }
 
 
