@@ -33,8 +33,8 @@ def masked(screen: str) -> str:
     # A line every half minute, where there is no terminal.
     screen = re.sub(r"^\S+: \d+ of \d+ checks.*\n", "", screen, flags=re.MULTILINE)
     screen = re.sub(r"numpy \S+, \S+;", "numpy;", screen)
-    # Seconds, and the line breaks that depend on them.
-    screen = re.sub(r"\d+\.\d+ ?s\b", "s", screen)
+    # Seconds, with the minutes that pytest adds to many, and the line breaks that depend on them.
+    screen = re.sub(r"\d+\.\d+ ?s\b( \(\d+:\d+:\d+\))?", "s", screen)
     return re.sub(r"[\s=]+", " ", screen)
 
 
