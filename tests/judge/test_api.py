@@ -55,7 +55,7 @@ def test_what_is_judged_may_be_named_made_or_given() -> None:
 
 def test_a_seed_repeats_a_run() -> None:
     reports = [
-        conformance.check(Unfold, seed=seed,
+        conformance.check(Unfold, seed=seed, profile="survey",
                           clauses="NUM-2", diagnosis=False)
         for seed in (5, 5, 6)
     ]  # fmt: skip
@@ -160,15 +160,14 @@ class HalfInHalf(Unfold):
 
 
 def test_a_hint_says_what_may_be_declared() -> None:
-    report = conformance.check(HalfInHalf, clauses=["NUM"], dtypes=["float16", "float32"])
+    some = {"clauses": ["NUM"], "dtypes": ["float16", "float32"], "profile": "survey"}
+    report = conformance.check(HalfInHalf, **some)
     assert report.verdict == "fails"
     assert report.hints == [
         """the failing bounds hold if it declares "accumulator": {'float16': 'float16'}"""
     ]
     declared = Unfold.capabilities | {"accumulator": {"float16": "float16"}}
-    assert conformance.check(
-        HalfInHalf, clauses=["NUM"], dtypes=["float16", "float32"], capabilities=declared
-    )
+    assert conformance.check(HalfInHalf, capabilities=declared, **some)
 
 
 def test_a_fault_in_values_gets_no_such_hint() -> None:

@@ -78,12 +78,14 @@ class NoEmptyBatch(Unfold):
 
 
 def test_an_empty_batch_that_is_refused_is_told_from_wrong_results() -> None:
-    report = conformance.check(NoEmptyBatch, diagnosis=False)
+    report = conformance.check(NoEmptyBatch, profile="survey", diagnosis=False)
     assert report.verdict == "refuses"
     assert {clause for one in report.failures for clause in one.clauses} == {"SPC-6"}
     assert str(report).startswith("REFUSES  ")
     unclaimed = conformance.check(
-        NoEmptyBatch, capabilities=Unfold.capabilities | {"empty_batch": False}
+        NoEmptyBatch,
+        profile="survey",
+        capabilities=Unfold.capabilities | {"empty_batch": False},
     )
     assert unclaimed.conforms
     assert unclaimed.clauses["SPC-6"].verdict == "not claimed"

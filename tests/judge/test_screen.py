@@ -145,8 +145,10 @@ def test_a_run_that_is_interrupted_has_no_verdict_of_conformity() -> None:
         sys.executable, "-u", "-m", "conformance",
         "--implementation=conformance.mutants:AcceptsEverything", "--hypothesis-profile=nightly",
     ]  # fmt: skip
+    # Whoever runs the tests in the background has this signal ignored, and so would the child.
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         assert process.stdout is not None
         for line in process.stdout:
