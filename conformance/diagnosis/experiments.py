@@ -1,0 +1,72 @@
+"""Cases to ask about: drawn anew, or near a failing one. Nothing is asked here."""
+
+import math
+import random
+from collections.abc import Iterator
+from typing import Any
+
+from conformance.cases.geometries import CHANNELS, pairs, pools
+from conformance.cases.operator import OperatorCase, unclaimed
+from conformance.cases.operator_recipes import RECIPES
+from conformance.claims.capabilities import Capabilities
+from conformance.diagnosis.readings import affordable
+
+_CHANNELS = (*CHANNELS, (2, 3), (3, 1), (3, 3), (1, 4))
+
+
+def drawn(
+    claimed: Capabilities, dtype: str, rng: random.Random, *, small: bool = False
+) -> Iterator[OperatorCase]:
+    """Draw claimed cases of exact integers, for ever; small ones can be read."""
+    allowed = pools(claimed, channels=_CHANNELS)
+    while True:
+        row: dict[str, Any] = {name: rng.choice(pool) for name, pool in allowed.items()}
+        groups, members = row.pop("channels")
+        case = OperatorCase(dtype, "integers", rng.randrange(1000), rng.choice((1, 2, 3)))
+        case = case.changed(groups=groups, members=members, **row).large_enough
+        spare = [rng.randrange(1, 6) for _ in range(2)]
+        case = case.changed(height=case.height + spare[0], width=case.width + spare[1])
+        if unclaimed(case, claimed):
+            continue
+        if not small or _readable(case):
+            yield case
+
+
+def _readable(case: OperatorCase) -> bool:
+    where = case.geometry
+    telling = min(case.grid) >= 2 or max(where.stride) > 2
+    taps = 2 <= where.taps <= 12
+    return case.batch > 1 and telling and taps and math.prod(case.grid) <= 30 and affordable(case)
+
+
+_ATTRIBUTES = (
+    "batch", "height", "width", "groups", "members", "kernel_shape", "stride", "dilation",
+    "padding", "group_layout", "recipe",
+)  # fmt: skip
+_ROUND = (1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 31, 32, 33, 64)
+# Products of a case that is asked in passing.
+_MOST_PRODUCTS = 1 << 18
+
+
+def near(case: OperatorCase, claimed: Capabilities, rng: random.Random) -> Iterator[OperatorCase]:
+    """Move one, two or three attributes of a case, for ever."""
+    allowed = pools(claimed)
+    exact = [name for name, recipe in RECIPES.items() if recipe.exact and not recipe.certifies]
+    while True:
+        changed = case.changed(seed=rng.randrange(1000))
+        for name in rng.sample(_ATTRIBUTES, rng.choice((1, 1, 2, 2, 3))):
+            if name == "recipe":
+                value: Any = rng.choice(("integers", rng.choice(exact)))
+            elif name in allowed:
+                value = rng.choice(allowed[name])
+            else:
+                value = _size(getattr(case, name, None) or getattr(case.geometry, name), rng)
+            changed = changed.changed(**{name: value})
+        changed = changed.large_enough
+        if changed.products <= _MOST_PRODUCTS and not unclaimed(changed, claimed):
+            yield changed
+
+
+def _size(size: int, rng: random.Random) -> int:
+    beside = (size - 1, size + 1, size // 2, size // 2 + 1, 2 * size, size + 8, size - 8)
+    return max(1, rng.choice((rng.choice(beside), rng.choice(_ROUND))))

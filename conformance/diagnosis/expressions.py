@@ -1,0 +1,345 @@
+"""The language of explanations: formulas over indices and sizes, and how one is found.
+
+A formula is a small tree. Its atoms are the place of a product (b, i, j, u, v, c, its group g and
+its member m of the group) and the numbers of a call (H, W, C, G, M, Ho, Wo, Kh, Kw, sh, sw, dh, dw,
+top, bottom, left, right). To extend the language, add a line to `ATOMS`, `NAMED` or `OPERATORS`.
+
+A formula is evaluated on columns: an array for each atom, with an entry for each product that was
+observed. Nothing is asked of an implementation here.
+"""
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Column = npt.NDArray[Any]
+Columns = Mapping[str, Column]
+
+
+@dataclass(frozen=True)
+class Formula:
+    """A tree: an atom, a number, or an operator between two formulas."""
+
+    operator: str
+    parts: tuple[Any, ...]
+
+    @property
+    def size(self) -> int:
+        """Nodes; what has a name counts one."""
+        return 1 + sum(part.size for part in self.parts if isinstance(part, Formula))
+
+    @property
+    def atoms(self) -> set[str]:
+        """The atoms in it, those under a name included."""
+        if self.operator == "atom":
+            name = self.parts[0]
+            return DERIVED[name].atoms if name in DERIVED else {name}
+        if self.operator in {"is", "is not"}:
+            return {self.parts[0]}
+        if self.operator == "named":
+            return NAMED[self.parts[0]].atoms
+        return set().union(*(one.atoms for one in self.parts if isinstance(one, Formula)))
+
+    def __call__(self, columns: Columns) -> Column:
+        """Evaluate it; what is divided by zero is zero."""
+        with np.errstate(all="ignore"):
+            return self._on(columns)
+
+    def _on(self, columns: Columns) -> Column:
+        if self.operator == "atom":
+            name = self.parts[0]
+            return columns[name] if name in columns else DERIVED[name]._on(columns)  # noqa: SLF001
+        if self.operator == "number":
+            return np.int64(self.parts[0])
+        if self.operator == "given":
+            given: Column = self.parts[0]
+            return given
+        if self.operator in {"is", "is not"}:
+            name, value = self.parts
+            alike: Column = columns[name] == value
+            return alike if self.operator == "is" else ~alike
+        if self.operator == "named":
+            return NAMED[self.parts[0]]._on(columns)  # noqa: SLF001
+        return OPERATORS[self.operator].on(*(part._on(columns) for part in self.parts))  # noqa: SLF001
+
+    def __str__(self) -> str:
+        return self.printed(0)
+
+    def printed(self, outside: int) -> str:
+        """As one writes it; `outside` is how tightly the operator around it binds."""
+        if self.operator in {"atom", "number"}:
+            return str(self.parts[0])
+        if self.operator == "named":
+            return NAMED[self.parts[0]].printed(outside)
+        if self.operator in {"is", "is not"}:
+            return f"{self.parts[0]} {self.operator} {self.parts[1]}"
+        rule = OPERATORS[self.operator]
+        if not rule.binds:
+            return f"{self.operator}({', '.join(map(str, self.parts))})"
+        left, right = self.parts
+        said = f"{left.printed(rule.binds)} {self.operator} {right.printed(rule.binds + 1)}"
+        said = said.replace(" * ", "*")
+        return f"({said})" if rule.binds < outside else said
+
+    def __add__(self, other: "Formula") -> "Formula":
+        return Formula("+", (self, other))
+
+    def __sub__(self, other: "Formula") -> "Formula":
+        return Formula("-", (self, other))
+
+    def __mul__(self, other: "Formula") -> "Formula":
+        return Formula("*", (self, other))
+
+    def __floordiv__(self, other: "Formula") -> "Formula":
+        return Formula("//", (self, other))
+
+    def __mod__(self, other: "Formula") -> "Formula":
+        return Formula("%", (self, other))
+
+
+@dataclass(frozen=True)
+class Operator:
+    """An operator of formulas: what it computes, and how tightly it binds (0: as a function)."""
+
+    on: Callable[..., Column]
+    binds: int
+    commutes: bool = False
+
+
+OPERATORS: Mapping[str, Operator] = {
+    "+": Operator(np.add, 3, commutes=True),
+    "-": Operator(np.subtract, 3),
+    "*": Operator(np.multiply, 4, commutes=True),
+    "//": Operator(np.floor_divide, 4),
+    "%": Operator(np.remainder, 4),
+    "min": Operator(np.minimum, 0, commutes=True),
+    "max": Operator(np.maximum, 0, commutes=True),
+    # Of conditions.
+    "=": Operator(np.equal, 2, commutes=True),
+    "!=": Operator(np.not_equal, 2, commutes=True),
+    "<": Operator(np.less, 2),
+    ">=": Operator(np.greater_equal, 2),
+    "and": Operator(np.logical_and, 1, commutes=True),
+    "or": Operator(np.logical_or, 1, commutes=True),
+}
+_ARITHMETIC = ("+", "-", "*", "//", "%", "min", "max")
+
+
+def atom(name: str) -> Formula:
+    """Give the formula of an atom."""
+    return Formula("atom", (name,))
+
+
+def number(value: int) -> Formula:
+    """Give the formula of a number."""
+    return Formula("number", (value,))
+
+
+# Of a call, and of a product in it; what stands first is thought of first.
+CALL = (
+    "B", "H", "W", "C", "G", "M", "Ho", "Wo", "Kh", "Kw", "sh", "sw", "dh", "dw",
+    "top", "bottom", "left", "right",
+)  # fmt: skip
+PLACE = ("b", "i", "j", "u", "v", "c", "g", "m")
+ATOMS = (*PLACE, *CALL)
+
+_A = {name: atom(name) for name in ATOMS}
+_1, _2 = number(1), number(2)
+
+
+def _same(taps: str, stride: str, dilation: Formula, size: str, outputs: str) -> Formula:
+    """The rule of "same" padding (GEO-7), with parts of it exchanged."""
+    reach = (_A[taps] - _1) * dilation
+    lacking = (_A[outputs] - _1) * _A[stride] + reach + _1 - _A[size]
+    return Formula("max", (lacking, number(0))) // _2
+
+
+# Formulas that are thought of as one thing, where a plainer one does not fit.
+NAMED: dict[str, Formula] = {
+    # Reversed indices.
+    **{f"reversed {n}": _A[last] - _1 - _A[n] for n, last in (
+        ("u", "Kh"), ("v", "Kw"), ("i", "Ho"), ("j", "Wo"), ("b", "B"), ("c", "C"), ("g", "G"),
+    )},
+    # The other layout's group, and neighbours.
+    "blocked": _A["c"] // _A["M"],
+    "interleaved": _A["c"] % _A["G"],
+    "next sample": (_A["b"] + _1) % _A["B"],
+    "next channel": (_A["c"] + _1) % _A["C"],
+    "group of the next channel": (_A["c"] + _1) % _A["C"] // _A["M"],
+    "next group of the next channel": (_A["c"] + _1) % _A["C"] % _A["G"],
+    "channels by size, blocked": _A["c"] // _A["G"] % _A["G"],
+    "channels by size, interleaved": _A["c"] % _A["M"] % _A["G"],
+    "channels of an even group": Formula("min", (
+        _A["c"] // ((_A["M"] + _1) // _2 * _2), _A["G"] - _1)),
+    # Paddings of public code.
+    **{f"{name} {axis}": one for axis, k, d, s, n, o in (
+        ("rows", "Kh", "dh", "sh", "H", "Ho"), ("columns", "Kw", "dw", "sw", "W", "Wo"),
+    ) for name, one in {
+        "half": (_A[k] - _1) // _2,
+        "half up": _A[k] // _2,
+        "dilated half": (_A[k] - _1) // _2 * _A[d],
+        "dilated half up": _A[k] // _2 * _A[d],
+        "reach": (_A[k] - _1) * _A[d],
+        "half the reach": (_A[k] - _1) * _A[d] // _2,
+        "half the reach up": ((_A[k] - _1) * _A[d] + _1) // _2,
+        "undilated same": _same(k, s, _1, n, o),
+        "phase": _A[s] - _1,
+    }.items()},
+    "both vertical": _A["top"] + _A["bottom"],
+    "both horizontal": _A["left"] + _A["right"],
+    # Tap axes that lie otherwise in memory.
+    "u by columns": (_A["v"] * _A["Kh"] + _A["u"]) // _A["Kw"],
+    "v by columns": (_A["v"] * _A["Kh"] + _A["u"]) % _A["Kw"],
+    "u from columns": (_A["u"] * _A["Kw"] + _A["v"]) % _A["Kh"],
+    "v from columns": (_A["u"] * _A["Kw"] + _A["v"]) // _A["Kh"],
+}  # fmt: skip
+
+
+_ROW = _A["i"] * _A["sh"] + _A["u"] * _A["dh"] - _A["top"]
+_COLUMN = _A["j"] * _A["sw"] + _A["v"] * _A["dw"] - _A["left"]
+NAMED |= {
+    "row of the flat index": (_ROW * _A["W"] + _COLUMN) // _A["W"],
+    "column of the flat index": (_ROW * _A["W"] + _COLUMN) % _A["W"],
+    "row by columns": (_COLUMN * _A["H"] + _ROW) // _A["W"],
+    "column by columns": (_COLUMN * _A["H"] + _ROW) % _A["W"],
+}
+
+
+def _flat(axes: Sequence[tuple[Formula, str]]) -> Formula:
+    """The index in memory of places along axes, each with the atom of its size."""
+    flat = axes[0][0]
+    for place, size in axes[1:]:
+        flat = flat * _A[size] + place
+    return flat
+
+
+def reread(
+    places: Mapping[str, tuple[Formula, str]], lies: Sequence[str], read: Sequence[str]
+) -> dict[str, Formula]:
+    """Give the index along each axis where what lies in one order of axes is read in another.
+
+    Parameters
+    ----------
+    places : mapping of str to (Formula, str)
+        The index that is meant along each axis, and the atom of the axis' size.
+    lies, read : sequence of str
+        Names of the axes in the order in which they lie, and in which they are taken to lie.
+    """
+    flat = _flat([places[name] for name in read])
+    found = {}
+    for position, name in enumerate(lies):
+        inner = flat
+        for after in reversed(lies[position + 1 :]):
+            inner = inner // _A[places[after][1]]
+        found[name] = inner % _A[places[name][1]] if position else inner
+    return found
+
+
+def _memory(axes: Mapping[str, str], title: str) -> Iterator[tuple[str, Formula]]:
+    names = tuple(axes)
+    places = {name: (_A[name], size) for name, size in axes.items()}
+    for order in itertools.permutations(names):
+        if order != names:
+            words = f"{title} read as ({', '.join(axes[name] for name in order)})"
+            for name, formula in reread(places, names, order).items():
+                yield f"{words}: {name}", formula
+
+
+# What conditions on products may be about besides: distances from the last, and from the centre.
+DERIVED: dict[str, Formula] = {
+    **{f"{last} - 1 - {n}": _A[last] - _1 - atom(n) for n, last in (
+        ("u", "Kh"), ("v", "Kw"), ("i", "Ho"), ("j", "Wo"), ("b", "B"), ("c", "C"), ("g", "G"),
+        ("m", "M"), ("h", "H"), ("w", "W"),
+    )},
+    "u - Kh//2": _A["u"] - _A["Kh"] // _2,
+    "v - Kw//2": _A["v"] - _A["Kw"] // _2,
+    "first row of the window": _A["i"] * _A["sh"] - _A["top"],
+    "first column of the window": _A["j"] * _A["sw"] - _A["left"],
+    "rows of the window below": _A["i"] * _A["sh"] + (_A["Kh"] - _1) * _A["dh"] - _A["top"]
+    - _A["H"] + _1,
+    "columns of the window beyond": _A["j"] * _A["sw"] + (_A["Kw"] - _1) * _A["dw"] - _A["left"]
+    - _A["W"] + _1,
+    "i*Wo + j": _A["i"] * _A["Wo"] + _A["j"],
+    "u*Kw + v": _A["u"] * _A["Kw"] + _A["v"],
+    "(u*Kw + v) from the last": _A["Kh"] * _A["Kw"] - _1 - _A["u"] * _A["Kw"] - _A["v"],
+}  # fmt: skip
+
+NAMED |= dict(_memory({"u": "Kh", "v": "Kw", "g": "G"}, "kernel"))
+# What conditions on products may be about besides: distances from the last, and from the centre.
+DERIVED: dict[str, Formula] = {
+    **{f"{last} - 1 - {n}": _A[last] - _1 - atom(n) for n, last in (
+        ("u", "Kh"), ("v", "Kw"), ("i", "Ho"), ("j", "Wo"), ("b", "B"), ("c", "C"), ("g", "G"),
+        ("m", "M"), ("h", "H"), ("w", "W"),
+    )},
+    "u - Kh//2": _A["u"] - _A["Kh"] // _2,
+    "v - Kw//2": _A["v"] - _A["Kw"] // _2,
+    "first row of the window": _A["i"] * _A["sh"] - _A["top"],
+    "first column of the window": _A["j"] * _A["sw"] - _A["left"],
+    "rows of the window below": _A["i"] * _A["sh"] + (_A["Kh"] - _1) * _A["dh"] - _A["top"]
+    - _A["H"] + _1,
+    "columns of the window beyond": _A["j"] * _A["sw"] + (_A["Kw"] - _1) * _A["dw"] - _A["left"]
+    - _A["W"] + _1,
+    "i*Wo + j": _A["i"] * _A["Wo"] + _A["j"],
+    "u*Kw + v": _A["u"] * _A["Kw"] + _A["v"],
+    "(u*Kw + v) from the last": _A["Kh"] * _A["Kw"] - _1 - _A["u"] * _A["Kw"] - _A["v"],
+}  # fmt: skip
+
+NAMED |= dict(_memory({"u": "Kh", "v": "Kw", "c": "C"}, "patches"))
+NAMED |= dict(_memory({"i": "Ho", "j": "Wo"}, "grid"))
+
+
+def pool(columns: Columns) -> list[tuple[Formula, Column]]:
+    """List the small formulas that differ on some columns, and their values, the simplest first.
+
+    Of those that agree in every entry the simplest is kept (observational equivalence).
+    """
+    seen: dict[bytes, None] = {}
+    kept: list[tuple[Formula, Column]] = []
+    length = len(next(iter(columns.values())))
+
+    def offer(formula: Formula, values: Column) -> None:
+        key = np.broadcast_to(values, length).astype(np.int64).tobytes()
+        if key not in seen:
+            seen[key] = None
+            kept.append((formula, values))
+
+    known = [name for name in ATOMS if name in columns]
+    for one in (*(number(n) for n in (0, 1)), *map(atom, known), number(2)):
+        offer(one, one(columns))
+    small = list(kept)
+    named = {name: Formula("named", (name,)) for name, one in NAMED.items() if one.atoms <= set(known)}
+    for one in named.values():
+        offer(one, one(columns))
+    with np.errstate(all="ignore"):
+        for operator in _ARITHMETIC:
+            rule = OPERATORS[operator]
+            for (number_, (one, left)), (other_, (other, right)) in itertools.product(
+                enumerate(small), enumerate(small)
+            ):
+                if not rule.commutes or number_ <= other_:
+                    offer(Formula(operator, (one, other)), rule.on(left, right))
+    return [(formula, np.broadcast_to(values, length)) for formula, values in kept]
+
+
+def places(tree: Formula) -> Iterator[tuple[Formula, Callable[[Formula], Formula]]]:
+    """Give every part of a formula, and how the whole looks with something else in its place."""
+    yield tree, lambda other: other
+    if tree.operator not in OPERATORS:
+        return
+    for index, part in enumerate(tree.parts):
+        for inner, within in places(part):
+            yield inner, _within(tree, index, within)
+
+
+def _within(
+    tree: Formula, index: int, within: Callable[[Formula], Formula]
+) -> Callable[[Formula], Formula]:
+    def whole(other: Formula) -> Formula:
+        parts = (*tree.parts[:index], within(other), *tree.parts[index + 1 :])
+        return Formula(tree.operator, parts)
+
+    return whole

@@ -1,0 +1,351 @@
+"""Finds the formulas by which an operator takes its factors, from readings of its map.
+
+For each index of each product the due formula is tried, then the due formula with one part of it
+exchanged for any small formula, then with two parts exchanged for atoms, and the same for some
+products only. The simplest that agrees with everything that was read is taken.
+"""
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from conformance.cases.case import Array
+from conformance.cases.operator import OperatorCase
+from conformance.diagnosis.conditions import ALWAYS, Condition, Truth, separating
+from conformance.diagnosis.expressions import (
+    DERIVED,
+    OPERATORS,
+    PLACE,
+    Column,
+    Columns,
+    Formula,
+    atom,
+    number,
+    places,
+    pool,
+)
+from conformance.diagnosis.model import (
+    BORDERS,
+    CALL,
+    DUE,
+    KINDS,
+    RIGHT,
+    SIZES,
+    Part,
+    Slot,
+    kinds_of,
+    numbers_of,
+    place_columns,
+    products,
+    with_groups,
+)
+from conformance.diagnosis.readings import ENTRY, OUTPUT, PIXEL, Reading
+
+# Products on which formulas are tried before they are tried on all.
+_SAMPLE = 60
+_SURVIVORS = 40
+# Formulas of one index, and combinations of those of several, that are held against what is absent.
+_OFFERED, _COMBINATIONS = 8, 80
+# Beyond this cost of a formula, formulas for some products only are looked for as well.
+_PLAIN = 4.0
+# Products on which conditions are looked for.
+_MOST_PRODUCTS = 300
+
+
+def identify(readings: Sequence[Reading], before: Sequence[Part] = ()) -> Part | None:
+    """Give the simplest part that agrees with all readings of one result.
+
+    Parameters
+    ----------
+    readings : sequence of Reading
+        Of one result, complete ones.
+    before : sequence of Part
+        Parts that were found for other results, which are tried first.
+
+    Returns
+    -------
+    Part or None
+        None if nothing in the language agrees.
+    """
+    if not any(len(one.columns["n"]) for one in readings) and readings:
+        return Part(absent=ALWAYS)
+    for part in (RIGHT, *before):
+        if all(_agrees(one, part) for one in readings):
+            return part
+    bases = ("output", "taps") if readings[0].result == "y" else ("kernel", "output", "taps")
+    found = [part for base in bases if (part := _on(base, readings)) is not None]
+    return min(found, key=lambda part: part.cost, default=None)
+
+
+def wrong(reading: Reading) -> bool:
+    """Tell whether a reading is not that of a right implementation."""
+    return bool(reading.raised) or not reading.complete or not _agrees(reading, RIGHT)
+
+
+def _agrees(reading: Reading, part: Part) -> bool:
+    due, got = products(reading.case, part), reading.columns
+    if len(due["n"]) != len(got["n"]):
+        return False
+    keys = [_keys(reading.case, one) for one in (due, got)]
+    orders = [np.argsort(one, kind="stable") for one in keys]
+    return bool(
+        (keys[0][orders[0]] == keys[1][orders[1]]).all()
+        and np.allclose(due["n"][orders[0]], got["n"][orders[1]], rtol=1e-3, atol=0)
+    )
+
+
+def _keys(case: OperatorCase, columns: Mapping[str, Array]) -> Array:
+    """Number each product by its places."""
+    flat: Any = 0
+    for names, operand in ((OUTPUT, "dy"), (ENTRY, "kernel"), (PIXEL, "x")):
+        shape = case.shapes[operand]
+        where = tuple(columns[name].astype(np.int64) for name in names)
+        flat = flat * int(np.prod(shape)) + np.ravel_multi_index(where, shape)
+    keys: Array = flat
+    return keys
+
+
+def _on(base: str, readings: Sequence[Reading]) -> Part | None:
+    """Fit every index, with the place of a product taken from its output, kernel or taps."""
+    placed = [_placed(base, one) for one in readings]
+    if any(one is None for one in placed):
+        return None
+    columns = {
+        name: np.concatenate([one[name] for one in placed if one is not None])
+        for name in (*PLACE, *CALL, *DUE, *KINDS)
+    }
+    columns, every = _repeated(columns)
+    offered = []
+    for name in DUE:
+        if name in every or (DUE[name](columns) == columns[name]).all():
+            continue
+        slots = _slots(name, columns)
+        if not slots:
+            return None
+        offered.append(slots)
+    # What is read says little of what is not: of the formulas that fit, those that leave out what
+    # is left out.
+    parts = sorted(
+        (Part(chosen, every=every) for chosen in itertools.product(*offered)),
+        key=lambda part: part.cost,
+    )[:_COMBINATIONS]
+    for part in parts:
+        if all(_agrees(one, part) for one in readings):
+            return part
+    with_absent = (_with_absent(part, readings) for part in parts[:3])
+    return next((part for part in with_absent if part is not None), None)
+
+
+def _placed(base: str, reading: Reading) -> dict[str, Column] | None:
+    """Add the place of each product, and the numbers of the call."""
+    got, length = reading.columns, len(reading.columns["n"])
+    numbers = numbers_of(reading.case)
+    own = {name: np.full(length, value) for name, value in numbers.items()}
+    of = "E" if base == "kernel" else "D"
+    place = {"b": got[f"{of}b"], "i": got[f"{of}i"], "j": got[f"{of}j"], "c": got["Dc"]}
+    if base == "taps":
+        taps = {}
+        for name, pixel, output, s, d, before, size in (
+            ("u", "Ph", "i", "sh", "dh", "top", "Kh"), ("v", "Pw", "j", "sw", "dw", "left", "Kw"),
+        ):  # fmt: skip
+            reach = got[pixel] + numbers[before] - place[output] * numbers[s]
+            taps[name], rest = np.divmod(reach, numbers[d])
+            if rest.any() or (taps[name] < 0).any() or (taps[name] >= numbers[size]).any():
+                return None
+        place |= taps
+    else:
+        place |= {"u": got["Eu"], "v": got["Ev"]}
+    own |= {name: np.full(length, word) for name, word in kinds_of(reading.case).items()}
+    return {**own, **with_groups(reading.case, place), **{name: got[name] for name in DUE}}
+
+
+def _repeated(columns: dict[str, Column]) -> tuple[dict[str, Column], tuple[str, ...]]:
+    """Find the indices that run over their whole axis at one place; keep one product for each."""
+    names = [*"bijuvc", *CALL]
+    _, first, which, counts = np.unique(
+        np.stack([columns[name] for name in names]),
+        axis=1, return_index=True, return_inverse=True, return_counts=True,
+    )  # fmt: skip
+    if (counts == 1).all():
+        return columns, ()
+    which = which.ravel()
+    every = []
+    for name in SIZES:
+        different = np.zeros(len(first), np.int64)
+        pairs = np.unique(np.stack([which, columns[name]]), axis=1)
+        np.add.at(different, pairs[0], 1)
+        if (different > 1).any() and (different == columns[SIZES[name]][first]).all():
+            every.append(name)
+    if (np.prod([columns[SIZES[n]][first] for n in every], axis=0) != counts).any():
+        return columns, ()
+    return {name: column[first] for name, column in columns.items()}, tuple(every)
+
+
+def _slots(name: str, columns: dict[str, Column]) -> list[Slot]:
+    """Find formulas of an index that is not the due one, the simplest first."""
+    values = columns[name]
+    usable = {key: columns[key] for key in (*PLACE, *CALL)}
+    if name == "n":
+        factor = _factor(values, usable)
+        return [factor] if factor else []
+    values = values.astype(np.int64)
+    due = DUE[name](usable)
+    found = list(itertools.islice(_formulas(name, usable, values, due), _OFFERED))
+    if found and found[0].cost <= _PLAIN:
+        return found
+    off = due != values
+    kinds = {key: columns[key] for key in KINDS}
+    # A rule of one kind of call, or a fault of some products.
+    for only in (*_kinds_with(kinds, off), *_conditions(usable | kinds, off)[:3]):
+        kept = only(usable | kinds)
+        inside = {key: column[kept] for key, column in usable.items()}
+        slots = itertools.islice(_formulas(name, inside, values[kept], due[kept]), _OFFERED)
+        found += [replace(slot, only=only) for slot in slots]
+    return sorted(found, key=lambda slot: slot.cost)[: 2 * _OFFERED]
+
+
+def _kinds_with(kinds: Columns, off: Truth) -> Iterator[Condition]:
+    """Give the kinds of call that all wrong products have."""
+    for name, column in kinds.items():
+        words = np.unique(column[off])
+        if len(words) == 1 and len(np.unique(column)) > 1:
+            yield Condition(Formula("is", (name, str(words[0]))), 1.0)
+
+
+def _factor(values: Column, columns: Columns) -> Slot | None:
+    """Find the formula of how often a product counts."""
+    for inverse in (False, True):
+        wanted = 1.0 / values if inverse else values
+        whole = np.rint(wanted)
+        if np.abs(wanted - whole).max() > 1e-3:
+            continue
+        off = whole != 1
+        for only in (ALWAYS, *_conditions(columns, off)[:2]):
+            kept = slice(None) if only is ALWAYS else off
+            inside = {key: column[kept] for key, column in columns.items()}
+            slot = next(_formulas("n", inside, whole[kept].astype(np.int64), None), None)
+            if slot is not None:
+                return replace(slot, only=only, inverse=inverse)
+    return None
+
+
+def _conditions(columns: Columns, off: Truth) -> list[Condition]:
+    """Conditions on places and numbers that separate products."""
+    chosen = _balanced(off, _MOST_PRODUCTS)
+    some = {name: column[chosen] for name, column in columns.items()}
+    some |= {name: one(some) for name, one in DERIVED.items() if one.atoms <= set(some)}
+    some = {name: column for name, column in some.items() if len(column)}
+    found = separating(some, off[chosen], 8)
+    return [one for one in found if (one(columns) == off).all()]
+
+
+def _balanced(off: Truth, most: int) -> Column:
+    """Choose so many products, wrong and right ones, the same ones every time."""
+    rng = np.random.default_rng(len(off))
+    parts = [np.flatnonzero(off), np.flatnonzero(~off)]
+    few = [rng.permutation(part)[: most // 2] for part in parts]
+    return np.sort(np.concatenate(few))
+
+
+def _formulas(
+    name: str, columns: Columns, values: Column, due: Column | None
+) -> Iterator[Slot]:
+    """Give the formulas that agree everywhere, the simplest first."""
+    chosen = _balanced(due != values if due is not None else np.ones(len(values), bool), _SAMPLE)
+    some = {key: column[chosen] for key, column in columns.items()}
+    wanted = values[chosen]
+    for candidates in (_one_place(name, some, wanted), _two_places(name, some, wanted)):
+        survivors = sorted(candidates, key=lambda one: (one[1].cost, one[0]))[:_SURVIVORS]
+        fits = [
+            slot
+            for _, slot in survivors
+            if (np.broadcast_to(slot(columns), len(values)) == values).all()
+        ]
+        yield from fits
+        if fits:
+            return
+
+
+def _one_place(name: str, columns: Columns, wanted: Column) -> Iterator[tuple[int, Slot]]:
+    """Exchange one part of the due formula, or put something beside it."""
+    listed = pool(columns)
+    formulas = [formula for formula, _ in listed]
+    matrix = np.array([values for _, values in listed], np.int64)
+    given = Formula("given", (matrix,))
+    due = DUE[name]
+    changes: list[tuple[Formula | None, Any]] = list(places(due))
+    for _, border in _equal(name, due, columns, wanted, 1):
+        yield 0, Slot(name, due, border)
+    if due.operator in OPERATORS:
+        for word in ("+", "-", "//", "%"):
+            changes.append((None, lambda other, word=word: Formula(word, (due, other))))
+    for part, whole in changes:
+        for row, border in _equal(name, whole(given), columns, wanted, len(formulas)):
+            formula = whole(formulas[row])
+            # What is taken out, and what is put in.
+            edited = (part.size if part else 1) + formulas[row].size
+            change = f"{formulas[row]} where {part} belongs" if part and part is not due else ""
+            yield row, Slot(name, formula, border, edited=edited, change=change)
+
+
+def _two_places(name: str, columns: Columns, wanted: Column) -> Iterator[tuple[int, Slot]]:
+    """Exchange two atoms of the due formula for other ones."""
+    known = [atom(one) for one in (*PLACE, *CALL) if one in columns] + [number(0), number(1)]
+    matrix = np.array([np.broadcast_to(one(columns), len(wanted)) for one in known], np.int64)
+    given = Formula("given", (matrix,))
+    leaves = [one for one, _ in places(DUE[name]) if one.operator == "atom"]
+    for one, other in itertools.permutations(leaves, 2):
+        for first in known:
+            changed = _exchanged(_exchanged(DUE[name], one, first), other, given)
+            for row, border in _equal(name, changed, columns, wanted, len(known)):
+                formula = _exchanged(_exchanged(DUE[name], one, first), other, known[row])
+                change = f"{first} where {one} belongs, {known[row]} where {other} belongs"
+                yield row, Slot(name, formula, border, edited=4, change=change)
+
+
+def _exchanged(tree: Formula, part: Formula, other: Formula) -> Formula:
+    if tree is part:
+        return other
+    if tree.operator not in OPERATORS:
+        return tree
+    return Formula(tree.operator, tuple(_exchanged(one, part, other) for one in tree.parts))
+
+
+def _equal(
+    name: str, formula: Formula, columns: Columns, wanted: Column, rows: int
+) -> Iterator[tuple[int, str]]:
+    """Give the rows of a formula on a table that are what is wanted, with the rule at borders."""
+    values = np.broadcast_to(formula(columns), (rows, len(wanted)))
+    size = columns[SIZES[name]] if name in SIZES else None
+    for border, rule in BORDERS.items():
+        if border and size is None:
+            return
+        with np.errstate(all="ignore"):
+            rows_ = np.flatnonzero((rule(values, size) == wanted).all(1))
+        for row in rows_.tolist():
+            yield row, border
+
+
+def _with_absent(part: Part, readings: Sequence[Reading]) -> Part | None:
+    """Find which products are left out; None if some are there that should not be."""
+    parts, labels = [], []
+    for reading in readings:
+        due = products(reading.case, part)
+        ours, theirs = _keys(reading.case, due), _keys(reading.case, reading.columns)
+        if not np.isin(theirs, ours).all():
+            return None
+        parts.append(due | {"h": due["Ph"], "w": due["Pw"]})
+        labels.append(~np.isin(ours, theirs))
+    off = np.concatenate(labels)
+    if not off.any():
+        return part
+    names = (*PLACE, *CALL, *KINDS, "h", "w")
+    columns = {name: np.concatenate([one[name] for one in parts]) for name in names}
+    found = _conditions(columns, off)
+    return Part(part.slots, found[0], part.every) if found else None
+
+
+__all__ = ["identify", "place_columns", "wrong"]

@@ -1,0 +1,251 @@
+"""What an implementation is taken to compute: a small program that foretells its answers.
+
+A model says, for every product of a result, which place of dy, of the kernel and of x it takes, and
+how often it counts: a formula for each index. Where nothing else is said, a formula is the due one.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from conformance.cases.case import Array
+from conformance.cases.operator import OperatorCase
+from conformance.diagnosis.conditions import ALWAYS, Condition
+from conformance.diagnosis.expressions import CALL, Column, Columns, Formula, atom, number
+from conformance.diagnosis.readings import ENTRY, OUTPUT, PIXEL
+from refimpl.geometry import WORDS
+
+_A = atom
+DUE: Mapping[str, Formula] = {
+    **{name: _A(name[1]) for name in (*OUTPUT, *ENTRY)},
+    "Pb": _A("b"),
+    "Ph": _A("i") * _A("sh") + _A("u") * _A("dh") - _A("top"),
+    "Pw": _A("j") * _A("sw") + _A("v") * _A("dw") - _A("left"),
+    "Pc": _A("c"),
+    "n": number(1),
+}
+"""Formula of each index, from the place (b, i, j, u, v, c) of the product (FWD-1, GRD-1, GRD-2)."""
+
+CLAUSES: Mapping[str, str] = {
+    "Ph": "GEO-8", "Pw": "GEO-8", "Pc": "FWD-1", "Pb": "FWD-1", "Eg": "GRP-2", "n": "FWD-1",
+}  # fmt: skip
+SIZES: Mapping[str, str] = {
+    "Db": "B", "Di": "Ho", "Dj": "Wo", "Dc": "C",
+    "Eb": "B", "Ei": "Ho", "Ej": "Wo", "Eu": "Kh", "Ev": "Kw", "Eg": "G",
+    "Pb": "B", "Ph": "H", "Pw": "W", "Pc": "C",
+}  # fmt: skip
+
+
+def _reflected(values: Column, size: Column, *, edge: bool) -> Column:
+    """Mirror at the edge; with the edge pixel repeated, or not."""
+    period = np.maximum(2 * size - (0 if edge else 2), 1)
+    within = values % period
+    return np.where(within < size, within, period - within - (1 if edge else 0))
+
+
+BORDERS = {
+    "": lambda values, size: values,  # noqa: ARG005
+    "clamped": lambda values, size: np.clip(values, 0, size - 1),
+    "modulo the size": lambda values, size: values % size,
+    "reflected": lambda values, size: _reflected(values, size, edge=False),
+    "reflected with the edge": lambda values, size: _reflected(values, size, edge=True),
+}
+"""What becomes of an index outside: a rule from value and size to an index."""
+
+
+@dataclass(frozen=True)
+class Slot:
+    """How an index is found.
+
+    Attributes
+    ----------
+    name : str
+        Which, as in `DUE`.
+    formula : Formula
+        From the place of the product; `inverse` means one over it.
+    border : str
+        What becomes of an index outside, as in `BORDERS`; "every": all along the axis.
+    only : Condition
+        For which products; for others it is the due one.
+    inverse : bool
+        Of a factor: one over the formula.
+    edited : int
+        How much of the due formula was exchanged.
+    change : str
+        What was exchanged, in words.
+    """
+
+    name: str
+    formula: Formula
+    border: str = ""
+    only: Condition = ALWAYS
+    inverse: bool = False
+    edited: int = 0
+    change: str = ""
+
+    def __call__(self, columns: Columns) -> Column:
+        """The index of each product."""
+        found = self.formula(columns)
+        if self.border:
+            found = BORDERS[self.border](found, columns[SIZES[self.name]])
+        if self.inverse:
+            found = 1.0 / np.where(found == 0, 1, found)
+        due = DUE[self.name](columns)
+        return found if self.only is ALWAYS else np.where(self.only(columns), found, due)
+
+    @property
+    def cost(self) -> float:
+        """How far from the simplest."""
+        return self.edited + 1.5 * bool(self.border) + 2 * self.only.cost
+
+
+@dataclass(frozen=True)
+class Part:
+    """How one result is computed.
+
+    Attributes
+    ----------
+    slots : tuple of Slot
+        The indices that are not the due ones.
+    absent : Condition, optional
+        Products that are left out though their indices are inside.
+    every : tuple of str
+        Indices that run over their whole axis: products of all of them are summed.
+    when : Condition
+        In which cases; in others it is right.
+    """
+
+    slots: tuple[Slot, ...] = ()
+    absent: Condition | None = None
+    every: tuple[str, ...] = ()
+    when: Condition = ALWAYS
+
+    @property
+    def cost(self) -> float:
+        """How far from the simplest."""
+        absent = self.absent.cost if self.absent else 0.0
+        return sum(slot.cost for slot in self.slots) + absent + 2 * len(self.every) + self.when.cost
+
+
+RIGHT = Part()
+
+
+@dataclass(frozen=True)
+class Model:
+    """How each result is computed."""
+
+    parts: Mapping[str, Part] = field(default_factory=dict)
+
+    def __call__(self, case: OperatorCase, values: Mapping[str, Array]) -> dict[str, Array]:
+        """Foretell every result, in float64."""
+        wide = {name: array.astype(np.float64) for name, array in values.items()}
+        return {
+            result: _compute(case, result, self.parts.get(result, RIGHT), wide)
+            for result in ("y", "dx", "dkernel")
+        }
+
+    @property
+    def cost(self) -> float:
+        """How far from the simplest; the same part of several results counts once."""
+        return sum(part.cost for part in set(self.parts.values()))
+
+    def within(self, when: Mapping[str, Condition]) -> "Model":
+        """The model where each result is wrong in some cases only."""
+        return Model({
+            result: replace(part, when=when.get(result, ALWAYS))
+            for result, part in self.parts.items()
+        })  # fmt: skip
+
+
+def numbers_of(case: OperatorCase) -> dict[str, int]:
+    """Give the numbers of a call: the atoms of formulas."""
+    where = case.geometry
+    vertical, horizontal = where.axes(case.size)
+    return {
+        "B": case.batch, "H": case.height, "W": case.width, "C": case.channels,
+        "G": where.groups, "M": where.members, "Ho": case.grid[0], "Wo": case.grid[1],
+        "Kh": where.kernel_shape[0], "Kw": where.kernel_shape[1],
+        "sh": where.stride[0], "sw": where.stride[1],
+        "dh": where.dilation[0], "dw": where.dilation[1],
+        "top": vertical.before, "bottom": vertical.after,
+        "left": horizontal.before, "right": horizontal.after,
+    }  # fmt: skip
+
+
+KINDS = ("padding", "group_layout", "dtype")
+
+
+def kinds_of(case: OperatorCase) -> dict[str, str]:
+    """Give what of a call is a word."""
+    padding = case.geometry.padding
+    kind = padding if padding in WORDS else "an integer" if isinstance(padding, int) else "explicit"
+    return {"padding": str(kind), "group_layout": case.geometry.group_layout, "dtype": case.dtype}
+
+
+def with_groups(case: OperatorCase, columns: dict[str, Column]) -> dict[str, Column]:
+    """Add the group and the member of it that a channel is due (GRP-2, GRP-3)."""
+    where, c = case.geometry, columns["c"]
+    if where.group_layout == "blocked":
+        return columns | {"g": c // where.members, "m": c % where.members}
+    return columns | {"g": c % where.groups, "m": c // where.groups}
+
+
+def place_columns(case: OperatorCase) -> dict[str, Column]:
+    """Give the place of every product of a case, and the numbers of the call."""
+    sizes = (case.batch, *case.grid, *case.geometry.kernel_shape, case.channels)
+    grid = np.indices(sizes).reshape(6, -1)
+    columns: dict[str, Column] = dict(zip("bijuvc", grid, strict=True))
+    length = grid.shape[1]
+    columns |= {name: np.full(length, value) for name, value in numbers_of(case).items()}
+    columns |= {name: np.full(length, word) for name, word in kinds_of(case).items()}
+    return with_groups(case, columns)
+
+
+def products(case: OperatorCase, part: Part) -> dict[str, Column]:
+    """List the products of a part: where each takes its factors, and its place."""
+    columns = place_columns(case)
+    for name in part.every:
+        size = int(columns[SIZES[name]][0]) if len(columns["b"]) else 0
+        columns = {key: np.repeat(column, size) for key, column in columns.items()}
+        length = len(columns["b"])
+        columns[f"all {name}"] = np.tile(np.arange(size), length // max(size, 1))
+    slots = {slot.name: slot for slot in part.slots}
+    length = len(columns["b"])
+    found: dict[str, Column] = {}
+    for name, due in DUE.items():
+        if name in part.every:
+            found[name] = columns[f"all {name}"]
+        else:
+            found[name] = np.broadcast_to((slots.get(name) or due)(columns), length)
+    kept = np.ones(length, bool)
+    for name, size in SIZES.items():
+        kept &= (found[name] >= 0) & (found[name] < columns[size])
+    if part.absent is not None and length:
+        kept &= ~part.absent(columns | {"h": found["Ph"], "w": found["Pw"]})
+    both = columns | found
+    return {name: column[kept] for name, column in both.items()}
+
+
+def _compute(
+    case: OperatorCase, result: str, part: Part, values: Mapping[str, Array]
+) -> Array:
+    told = {name: np.array([n]) for name, n in numbers_of(case).items()}
+    told |= {name: np.array([word]) for name, word in kinds_of(case).items()}
+    if part.when is not ALWAYS and not part.when(told)[0]:
+        part = RIGHT
+    listed = products(case, part)
+    at = {
+        "dy": tuple(listed[name] for name in OUTPUT),
+        "kernel": tuple(listed[name] for name in ENTRY),
+        "x": tuple(listed[name] for name in PIXEL),
+    }
+    target = {"y": "dy", "dx": "x", "dkernel": "kernel"}[result]
+    product = listed["n"].astype(np.float64)
+    for operand, where in at.items():
+        if operand != target:
+            product = product * values[operand][where]
+    shape = values[target].shape
+    flat = np.ravel_multi_index(at[target], shape) if len(product) else np.zeros(0, np.intp)
+    size = int(np.prod(shape))
+    return np.bincount(flat, product, size).reshape(shape) if size else np.zeros(shape)

@@ -1,0 +1,225 @@
+"""Reads off answers which factors an operator multiplies: the map, product by product.
+
+An operator that is linear in each operand is fixed by what it answers where one operand is one at a
+single place and another one numbers its places. The number that comes back is the place that was
+met. Each is asked twice, with the places numbered otherwise, so that a sum of numbers is not taken
+for a number; where several products meet, fewer places are asked about at a time.
+"""
+
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from conformance.cases.case import Array
+from conformance.cases.operator import OperatorCase
+from conformance.claims.formats import FORMATS
+from conformance.claims.loading import Judged
+from conformance.diagnosis.answers import Question, Raised
+
+Indices = npt.NDArray[np.int64]
+# Calls that a reading takes at most.
+_MOST_CALLS = 2000
+FUNCTION = {"y": "forward", "dx": "backward", "dkernel": "backward"}
+# What identifies a product: dy's place (of y the output), the kernel's, x's, and how often it counts.
+OUTPUT, ENTRY, PIXEL = (
+    ("Db", "Di", "Dj", "Dc"),
+    ("Eb", "Ei", "Ej", "Eu", "Ev", "Eg"),
+    ("Pb", "Ph", "Pw", "Pc"),
+)
+
+
+@dataclass
+class Reading:
+    """The products of one result of one case.
+
+    Attributes
+    ----------
+    case : OperatorCase
+        The geometry and sizes; its values do not matter.
+    result : str
+        "y", "dx" or "dkernel".
+    columns : dict of str to ndarray
+        An entry for each product: its indices into dy, kernel and x, and its factor `n`.
+    complete : bool
+        Every product could be told from every other.
+    raised : str
+        What was raised instead.
+    """
+
+    case: OperatorCase
+    result: str
+    columns: dict[str, Array] = field(default_factory=dict)
+    complete: bool = True
+    raised: str = ""
+
+
+class _Unread(Exception):
+    """What came back is no reading."""
+
+
+def read(judged: Judged, case: OperatorCase, result: str) -> Reading:
+    """Read one result of one case off an implementation.
+
+    Parameters
+    ----------
+    judged : Judged
+        Who is asked.
+    case : OperatorCase
+        About which geometry; `affordable` says whether it can be.
+    result : str
+        "y", "dx" or "dkernel".
+    """
+    reader = _Reader(judged, case, result)
+    found = Reading(case, result)
+    try:
+        parts = list(reader.products())
+    except _Unread as error:
+        found.raised, found.complete = str(error), False
+        return found
+    names = (*OUTPUT, *ENTRY, *PIXEL, "n")
+    found.columns = {
+        name: np.concatenate([part[name] for part in parts]) if parts else np.zeros(0, np.int64)
+        for name in names
+    }
+    found.complete = reader.complete
+    return found
+
+
+def affordable(case: OperatorCase) -> bool:
+    """Tell whether a reading of the case takes few calls on small arrays."""
+    where = case.geometry
+    sizes = [int(np.prod(shape)) for shape in case.shapes.values()]
+    return where.taps * where.groups <= 64 and where.channels <= 80 and max(sizes) <= 1 << 15
+
+
+class _Reader:
+    def __init__(self, judged: Judged, case: OperatorCase, result: str) -> None:
+        self.question, self.case, self.result = Question(judged, case), case, result
+        self.bits = judged.capabilities.arithmetic(case.dtype).bits
+        self.dtype = FORMATS[case.dtype].dtype
+        self.shapes = case.shapes
+        self.calls, self.complete = 0, True
+
+    def products(self) -> Iterator[dict[str, Array]]:
+        """Give the products, label by label."""
+        if self.result == "dkernel":
+            labels: Any = [(..., c) for c in range(self.case.channels)]
+            source = "dy"
+        else:
+            taps = map(range, self.shapes["kernel"][3:])
+            labels = [(slice(None),) * 3 + place for place in itertools.product(*taps)]
+            source = "kernel"
+        for label in labels:
+            one = np.zeros(self.shapes[source])
+            one[label] = 1
+            yield from self._of_label(source, label, one)
+
+    def _of_label(self, source: str, label: Any, one: Array) -> Iterator[dict[str, Array]]:
+        """Give the products of one label; of fewer places at a time where several meet."""
+        # What is split is not the labelled operand but where that one is dy.
+        split = {"y": "x", "dx": "dy", "dkernel": "dy"}[self.result]
+        masks = [tuple(np.arange(n) for n in self.shapes[split][:3])]
+        while masks:
+            mask = masks.pop()
+            found, several = self._of_mask(source, label, one, split, mask)
+            if several and max(map(len, mask)) > 1 and self.calls < _MOST_CALLS:
+                masks += _halves(mask)
+                continue
+            self.complete &= not several
+            if len(found["n"]):
+                yield found
+
+    def _of_mask(
+        self, source: str, label: Any, one: Array, split: str, mask: tuple[Indices, ...]
+    ) -> tuple[dict[str, Array], bool]:
+        seen = np.zeros(self.shapes[split])
+        seen[np.ix_(*mask)] = 1
+        factors = {source: one}
+        factors[split] = factors.get(split, 1) * seen
+        other = ({"y": "x", "dx": "dy", "dkernel": "x"})[self.result]
+        factors.setdefault(other, np.ones(self.shapes[other]))
+        count = self._ask(factors)
+        met = count != 0
+        places = np.argwhere(met)
+        n = count[met]
+        columns = {"n": n}
+        target = {"y": OUTPUT, "dx": PIXEL, "dkernel": ENTRY}[self.result]
+        columns |= dict(zip(target, places.T, strict=True))
+        several = False
+        for operand in sorted(factors):
+            found, wrong = self._met(factors, operand, met, n, places)
+            several |= wrong
+            columns |= found
+        return columns, several
+
+    def _met(
+        self,
+        factors: Mapping[str, Array],
+        operand: str,
+        met: npt.NDArray[np.bool_],
+        n: Array,
+        places: Indices,
+    ) -> tuple[dict[str, Array], bool]:
+        """Give the places of an operand that were met, and whether they are no single ones."""
+        names = {"x": PIXEL, "kernel": ENTRY, "dy": OUTPUT}[operand]
+        shape = self.shapes[operand]
+        size = int(np.prod(shape))
+        plain = np.arange(size)
+        mixed = np.random.default_rng(size).permutation(size)
+        first = self._tagged(factors, operand, plain, met, n)
+        second = self._tagged(factors, operand, mixed, met, n)
+        inside = (first >= 0) & (first < size)
+        flat = np.where(inside, first, 0).astype(np.int64)
+        wrong = bool(len(places)) and not (inside & (mixed[flat] == second)).all()
+        return dict(zip(names, np.unravel_index(flat, shape), strict=True)), wrong
+
+    def _tagged(
+        self,
+        factors: Mapping[str, Array],
+        operand: str,
+        numbering: Indices,
+        met: npt.NDArray[np.bool_],
+        n: Array,
+    ) -> Array:
+        """Give the number that each met place has, digit by digit where the format is narrow."""
+        base = 1 << max(1, self.bits - 2)
+        found = np.zeros(len(n))
+        weight = 1
+        while weight <= numbering.max():
+            digits = (numbering // weight % base + 1).reshape(self.shapes[operand])
+            got = self._ask({**factors, operand: factors[operand] * digits})[met] / n
+            whole = np.rint(got)
+            # A factor that is no power of two leaves a rounding.
+            near = np.abs(got - whole) <= 1e-3
+            found += np.where(near, whole - 1, np.nan) * weight
+            weight *= base
+        return np.where(np.isnan(found), -1, found)
+
+    def _ask(self, factors: Mapping[str, Array]) -> Array:
+        self.calls += 1
+        values = {
+            name: np.broadcast_to(factors.get(name, 0.0), shape).astype(self.dtype)
+            for name, shape in self.shapes.items()
+        }
+        answer = self.question.ask(values, (FUNCTION[self.result],))[self.result]
+        if isinstance(answer, Raised):
+            raise _Unread(str(answer))
+        shape = self.shapes[{"y": "dy", "dx": "x", "dkernel": "kernel"}[self.result]]
+        if not isinstance(answer, np.ndarray) or answer.shape != shape:
+            raise _Unread("a result of another shape")
+        numbers: Array = answer.astype(np.float64)
+        if not np.isfinite(numbers).all():
+            raise _Unread("a result that is not finite")
+        return numbers
+
+
+def _halves(mask: tuple[Indices, ...]) -> list[tuple[Indices, ...]]:
+    """Split the longest axis into its even and odd places: what overlaps lies side by side."""
+    axis = int(np.argmax([len(indices) for indices in mask]))
+    return [
+        (*mask[:axis], mask[axis][part::2], *mask[axis + 1 :]) for part in (0, 1)
+    ]
