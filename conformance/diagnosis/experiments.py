@@ -43,6 +43,14 @@ _ATTRIBUTES = (
     "batch", "height", "width", "groups", "members", "kernel_shape", "stride", "dilation",
     "padding", "group_layout", "recipe",
 )  # fmt: skip
+# Pairs beside those of the pools, up to so much.
+_PAIRS = {"kernel_shape": 7, "stride": 5, "dilation": 4}
+# Recipes of finite numbers whose sums are exact.
+FINITE = tuple(
+    name
+    for name, recipe in RECIPES.items()
+    if recipe.exact and not recipe.certifies and name != "specials"
+)
 _ROUND = (1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 31, 32, 33, 64)
 # Products of a case that is asked in passing.
 _MOST_PRODUCTS = 1 << 18
@@ -51,12 +59,15 @@ _MOST_PRODUCTS = 1 << 18
 def near(case: OperatorCase, claimed: Capabilities, rng: random.Random) -> Iterator[OperatorCase]:
     """Move one, two or three attributes of a case, for ever."""
     allowed = pools(claimed)
-    exact = [name for name, recipe in RECIPES.items() if recipe.exact and not recipe.certifies]
+    # Other values only where it takes certain values to fail.
+    names = _ATTRIBUTES if case.recipe != "integers" else _ATTRIBUTES[:-1]
     while True:
         changed = case.changed(seed=rng.randrange(1000))
-        for name in rng.sample(_ATTRIBUTES, rng.choice((1, 1, 2, 2, 3))):
+        for name in rng.sample(names, rng.choice((1, 1, 2, 2, 3))):
             if name == "recipe":
-                value: Any = rng.choice(("integers", rng.choice(exact)))
+                value: Any = rng.choice(("integers", rng.choice(FINITE)))
+            elif name in _PAIRS and rng.random() < 0.5:
+                value = (rng.randint(1, _PAIRS[name]), rng.randint(1, _PAIRS[name]))
             elif name in allowed:
                 value = rng.choice(allowed[name])
             else:

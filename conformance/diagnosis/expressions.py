@@ -78,6 +78,15 @@ class Formula:
         if self.operator in {"is", "is not"}:
             return f"{self.parts[0]} {self.operator} {self.parts[1]}"
         rule = OPERATORS[self.operator]
+        if self.operator == "before":
+            size, taps, stride, dilation, given, _ = map(str, self.parts)
+            own = BEFORE[given].parts
+            changed = [
+                f"{now} for {was}"
+                for now, was in zip((size, taps, stride, dilation), map(str, own), strict=False)
+                if now != was
+            ]
+            return f"{given}({', '.join(changed)})" if changed else given
         if not rule.binds:
             return f"{self.operator}({', '.join(map(str, self.parts))})"
         left, right = self.parts
@@ -110,6 +119,15 @@ class Operator:
     commutes: bool = False
 
 
+def _before(
+    size: Column, taps: Column, stride: Column, dilation: Column, given: Column, same: Column
+) -> Column:
+    """Padding before the first pixel: by the rule of "same" (GEO-7), or as it is given."""
+    last = (size - 1) // np.maximum(stride, 1) * stride
+    by_rule = np.maximum(last + (taps - 1) * dilation + 1 - size, 0) // 2
+    return np.where(same, by_rule, given)
+
+
 OPERATORS: Mapping[str, Operator] = {
     "+": Operator(np.add, 3, commutes=True),
     "-": Operator(np.subtract, 3),
@@ -118,6 +136,8 @@ OPERATORS: Mapping[str, Operator] = {
     "%": Operator(np.remainder, 4),
     "min": Operator(np.minimum, 0, commutes=True),
     "max": Operator(np.maximum, 0, commutes=True),
+    # Padding before the first pixel: size, taps, stride, dilation; as given, and whether by rule.
+    "before": Operator(_before, 0),
     # Of conditions.
     "=": Operator(np.equal, 2, commutes=True),
     "!=": Operator(np.not_equal, 2, commutes=True),
@@ -156,6 +176,26 @@ def _same(taps: str, stride: str, dilation: Formula, size: str, outputs: str) ->
     reach = (_A[taps] - _1) * dilation
     lacking = (_A[outputs] - _1) * _A[stride] + reach + _1 - _A[size]
     return Formula("max", (lacking, number(0))) // _2
+
+
+# The padding before each axis, as a rule of its sizes.
+BEFORE: Mapping[str, Formula] = {
+    given: Formula("before", (*(atom(n) for n in (*sizes, given, "same")),))
+    for given, sizes in (("top", ("H", "Kh", "sh", "dh")), ("left", ("W", "Kw", "sw", "dw")))
+}
+
+
+def renamed(tree: Formula, was: Formula, now: Formula) -> Formula:
+    """Put another formula in the place of an atom wherever it stands."""
+    if tree == was:
+        return now
+    if tree.operator not in OPERATORS:
+        return tree
+    parts = [renamed(one, was, now) for one in tree.parts]
+    if tree.operator == "before":
+        # What was given stays given.
+        parts[4:] = tree.parts[4:]
+    return Formula(tree.operator, tuple(parts))
 
 
 # Formulas that are thought of as one thing, where a plainer one does not fit.
@@ -263,6 +303,9 @@ DERIVED: dict[str, Formula] = {
     - _A["H"] + _1,
     "columns of the window beyond": _A["j"] * _A["sw"] + (_A["Kw"] - _1) * _A["dw"] - _A["left"]
     - _A["W"] + _1,
+    # What is left over after the last whole vector or block.
+    **{f"{n} - {size}//{k}*{k}": _A[n] - _A[size] // number(k) * number(k)
+       for n, size in (("c", "C"), ("j", "Wo"), ("i", "Ho"), ("m", "M")) for k in (4, 8, 16, 32)},
     "i*Wo + j": _A["i"] * _A["Wo"] + _A["j"],
     "u*Kw + v": _A["u"] * _A["Kw"] + _A["v"],
     "(u*Kw + v) from the last": _A["Kh"] * _A["Kw"] - _1 - _A["u"] * _A["Kw"] - _A["v"],
@@ -283,6 +326,9 @@ DERIVED: dict[str, Formula] = {
     - _A["H"] + _1,
     "columns of the window beyond": _A["j"] * _A["sw"] + (_A["Kw"] - _1) * _A["dw"] - _A["left"]
     - _A["W"] + _1,
+    # What is left over after the last whole vector or block.
+    **{f"{n} - {size}//{k}*{k}": _A[n] - _A[size] // number(k) * number(k)
+       for n, size in (("c", "C"), ("j", "Wo"), ("i", "Ho"), ("m", "M")) for k in (4, 8, 16, 32)},
     "i*Wo + j": _A["i"] * _A["Wo"] + _A["j"],
     "u*Kw + v": _A["u"] * _A["Kw"] + _A["v"],
     "(u*Kw + v) from the last": _A["Kh"] * _A["Kw"] - _1 - _A["u"] * _A["Kw"] - _A["v"],

@@ -16,6 +16,7 @@ from conformance.cases.case import Array
 from conformance.cases.operator import OperatorCase
 from conformance.diagnosis.conditions import ALWAYS, Condition, Truth, separating
 from conformance.diagnosis.expressions import (
+    BEFORE,
     DERIVED,
     OPERATORS,
     PLACE,
@@ -26,6 +27,7 @@ from conformance.diagnosis.expressions import (
     number,
     places,
     pool,
+    renamed,
 )
 from conformance.diagnosis.model import (
     BORDERS,
@@ -115,7 +117,7 @@ def _on(base: str, readings: Sequence[Reading]) -> Part | None:
         return None
     columns = {
         name: np.concatenate([one[name] for one in placed if one is not None])
-        for name in (*PLACE, *CALL, *DUE, *KINDS)
+        for name in (*PLACE, *CALL, *DUE, *KINDS, "same")
     }
     columns, every = _repeated(columns)
     offered = []
@@ -187,7 +189,7 @@ def _repeated(columns: dict[str, Column]) -> tuple[dict[str, Column], tuple[str,
 def _slots(name: str, columns: dict[str, Column]) -> list[Slot]:
     """Find formulas of an index that is not the due one, the simplest first."""
     values = columns[name]
-    usable = {key: columns[key] for key in (*PLACE, *CALL)}
+    usable = {key: columns[key] for key in (*PLACE, *CALL, "same")}
     if name == "n":
         factor = _factor(values, usable)
         return [factor] if factor else []
@@ -198,12 +200,19 @@ def _slots(name: str, columns: dict[str, Column]) -> list[Slot]:
         return found
     off = due != values
     kinds = {key: columns[key] for key in KINDS}
-    # A rule of one kind of call, or a fault of some products.
-    for only in (*_kinds_with(kinds, off), *_conditions(usable | kinds, off)[:3]):
+    # A rule of one kind of call.
+    for only in _kinds_with(kinds, off):
         kept = only(usable | kinds)
         inside = {key: column[kept] for key, column in usable.items()}
         slots = itertools.islice(_formulas(name, inside, values[kept], due[kept]), _OFFERED)
         found += [replace(slot, only=only) for slot in slots]
+    # A formula for some products; where it gives the due index, it may hold or not.
+    inside = {key: column[off] for key, column in usable.items()}
+    for slot in itertools.islice(_formulas(name, inside, values[off], due[off]), _OFFERED):
+        against = slot(usable) != values
+        cared = off | against
+        some = {key: column[cared] for key, column in (usable | kinds).items()}
+        found += [replace(slot, only=only) for only in _conditions(some, off[cared])[:3]]
     return sorted(found, key=lambda slot: slot.cost)[: 2 * _OFFERED]
 
 
@@ -212,7 +221,7 @@ def _kinds_with(kinds: Columns, off: Truth) -> Iterator[Condition]:
     for name, column in kinds.items():
         words = np.unique(column[off])
         if len(words) == 1 and len(np.unique(column)) > 1:
-            yield Condition(Formula("is", (name, str(words[0]))), 1.0)
+            yield Condition(Formula("is", (name, str(words[0]))), 0.5)
 
 
 def _factor(values: Column, columns: Columns) -> Slot | None:
@@ -235,7 +244,7 @@ def _factor(values: Column, columns: Columns) -> Slot | None:
 def _conditions(columns: Columns, off: Truth) -> list[Condition]:
     """Conditions on places and numbers that separate products."""
     chosen = _balanced(off, _MOST_PRODUCTS)
-    some = {name: column[chosen] for name, column in columns.items()}
+    some = {name: column[chosen] for name, column in columns.items() if name != "same"}
     some |= {name: one(some) for name, one in DERIVED.items() if one.atoms <= set(some)}
     some = {name: column for name, column in some.items() if len(column)}
     found = separating(some, off[chosen], 8)
@@ -257,7 +266,8 @@ def _formulas(
     chosen = _balanced(due != values if due is not None else np.ones(len(values), bool), _SAMPLE)
     some = {key: column[chosen] for key, column in columns.items()}
     wanted = values[chosen]
-    for candidates in (_one_place(name, some, wanted), _two_places(name, some, wanted)):
+    one = itertools.chain(_one_place(name, some, wanted), _everywhere(name, some, wanted))
+    for candidates in (one, _two_places(name, some, wanted)):
         survivors = sorted(candidates, key=lambda one: (one[1].cost, one[0]))[:_SURVIVORS]
         fits = [
             slot
@@ -289,6 +299,23 @@ def _one_place(name: str, columns: Columns, wanted: Column) -> Iterator[tuple[in
             edited = (part.size if part else 1) + formulas[row].size
             change = f"{formulas[row]} where {part} belongs" if part and part is not due else ""
             yield row, Slot(name, formula, border, edited=edited, change=change)
+
+
+def _everywhere(name: str, columns: Columns, wanted: Column) -> Iterator[tuple[int, Slot]]:
+    """Exchange an atom wherever it stands, in the rule of the padding too."""
+    whole = DUE[name]
+    for given, rule in BEFORE.items():
+        whole = renamed(whole, atom(given), rule)
+    if whole == DUE[name]:
+        return
+    known = [number(1), number(0), *(atom(one) for one in (*PLACE, *CALL) if one in columns)]
+    leaves = {part for part, _ in places(whole) if part.operator == "atom"}
+    for was in sorted(leaves - {atom("same"), *map(atom, BEFORE)}, key=str):
+        for rank, now in enumerate(known):
+            formula = renamed(whole, was, now)
+            for _, border in _equal(name, formula, columns, wanted, 1):
+                change = f"{now} where {was} belongs, wherever it stands"
+                yield rank, Slot(name, formula, border, edited=2, change=change)
 
 
 def _two_places(name: str, columns: Columns, wanted: Column) -> Iterator[tuple[int, Slot]]:

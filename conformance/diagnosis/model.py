@@ -169,18 +169,23 @@ def numbers_of(case: OperatorCase) -> dict[str, int]:
         "sh": where.stride[0], "sw": where.stride[1],
         "dh": where.dilation[0], "dw": where.dilation[1],
         "top": vertical.before, "bottom": vertical.after,
-        "left": horizontal.before, "right": horizontal.after,
+        "left": horizontal.before, "right": horizontal.after, "same": where.padding == "same",
     }  # fmt: skip
 
 
-KINDS = ("padding", "group_layout", "dtype")
+KINDS = ("padding", "group_layout", "dtype", "taps")
 
 
 def kinds_of(case: OperatorCase) -> dict[str, str]:
     """Give what of a call is a word."""
-    padding = case.geometry.padding
+    where, padding = case.geometry, case.geometry.padding
     kind = padding if padding in WORDS else "an integer" if isinstance(padding, int) else "explicit"
-    return {"padding": str(kind), "group_layout": case.geometry.group_layout, "dtype": case.dtype}
+    pairs = zip(where.kernel_shape, where.dilation, strict=True)
+    apart = any(taps > 1 and dilation > 1 for taps, dilation in pairs)
+    return {
+        "padding": str(kind), "group_layout": where.group_layout, "dtype": case.dtype,
+        "taps": "apart" if apart else "adjacent",
+    }  # fmt: skip
 
 
 def with_groups(case: OperatorCase, columns: dict[str, Column]) -> dict[str, Column]:
