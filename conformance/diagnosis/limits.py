@@ -1,0 +1,127 @@
+"""Where numbers end: from which size they overflow, below which they are flushed, what is special.
+
+Designed sums, as in `probes`; each is a question with one answer.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from conformance.claims.formats import Format
+from conformance.diagnosis.probes import Order, Term, ask, power, triples
+from conformance.diagnosis.sums import Sums
+
+# Exponents of the binade of the largest number, of every format that is known.
+_LARGEST = (15, 127, 1023)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What becomes of numbers that are too large or too small.
+
+    Attributes
+    ----------
+    factors : pair of int
+        Exponent from which on the first, or the second, factor overflows, less one.
+    sums : int
+        The same of partial sums.
+    saturates : bool
+        A result that is too large is the largest number instead of infinity.
+    flushed : frozenset of str
+        Which subnormal numbers count as zero: "first factor", "second factor", "product", "sum",
+        "result".
+    """
+
+    factors: tuple[int, int]
+    sums: int
+    saturates: bool
+    flushed: frozenset[str]
+
+
+def limits(sums: Sums, where: Order, format_: Format, result: Format) -> Limits:
+    """Find them."""
+    factors = _largest_factor(sums, format_, 0), _largest_factor(sums, format_, 1)
+    largest = _largest_sum(sums, where, result)
+    top = result.largest_exponent
+    over: list[Term] = [power(0, top, 1.5), power(1, top, 1.5)]
+    # Of factors that overflow themselves nothing is known.
+    saturates = bool(np.isfinite(ask(sums, [over])[0])) and min(factors) >= top
+    return Limits(factors, largest, saturates, _flushed(sums, where, format_, result, largest))
+
+
+def _largest_factor(sums: Sums, format_: Format, which: int) -> int:
+    """Try factors 2^(e + 1), times 2^-8, for each e that is the end of a format."""
+    for largest in _LARGEST:
+        if largest >= format_.largest_exponent:
+            break
+        factors = [2.0 ** (largest + 1), 2.0**-8]
+        probe: list[Term] = [(0, factors[which], factors[1 - which])]
+        if ask(sums, [probe])[0] != 2.0 ** (largest - 7):
+            return largest
+    return format_.largest_exponent
+
+
+def _largest_sum(sums: Sums, where: Order, result: Format) -> int:
+    """Try 2^e + 2^e - 2^e, for each e that is the end of a format."""
+    for largest in _LARGEST:
+        if largest > result.largest_exponent:
+            break
+        probes = [
+            [power(i, largest), power(j, largest), power(k, largest, -1.0)]
+            for i, j, k in triples(where.tree, sums.terms)
+        ]
+        if not (ask(sums, probes) == 2.0**largest).all():
+            return largest
+    return max(_LARGEST)
+
+
+def _flushed(
+    sums: Sums, where: Order, format_: Format, result: Format, largest: int
+) -> frozenset[str]:
+    """Ask what is left of subnormal factors, products, sums and results."""
+    tiny, small = format_.smallest_exponent, result.smallest_exponent
+    low = max(1 - largest, small)
+    i, j, k = triples(where.tree, sums.terms)[0]
+    asked: dict[str, tuple[list[Term], float]] = {
+        "first factor": ([(0, 2.0 ** (tiny - 1), 2.0**9)], 2.0 ** (tiny + 8)),
+        "second factor": ([(0, 2.0**9, 2.0 ** (tiny - 1))], 2.0 ** (tiny + 8)),
+        "result": ([power(0, small - 2)], 2.0 ** (small - 2)),
+    }
+    if low == 1 - largest:
+        # Of an accumulator whose range ends where the result's does.
+        asked["product"] = [power(0, low - 2), power(1, low)], 1.25 * 2.0**low
+        parts = [power(i, low, 1.5), power(j, low, -1.0), power(k, low)]
+        asked["sum"] = parts, 1.5 * 2.0**low
+        # What two normal products leave; a product is lost where it is flushed itself.
+        asked["result"] = [power(0, low, 1.5), power(1, low, -1.0)], 2.0 ** (low - 1)
+    answers = ask(sums, [probe for probe, _ in asked.values()])
+    lost = {
+        name
+        for (name, (_, due)), answer in zip(asked.items(), answers, strict=True)
+        if answer != due
+    }
+    # A sum that is flushed hides whether a result would be.
+    return frozenset(lost - ({"result"} if "sum" in lost else set()))
+
+
+def specials(sums: Sums) -> list[str]:
+    """Say what special values become that they should not (SPC-1 to SPC-3)."""
+    nan, inf = float("nan"), float("inf")
+    asked: list[tuple[str, list[Term], float]] = [
+        ("NaN as first factor", [(0, nan, 1.0)], nan),
+        ("NaN as second factor", [(0, 1.0, nan)], nan),
+        ("NaN times zero", [(0, nan, 0.0)], nan),
+        ("zero times NaN", [(0, 0.0, nan)], nan),
+        ("infinity", [(0, inf, 1.0)], inf),
+        ("minus infinity", [(0, 1.0, -inf)], -inf),
+        ("infinity times zero", [(0, inf, 0.0)], nan),
+        ("zero times infinity", [(0, 0.0, inf)], nan),
+        ("infinity minus infinity", [(0, inf, 1.0), (1, inf, -1.0)], nan),
+        ("infinity plus one", [(0, inf, 1.0), (1, 1.0, 1.0)], inf),
+    ]
+    answers = ask(sums, [probe for _, probe, _ in asked])
+    return [
+        f"{name} gives {answer:g}, due {due:g}"
+        for (name, _, due), answer in zip(asked, answers, strict=True)
+        if not np.array_equal(answer, due, equal_nan=True)
+    ]
