@@ -36,8 +36,8 @@ class Rounding:
         Exponents of the smallest normal number and of the binade of the largest one.
     flushes : bool
         What is smaller than the smallest normal number becomes zero.
-    saturates : bool
-        What is too large becomes the largest number, not infinity.
+    clips : float or None
+        What is larger becomes this number; None: what is too large becomes infinity.
     """
 
     bits: int
@@ -45,7 +45,7 @@ class Rounding:
     smallest: int = -1022
     largest: int = 1023
     flushes: bool = False
-    saturates: bool = False
+    clips: float | None = None
 
     @classmethod
     def to(cls, format_: Format, **changes: Any) -> "Rounding":
@@ -56,17 +56,20 @@ class Rounding:
     def __call__(self, number: Number, scale: int) -> Number:
         """Round a number of multiples of 2^-scale."""
         if not number or type(number) is float:
-            return number
+            if self.clips is None or not number or math.isnan(number):
+                return number
+            limit: int = integers([self.clips], scale)[0]
+            return limit if number > 0 else -limit
         size = abs(number)
         if self.flushes and size.bit_length() - 1 - scale < self.smallest:
             return 0
         lost = max(size.bit_length() - self.bits, self.smallest - self.bits + 1 + scale)
         if lost > 0:
             size = self._rounded(size, lost)
-        if size.bit_length() - 1 - scale > self.largest:
-            if not self.saturates:
-                return math.copysign(math.inf, number)
-            size = ((1 << self.bits) - 1) << (self.largest + 1 - self.bits + scale)
+        if self.clips is not None:
+            size = min(size, integers([self.clips], scale)[0])
+        elif size.bit_length() - 1 - scale > self.largest:
+            return math.inf if number > 0 else -math.inf
         return size if number > 0 else -size
 
     def _rounded(self, size: int, lost: int) -> int:
@@ -89,14 +92,15 @@ class Arithmetic:
     operands : pair of Rounding
         What is done to the first and to the second factor.
     product : Rounding or None
-        What is done to a product; None: nothing, or nothing that can be seen.
+        What is done to a product, besides what partial sums undergo; None: nothing that can be
+        seen.
     partial : Rounding or None
         What is done to each partial sum; None: the sum is exact, in whatever order.
     results : tuple of Rounding
         What is done to the sum, one rounding after another.
     fused : "", "first" or "last"
-        A product is added to a sum with one rounding. Of two products that are added, that of the
-        first or of the last term is rounded before.
+        A product is added to a sum without being rounded as sums are. Of two products that are
+        added, that of the first or of the last term is rounded before.
     compensated : bool
         Kahan's sum.
     """
@@ -154,10 +158,10 @@ class Arithmetic:
         exact = self._unrounded(tree)
         total: Number = 0
         for child in tree:
-            leaf = terms[child] if child == exact else None
-            total = added(
-                total, self._node(child, terms, partial, scale) if leaf is None else leaf
-            )
+            if child == exact:
+                total = added(total, self._product(terms[child], scale))
+            else:
+                total = added(total, self._node(child, terms, partial, scale))
         return partial(total, scale)
 
     def _unrounded(self, tree: Tree) -> Any:
@@ -217,7 +221,7 @@ def as_float(number: Number, scale: int) -> float:
     try:
         return float(number / (1 << scale))
     except OverflowError:
-        return math.copysign(math.inf, number)
+        return math.inf if number > 0 else -math.inf
 
 
 def _special(x: Number, k: Number) -> bool:

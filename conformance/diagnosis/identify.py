@@ -20,6 +20,7 @@ from conformance.diagnosis.trees import built, in_order, names
 
 # Sums of each kind to choose by, and to foretell.
 _CHOOSING, _FORETELLING = 14, 36
+EXTREME = 40
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class Identified:
         n.
     foretold, asked : int
         Of fresh sums, how many it foretold, bit for bit.
+    at_ends : int
+        Of `EXTREME` fresh sums of huge and of tiny terms, how many it foretold.
     ordered : bool
         Whether the order of the sum shows.
     factors : tuple of int
@@ -50,6 +53,7 @@ class Identified:
     terms: int
     foretold: int
     asked: int
+    at_ends: int
     ordered: bool
     factors: tuple[int, int]
     nodes: tuple[int, ...]
@@ -97,73 +101,80 @@ def identify(sums: Sums, like: Identified | None = None) -> Identified:
     format_ = FORMATS[sums.case.dtype]
     result = sums.judged.capabilities.arithmetic(sums.case.dtype).result
     where = probes.order(sums, format_)
-    chosen = answers(sums, format_, _CHOOSING, seed=1)
+    chosen = answers(sums, *factors_of(sums, format_, _CHOOSING, seed=1))
     if like is None:
         measured = _measured(sums, where, format_, result)
     else:
         measured = _moved(like, where, sums.terms)
-    guesses = [measured.arithmetic, *_alternatives(measured.arithmetic)]
+    guesses = list(_alternatives(measured.arithmetic, measured.factors))
     if like is not None and where.tree is None:
         # Too many terms for the masks to show: the order of few, continued.
         found = names(like.arithmetic.tree, like.terms) if like.ordered else []
         trees = [tree for name in found if (tree := built(name, sums.terms)) is not None]
         guesses = [replace(measured.arithmetic, tree=tree) for tree in trees] + guesses
     best = next((one for one in guesses if chosen.all_foretold(one, format_)), guesses[0])
-    fresh = answers(sums, format_, _FORETELLING, seed=2)
+    fresh = answers(sums, *factors_of(sums, format_, _FORETELLING, seed=2))
+    ends = answers(sums, *extremes(np.random.default_rng([3, sums.terms]), sums.terms, format_))
     again = sums.ask(chosen.a, chosen.b)
     return replace(
         measured,
         arithmetic=best,
         foretold=int(fresh.foretold(best, format_).sum()),
         asked=len(fresh.a),
+        at_ends=int(ends.foretold(best, format_).sum()),
         varies=not np.array_equal(again, chosen.got, equal_nan=True),
     )
 
 
 def _measured(sums: Sums, where: probes.Order, format_: Format, result: Format) -> Identified:
     """Make the first guess."""
-    most = 52 if format_.name == "float16" else 120
-    nodes = probes.kept_bits(sums, where, most)
+    nodes = probes.kept_bits(sums, where, format_)
     factors = probes.factor_bits(sums, format_)
     early, late = probes.product_bits(sums, min(factors))
     ends = limits(sums, where, format_, result)
     kept, lost = min(nodes), ends.flushed
-    exact = kept > most
+    exact = kept > probes.MOST[format_.name]
     # A product of two factors has up to so many bits; more than are kept show a fused sum.
     whole = 2 * min(factors) - 2
     fused = not exact and min(early, late) < whole <= max(early, late) and whole > kept
-    narrow = early if not fused and early == late and early < min(whole, kept) else None
-    smallest = 1 - ends.sums
-    operands = [
-        Rounding(
-            min(bits, format_.bits), smallest=1 - largest, largest=largest,
-            flushes=f"{which} factor" in lost,
-        )
-        for which, bits, largest in zip(("first", "second"), factors, ends.factors, strict=True)
-    ]  # fmt: skip
-    partial = Rounding(
-        kept, smallest=smallest, largest=ends.sums, flushes="sum" in lost
-    )
-    tiny = "product" in lost
+    partial = Rounding(kept, smallest=1 - ends.sums, largest=ends.sums, flushes="sum" in lost)
     product = None
-    if narrow is not None:
-        product = Rounding(narrow, smallest=smallest, largest=ends.sums, flushes=tiny)
-    elif not exact and (not fused or tiny) and (kept < whole or tiny):
-        product = replace(partial, flushes=tiny)
+    if not fused and early == late and early < min(whole, kept):
+        product = replace(partial, bits=early, flushes="product" in lost)
+    elif not exact and "product" in lost:
+        product = replace(partial, flushes=True)
     shown = probes.result_bits(sums, format_)
-    rounded = min(shown, result.bits) if shown < min(*factors, kept) else result.bits
-    end = Rounding.to(result, flushes="result" in lost, saturates=ends.saturates)
-    ends_in = (end,) if rounded == result.bits else (Rounding(rounded), end)
+    rounded = shown if shown < min(*factors, kept, result.bits) else result.bits
+    end = Rounding.to(result, flushes="result" in lost, clips=ends.clipped)
+    narrow = Rounding(rounded, smallest=1 - ends.results, largest=ends.results)
+    plain = rounded == result.bits and ends.results == result.largest_exponent
+    ends_in = (end,) if plain or ends.clipped is not None else (narrow, end)
     arithmetic = Arithmetic(
         where.tree if where.tree is not None else in_order(range(sums.terms)),
-        (operands[0], operands[1]),
+        _operands(format_, factors, kept, ends),
         product,
         None if exact else partial,
         ends_in,
         fused="first" if fused else "",
     )
     ordered = where.tree is not None
-    return Identified(arithmetic, sums.terms, 0, 0, ordered, factors, tuple(nodes), ends)
+    return Identified(arithmetic, sums.terms, 0, 0, 0, ordered, factors, tuple(nodes), ends)
+
+
+def _operands(
+    format_: Format, factors: tuple[int, int], kept: int, ends: Limits
+) -> tuple[Rounding, Rounding]:
+    """Give what is done to either factor: something if fewer bits arrive than sums keep."""
+    first, other = (
+        Rounding(
+            bits if bits < min(kept, format_.bits) else format_.bits,
+            smallest=max(1 - largest, format_.smallest_exponent),
+            largest=largest,
+            flushes=f"{which} factor" in ends.flushed,
+        )
+        for which, bits, largest in zip(("first", "second"), factors, ends.factors, strict=True)
+    )
+    return first, other
 
 
 def _moved(like: Identified, where: probes.Order, n: int) -> Identified:
@@ -173,13 +184,18 @@ def _moved(like: Identified, where: probes.Order, n: int) -> Identified:
     return replace(like, arithmetic=arithmetic, terms=n, ordered=where.tree is not None)
 
 
-def _alternatives(guess: Arithmetic) -> Iterator[Arithmetic]:
-    """Change what was not measured, the fewest things first."""
-    whole = FORMATS["float32"]
+def _alternatives(guess: Arithmetic, factors: tuple[int, int]) -> Iterator[Arithmetic]:
+    """Give the guess, then it changed in what was not measured, the fewest things first."""
+    whole, (first, other) = FORMATS["float32"], guess.operands
+    narrow = replace(first, bits=factors[0]), replace(other, bits=factors[1])
+    odd = list(_compensated(guess))
     manners = [
+        *(one for one in odd if one.partial != guess.partial),
         guess,
+        *(one for one in odd if one.partial == guess.partial),
         *(replace(guess, fused=which, product=None) for which in ("first", "last")),
-        *_compensated(guess),
+        *(replace(guess, fused=which, product=Rounding.to(whole)) for which in ("first", "last")),
+        replace(guess, operands=narrow),
         replace(guess, results=(Rounding.to(whole), *guess.results)),
         replace(guess, partial=None),
     ]
@@ -187,16 +203,16 @@ def _alternatives(guess: Arithmetic) -> Iterator[Arithmetic]:
     for number in range(len(stages) + 1):
         for changed in itertools.combinations(stages, number):
             for modes in itertools.product(MODES[1:], repeat=number):
-                for one in manners:
+                for one in dict.fromkeys(manners):
                     yield _in_modes(one, dict(zip(changed, modes, strict=True)))
 
 
 def _compensated(guess: Arithmetic) -> Iterator[Arithmetic]:
-    """Carry what additions lose: seen from outside that is a bit more than the format has."""
-    if guess.partial is not None:
-        bits = [one.bits for one in FORMATS.values() if one.bits <= guess.partial.bits]
-        for number in sorted(bits)[::-1][:1]:
-            partial = replace(guess.partial, bits=number)
+    """Carry what additions lose: seen from outside, a format has one bit more then."""
+    bits = 0 if guess.partial is None else guess.partial.bits
+    for format_ in FORMATS.values():
+        if guess.partial is not None and bits - 1 <= format_.bits <= bits:
+            partial = replace(guess.partial, bits=format_.bits)
             yield replace(guess, partial=partial, product=partial, compensated=True)
 
 
@@ -217,11 +233,14 @@ def _in_modes(guess: Arithmetic, modes: dict[str, str]) -> Arithmetic:
     )
 
 
-def answers(sums: Sums, format_: Format, number: int, seed: int) -> Answers:
-    """Ask for random sums of every kind, so many of each."""
-    rng = np.random.default_rng([seed, sums.terms])
-    a, b = factors(rng, number, sums.terms, format_)
+def answers(sums: Sums, a: Array, b: Array) -> Answers:
+    """Ask for sums of such factors."""
     return Answers(a, b, sums.ask(a, b))
+
+
+def factors_of(sums: Sums, format_: Format, number: int, seed: int) -> tuple[Array, Array]:
+    """Give factors of random sums of every kind, so many of each."""
+    return factors(np.random.default_rng([seed, sums.terms]), number, sums.terms, format_)
 
 
 def factors(
@@ -252,3 +271,22 @@ def factors(
     rank = rng.permuted(np.broadcast_to(np.arange(n), shape), axis=1)
     left = np.where(kinds == 4, 3, np.where(kinds == 5, 1, n))
     return np.where(rank < left, a, 0.0), np.where(rank < left, b, 0.0)
+
+
+def extremes(rng: np.random.Generator, n: int, format_: Format) -> tuple[Array, Array]:
+    """Give factors whose products are near the largest and near the smallest numbers.
+
+    Returns
+    -------
+    tuple of ndarray of float64, each of shape (EXTREME, n)
+    """
+    shape = (EXTREME, n)
+    huge = (np.arange(EXTREME) % 2 == 0)[:, None]
+    middle = np.where(huge, format_.largest_exponent, format_.smallest_exponent) // 2
+    parts = []
+    for _ in range(2):
+        step = 2.0 ** (1 - format_.bits)
+        significands = 1 + np.floor(rng.random(shape) / step) * step
+        exponents = middle + rng.integers(-4, 1, shape)
+        parts.append(rng.choice([-1.0, 1.0], shape) * significands * 2.0**exponents)
+    return parts[0], parts[1]

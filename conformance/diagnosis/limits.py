@@ -3,7 +3,7 @@
 Designed sums, as in `probes`; each is a question with one answer.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,11 +22,11 @@ class Limits:
     Attributes
     ----------
     factors : pair of int
-        Exponent from which on the first, or the second, factor overflows, less one.
-    sums : int
-        The same of partial sums.
-    saturates : bool
-        A result that is too large is the largest number instead of infinity.
+        Exponent of the binade of the largest first, and second, factor.
+    sums, results : int
+        The same of partial sums, and of results.
+    clipped : float or None
+        What a result becomes that is too large; None: infinity.
     flushed : frozenset of str
         Which subnormal numbers count as zero: "first factor", "second factor", "product", "sum",
         "result".
@@ -34,7 +34,8 @@ class Limits:
 
     factors: tuple[int, int]
     sums: int
-    saturates: bool
+    results: int
+    clipped: float | None
     flushed: frozenset[str]
 
 
@@ -42,11 +43,15 @@ def limits(sums: Sums, where: Order, format_: Format, result: Format) -> Limits:
     """Find them."""
     factors = _largest_factor(sums, format_, 0), _largest_factor(sums, format_, 1)
     largest = _largest_sum(sums, where, result)
+    results = result.largest_exponent if largest < result.largest_exponent else _largest_result(
+        sums, result
+    )
     top = result.largest_exponent
-    over: list[Term] = [power(0, top, 1.5), power(1, top, 1.5)]
+    over = ask(sums, [[power(0, top, 1.5), power(1, top, 1.5)]])[0]
     # Of factors that overflow themselves nothing is known.
-    saturates = bool(np.isfinite(ask(sums, [over])[0])) and min(factors) >= top
-    return Limits(factors, largest, saturates, _flushed(sums, where, format_, result, largest))
+    clipped = float(over) if np.isfinite(over) and min(factors) >= top // 2 + 1 else None
+    ends = Limits(factors, largest, results, clipped, frozenset())
+    return replace(ends, flushed=_flushed(sums, where, format_, result, ends))
 
 
 def _largest_factor(sums: Sums, format_: Format, which: int) -> int:
@@ -75,25 +80,43 @@ def _largest_sum(sums: Sums, where: Order, result: Format) -> int:
     return max(_LARGEST)
 
 
+def _largest_result(sums: Sums, result: Format) -> int:
+    """Try 2^(e + 1), for each e that is the end of a format narrower than the result's."""
+    for largest in _LARGEST:
+        if largest >= result.largest_exponent:
+            break
+        if ask(sums, [[power(0, largest + 1)]])[0] != 2.0 ** (largest + 1):
+            return largest
+    return result.largest_exponent
+
+
 def _flushed(
-    sums: Sums, where: Order, format_: Format, result: Format, largest: int
+    sums: Sums, where: Order, format_: Format, result: Format, ends: Limits
 ) -> frozenset[str]:
-    """Ask what is left of subnormal factors, products, sums and results."""
-    tiny, small = format_.smallest_exponent, result.smallest_exponent
-    low = max(1 - largest, small)
-    i, j, k = triples(where.tree, sums.terms)[0]
-    asked: dict[str, tuple[list[Term], float]] = {
-        "first factor": ([(0, 2.0 ** (tiny - 1), 2.0**9)], 2.0 ** (tiny + 8)),
-        "second factor": ([(0, 2.0**9, 2.0 ** (tiny - 1))], 2.0 ** (tiny + 8)),
-        "result": ([power(0, small - 2)], 2.0 ** (small - 2)),
-    }
-    if low == 1 - largest:
-        # Of an accumulator whose range ends where the result's does.
+    """Ask what is left of subnormal factors, products, sums and results.
+
+    Only of factors that are normal themselves, where the question is not about them.
+    """
+    asked: dict[str, tuple[list[Term], float]] = {}
+    tiny = [max(format_.smallest_exponent, 1 - largest) for largest in ends.factors]
+    for which, name in enumerate(("first factor", "second factor")):
+        large = min(1 - tiny[which], ends.factors[1 - which])
+        factors = [2.0 ** (tiny[which] - 1), 2.0**large]
+        probe: list[Term] = [(0, factors[which], factors[1 - which])]
+        asked[name] = probe, 2.0 ** (tiny[which] - 1 + large)
+    small = max(result.smallest_exponent, 1 - ends.results)
+    low = max(1 - ends.sums, small)
+    normal = low // 2 - 2 >= max(tiny)
+    if low == 1 - ends.sums and normal:
+        # Of an accumulator whose range ends where the result's does, or before.
+        i, j, k = triples(where.tree, sums.terms)[0]
         asked["product"] = [power(0, low - 2), power(1, low)], 1.25 * 2.0**low
         parts = [power(i, low, 1.5), power(j, low, -1.0), power(k, low)]
         asked["sum"] = parts, 1.5 * 2.0**low
         # What two normal products leave; a product is lost where it is flushed itself.
         asked["result"] = [power(0, low, 1.5), power(1, low, -1.0)], 2.0 ** (low - 1)
+    elif normal:
+        asked["result"] = [power(0, small - 2)], 2.0 ** (small - 2)
     answers = ask(sums, [probe for probe, _ in asked.values()])
     lost = {
         name

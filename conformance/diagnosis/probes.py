@@ -24,6 +24,8 @@ _SCALES = {
     "bfloat16": ((120, 0), (30, -14), (15, -14)),
     "float16": ((30, -14), (15, -14)),
 }
+# Significand bits of sums that can be told from exact ones.
+MOST = {"float64": 120, "float32": 120, "bfloat16": 120, "float16": 53}
 # Positions of the terms of a probe, with exact factors: (position, factor, factor).
 Term = tuple[int, float, float]
 
@@ -142,23 +144,32 @@ def triples(tree: Tree | None, n: int) -> list[tuple[int, int, int]]:
     return [listed[0], listed[len(listed) // 2], listed[-1]] if listed else [(0, 1, 2)]
 
 
-def kept_bits(sums: Sums, where: Order, most: int) -> list[int]:
+def kept_bits(sums: Sums, where: Order, format_: Format) -> list[int]:
     """Give the significand bits in which partial sums are kept, for several nodes.
 
-    2^e + 2^(e - k) - 2^e is 2^(e - k) as long as k + 1 bits are kept.
+    2^e + 2^(e - k) - 2^e is 2^(e - k) as long as k + 1 bits are kept. More than `MOST` are not told
+    from all of them.
     """
-    top = where.mask if where.mask in (15, 30) else 0
-    depths = range(1, most + 1)
     nodes = triples(where.tree, sums.terms)
+    if format_.name != "float16":
+        found = _kept(sums, nodes, 0, range(1, MOST[format_.name] + 1))
+    else:
+        found = _kept(sums, nodes, 15, range(1, 40))
+        if where.mask == 30 and min(found) == 40:
+            # Beyond that with a sum that no float16 could hold; what is left of it is one.
+            found = _kept(sums, nodes, 30, range(16, MOST[format_.name] + 1))
+    # Of all orders of three that whose first two meet first is the narrowest.
+    return [min(found)] if where.tree is None else found
+
+
+def _kept(sums: Sums, nodes: Sequence[tuple[int, int, int]], top: int, depths: range) -> list[int]:
     probes = [
         [power(i, top), power(j, top - k), power(after, top, -1.0)]
         for i, j, after in nodes
         for k in depths
     ]
     answers = ask(sums, probes).reshape(len(nodes), -1)
-    found = [_leading(row == 2.0 ** (top - np.array(depths))) + 1 for row in answers]
-    # Of all orders of three that whose first two meet first is the narrowest.
-    return [min(found)] if where.tree is None else found
+    return [depths[0] + _leading(row == 2.0 ** (top - np.array(depths))) for row in answers]
 
 
 def factor_bits(sums: Sums, format_: Format) -> tuple[int, int]:
