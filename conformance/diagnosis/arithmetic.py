@@ -103,6 +103,8 @@ class Arithmetic:
         added, that of the first or of the last term is rounded before.
     compensated : bool
         Kahan's sum.
+    later : tuple of pairs of int and Rounding
+        From so many terms on, up to the next pair, a partial sum is rounded a second time.
     """
 
     tree: Tree
@@ -112,6 +114,7 @@ class Arithmetic:
     results: tuple[Rounding, ...]
     fused: str = ""
     compensated: bool = False
+    later: tuple[tuple[int, Rounding], ...] = ()
 
     def sums(self, a: Array, b: Array, format_: Format) -> Array:
         """Compute the sums of a * b over the last axis.
@@ -162,7 +165,12 @@ class Arithmetic:
                 total = added(total, self._product(terms[child], scale))
             else:
                 total = added(total, self._node(child, terms, partial, scale))
-        return partial(total, scale)
+        total = partial(total, scale)
+        if self.later:
+            size = len(list(leaves_of(tree)))
+            for rounding in [one for start, one in self.later if start <= size][-1:]:
+                total = rounding(total, scale)
+        return total
 
     def _unrounded(self, tree: Tree) -> Any:
         """Give the leaf whose product is not rounded before it is added, if there is one."""

@@ -5,7 +5,7 @@ in what was not measured, the fewest things first, until something does.
 """
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -41,8 +41,8 @@ class Identified:
         Whether the order of the sum shows.
     factors : tuple of int
         Significand bits of either factor, where products are formed.
-    nodes : tuple of int
-        Significand bits of partial sums, at several nodes.
+    nodes : mapping of int to int
+        Significand bits of partial sums, by the number of terms.
     ends : Limits
         Where numbers end.
     varies : bool
@@ -56,7 +56,7 @@ class Identified:
     at_ends: int
     ordered: bool
     factors: tuple[int, int]
-    nodes: tuple[int, ...]
+    nodes: Mapping[int, int]
     ends: Limits
     varies: bool = False
 
@@ -101,8 +101,8 @@ def identify(sums: Sums, like: Identified | None = None) -> Identified:
     format_ = FORMATS[sums.case.dtype]
     result = sums.judged.capabilities.arithmetic(sums.case.dtype).result
     where = probes.order(sums, format_)
-    chosen = answers(sums, *factors_of(sums, format_, _CHOOSING, seed=1))
-    if like is None:
+    (chosen,) = together(sums, factors_of(sums, format_, _CHOOSING, seed=1))
+    if like is None or like.arithmetic.later:
         measured = _measured(sums, where, format_, result)
     else:
         measured = _moved(like, where, sums.terms)
@@ -113,16 +113,19 @@ def identify(sums: Sums, like: Identified | None = None) -> Identified:
         trees = [tree for name in found if (tree := built(name, sums.terms)) is not None]
         guesses = [replace(measured.arithmetic, tree=tree) for tree in trees] + guesses
     best = next((one for one in guesses if chosen.all_foretold(one, format_)), guesses[0])
-    fresh = answers(sums, *factors_of(sums, format_, _FORETELLING, seed=2))
-    ends = answers(sums, *extremes(np.random.default_rng([3, sums.terms]), sums.terms, format_))
-    again = sums.ask(chosen.a, chosen.b)
+    fresh, ends, again = together(
+        sums,
+        factors_of(sums, format_, _FORETELLING, seed=2),
+        extremes(np.random.default_rng([3, sums.terms]), sums.terms, format_),
+        (chosen.a, chosen.b),
+    )
     return replace(
         measured,
         arithmetic=best,
         foretold=int(fresh.foretold(best, format_).sum()),
         asked=len(fresh.a),
         at_ends=int(ends.foretold(best, format_).sum()),
-        varies=not np.array_equal(again, chosen.got, equal_nan=True),
+        varies=not np.array_equal(again.got, chosen.got, equal_nan=True),
     )
 
 
@@ -132,7 +135,7 @@ def _measured(sums: Sums, where: probes.Order, format_: Format, result: Format) 
     factors = probes.factor_bits(sums, format_)
     early, late = probes.product_bits(sums, min(factors))
     ends = limits(sums, where, format_, result)
-    kept, lost = min(nodes), ends.flushed
+    kept, lost = max(nodes.values()), ends.flushed
     exact = kept > probes.MOST[format_.name]
     # A product of two factors has up to so many bits; more than are kept show a fused sum.
     whole = 2 * min(factors) - 2
@@ -140,7 +143,7 @@ def _measured(sums: Sums, where: probes.Order, format_: Format, result: Format) 
     partial = Rounding(kept, smallest=1 - ends.sums, largest=ends.sums, flushes="sum" in lost)
     product = None
     if not fused and early == late and early < min(whole, kept):
-        product = replace(partial, bits=early, flushes="product" in lost)
+        product = _rounding(early, format_, partial, flushes="product" in lost)
     elif not exact and "product" in lost:
         product = replace(partial, flushes=True)
     shown = probes.result_bits(sums, format_)
@@ -156,9 +159,28 @@ def _measured(sums: Sums, where: probes.Order, format_: Format, result: Format) 
         None if exact else partial,
         ends_in,
         fused="first" if fused else "",
+        later=_later(nodes, kept, format_, partial),
     )
     ordered = where.tree is not None
-    return Identified(arithmetic, sums.terms, 0, 0, 0, ordered, factors, tuple(nodes), ends)
+    return Identified(arithmetic, sums.terms, 0, 0, 0, ordered, factors, nodes, ends)
+
+
+def _later(
+    nodes: Mapping[int, int], kept: int, format_: Format, partial: Rounding
+) -> tuple[tuple[int, Rounding], ...]:
+    """Give from how many terms on how many bits are kept, if not everywhere the same."""
+    if min(nodes.values()) == kept:
+        return ()
+    return tuple((size, _rounding(bits, format_, partial)) for size, bits in nodes.items())
+
+
+def _rounding(
+    bits: int, format_: Format, partial: Rounding, *, flushes: bool = False
+) -> Rounding:
+    """Give the rounding to the operands' format if it has so many bits."""
+    if bits == format_.bits:
+        return Rounding.to(format_, flushes=flushes)
+    return replace(partial, bits=bits, flushes=flushes)
 
 
 def _operands(
@@ -233,9 +255,12 @@ def _in_modes(guess: Arithmetic, modes: dict[str, str]) -> Arithmetic:
     )
 
 
-def answers(sums: Sums, a: Array, b: Array) -> Answers:
-    """Ask for sums of such factors."""
-    return Answers(a, b, sums.ask(a, b))
+def together(sums: Sums, *asked: tuple[Array, Array]) -> list[Answers]:
+    """Ask for the sums of several pairs of factors at once."""
+    a, b = (np.concatenate([pair[which] for pair in asked]) for which in (0, 1))
+    ends = np.cumsum([len(pair[0]) for pair in asked])[:-1]
+    parts = [np.split(one, ends) for one in (a, b, sums.ask(a, b))]
+    return [Answers(*part) for part in zip(*parts, strict=True)]
 
 
 def factors_of(sums: Sums, format_: Format, number: int, seed: int) -> tuple[Array, Array]:

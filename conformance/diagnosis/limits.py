@@ -3,7 +3,9 @@
 Designed sums, as in `probes`; each is a question with one answer.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -41,53 +43,45 @@ class Limits:
 
 def limits(sums: Sums, where: Order, format_: Format, result: Format) -> Limits:
     """Find them."""
-    factors = _largest_factor(sums, format_, 0), _largest_factor(sums, format_, 1)
-    largest = _largest_sum(sums, where, result)
-    results = result.largest_exponent if largest < result.largest_exponent else _largest_result(
-        sums, result
-    )
-    top = result.largest_exponent
-    over = ask(sums, [[power(0, top, 1.5), power(1, top, 1.5)]])[0]
-    # Of factors that overflow themselves nothing is known.
-    clipped = float(over) if np.isfinite(over) and min(factors) >= top // 2 + 1 else None
-    ends = Limits(factors, largest, results, clipped, frozenset())
-    return replace(ends, flushed=_flushed(sums, where, format_, result, ends))
-
-
-def _largest_factor(sums: Sums, format_: Format, which: int) -> int:
-    """Try factors 2^(e + 1), times 2^-8, for each e that is the end of a format."""
-    for largest in _LARGEST:
-        if largest >= format_.largest_exponent:
-            break
-        factors = [2.0 ** (largest + 1), 2.0**-8]
-        probe: list[Term] = [(0, factors[which], factors[1 - which])]
-        if ask(sums, [probe])[0] != 2.0 ** (largest - 7):
-            return largest
-    return format_.largest_exponent
-
-
-def _largest_sum(sums: Sums, where: Order, result: Format) -> int:
-    """Try 2^e + 2^e - 2^e, for each e that is the end of a format."""
-    for largest in _LARGEST:
-        if largest > result.largest_exponent:
-            break
-        probes = [
-            [power(i, largest), power(j, largest), power(k, largest, -1.0)]
-            for i, j, k in triples(where.tree, sums.terms)
+    narrower = [largest for largest in _LARGEST if largest < format_.largest_exponent]
+    # A factor 2^(e + 1), times 2^-8, for each e that is the end of a narrower format.
+    asked: list[list[Term]] = []
+    for which in (0, 1):
+        for largest in narrower:
+            factors = [2.0 ** (largest + 1), 2.0**-8]
+            asked.append([(0, factors[which], factors[1 - which])])
+    due = [2.0 ** (largest - 7) for largest in narrower] * 2
+    # 2^e + 2^e - 2^e, for each e that is the end of a format.
+    nodes = triples(where.tree, sums.terms)
+    held = [largest for largest in _LARGEST if largest <= result.largest_exponent]
+    for largest in held:
+        asked += [
+            [power(i, largest), power(j, largest), power(k, largest, -1.0)] for i, j, k in nodes
         ]
-        if not (ask(sums, probes) == 2.0**largest).all():
-            return largest
-    return max(_LARGEST)
+        due += [2.0**largest] * len(nodes)
+    # 2^(e + 1), for each e that is the end of a format narrower than the result's.
+    ends = [largest for largest in _LARGEST if largest < result.largest_exponent]
+    asked += [[power(0, largest + 1)] for largest in ends]
+    due += [2.0 ** (largest + 1) for largest in ends]
+    top = result.largest_exponent
+    asked.append([power(0, top, 1.5), power(1, top, 1.5)])
+    *answers, over = ask(sums, asked)
+    right = iter(np.equal(answers, due))
+    # In the order in which they were asked.
+    found = [_first(narrower, right, 1, format_.largest_exponent) for _ in (0, 1)]
+    largest = _first(held, right, len(nodes), max(_LARGEST))
+    results = _first(ends, right, 1, top)
+    # Of sums that overflow nothing is known of the result, nor of factors that do.
+    results = top if largest < top else results
+    clipped = float(over) if np.isfinite(over) and min(found) > top // 2 else None
+    known = Limits((found[0], found[1]), largest, results, clipped, frozenset())
+    return replace(known, flushed=_flushed(sums, where, format_, result, known))
 
 
-def _largest_result(sums: Sums, result: Format) -> int:
-    """Try 2^(e + 1), for each e that is the end of a format narrower than the result's."""
-    for largest in _LARGEST:
-        if largest >= result.largest_exponent:
-            break
-        if ask(sums, [[power(0, largest + 1)]])[0] != 2.0 ** (largest + 1):
-            return largest
-    return result.largest_exponent
+def _first(ends: list[int], right: Iterator[Any], each: int, otherwise: int) -> int:
+    """Give the first end beyond which an answer was not right; `each` were asked of every one."""
+    wrong = [end for end in ends if not all([next(right) for _ in range(each)])]
+    return wrong[0] if wrong else otherwise
 
 
 def _flushed(

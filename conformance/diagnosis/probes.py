@@ -17,15 +17,17 @@ from conformance.diagnosis.sums import Sums
 from conformance.diagnosis.trees import Tree, sizes_of, tree_of
 
 # Exponents of a mask and of a unit, the farthest apart first: what a format, and whatever operands
-# are rounded to, can multiply. The last two are within float16, as factors and as sums.
+# are rounded to, can multiply. The last three are within float16, as factors and as sums.
 _SCALES = {
-    "float64": ((500, 0), (120, 0), (30, -14), (15, -14)),
-    "float32": ((120, 0), (30, -14), (15, -14)),
-    "bfloat16": ((120, 0), (30, -14), (15, -14)),
-    "float16": ((30, -14), (15, -14)),
+    "float64": ((500, 0), (120, 0), (30, -14), (15, -20), (15, -14)),
+    "float32": ((120, 0), (30, -14), (15, -20), (15, -14)),
+    "bfloat16": ((120, 0), (30, -14), (15, -20), (15, -14)),
+    "float16": ((30, -14), (15, -20), (15, -14)),
 }
 # Significand bits of sums that can be told from exact ones.
-MOST = {"float64": 120, "float32": 120, "bfloat16": 120, "float16": 53}
+MOST = {"float64": 120, "float32": 70, "bfloat16": 70, "float16": 53}
+# Nodes of a tree that are asked for what they keep.
+_NODES = 8
 # Positions of the terms of a probe, with exact factors: (position, factor, factor).
 Term = tuple[int, float, float]
 
@@ -130,36 +132,49 @@ def _matrix(pairs: Sequence[tuple[int, int]], sizes: Array, n: int) -> Array:
     return matrix
 
 
-def triples(tree: Tree | None, n: int) -> list[tuple[int, int, int]]:
-    """Give terms (i, j, k) of which i and j meet before k comes, at nodes of several sizes."""
+def triples(tree: Tree | None, n: int, most: int = 3) -> list[tuple[int, int, int]]:
+    """Give terms (i, j, k) of which i and j meet before k comes.
+
+    At nodes of so many sizes, from the smallest to the largest that is not the whole.
+    """
     if tree is None:
         return list(itertools.permutations(range(3)))
     sizes = sizes_of(tree)
-    found = {}
+    found: dict[int, tuple[int, int, int]] = {}
     for i, j in itertools.combinations(range(n), 2):
         later = np.flatnonzero(sizes[i] > sizes[i, j])
         if later.size:
-            found.setdefault(sizes[i, j], (i, j, int(later[0])))
-    listed = [found[size] for size in sorted(found)]
-    return [listed[0], listed[len(listed) // 2], listed[-1]] if listed else [(0, 1, 2)]
+            found.setdefault(int(sizes[i, j]), (i, j, int(later[0])))
+    listed = [found[size] for size in sorted(found)] or [(0, 1, 2)]
+    at = np.linspace(0, len(listed) - 1, min(most, len(listed))).round().astype(int)
+    return [listed[number] for number in at]
 
 
-def kept_bits(sums: Sums, where: Order, format_: Format) -> list[int]:
-    """Give the significand bits in which partial sums are kept, for several nodes.
+def kept_bits(sums: Sums, where: Order, format_: Format) -> dict[int, int]:
+    """Give the significand bits in which partial sums are kept, by the number of their terms.
 
     2^e + 2^(e - k) - 2^e is 2^(e - k) as long as k + 1 bits are kept. More than `MOST` are not told
     from all of them.
     """
-    nodes = triples(where.tree, sums.terms)
+    nodes = triples(where.tree, sums.terms, _NODES)
+    found = _kept_at(sums, where, format_, nodes)
+    if where.tree is None:
+        # Of all orders of three that whose first two meet first is the narrowest.
+        return {sums.terms: min(found)}
+    sizes = sizes_of(where.tree)
+    return {int(sizes[i, j]): bits for (i, j, _), bits in zip(nodes, found, strict=True)}
+
+
+def _kept_at(
+    sums: Sums, where: Order, format_: Format, nodes: Sequence[tuple[int, int, int]]
+) -> list[int]:
     if format_.name != "float16":
-        found = _kept(sums, nodes, 0, range(1, MOST[format_.name] + 1))
-    else:
-        found = _kept(sums, nodes, 15, range(1, 40))
-        if where.mask == 30 and min(found) == 40:
-            # Beyond that with a sum that no float16 could hold; what is left of it is one.
-            found = _kept(sums, nodes, 30, range(16, MOST[format_.name] + 1))
-    # Of all orders of three that whose first two meet first is the narrowest.
-    return [min(found)] if where.tree is None else found
+        return _kept(sums, nodes, 0, range(1, MOST[format_.name] + 1))
+    found = _kept(sums, nodes, 15, range(1, 40))
+    if where.mask == 30 and min(found) == 40:
+        # Beyond that with a sum that no float16 could hold; what is left of it is one.
+        found = _kept(sums, nodes, 30, range(16, MOST["float16"] + 1))
+    return found
 
 
 def _kept(sums: Sums, nodes: Sequence[tuple[int, int, int]], top: int, depths: range) -> list[int]:

@@ -23,7 +23,7 @@ RESULTS = ("y", "dx", "dkernel")
 # The two operands whose products each result sums.
 FACTORS = {"y": ("x", "kernel"), "dx": ("dy", "kernel"), "dkernel": ("x", "dy")}
 # Samples of a call on one window each.
-_BATCH = 48
+_BATCH = 240
 
 
 class NoAnswerError(Exception):
