@@ -98,9 +98,8 @@ class Arithmetic:
         What is done to each partial sum; None: the sum is exact, in whatever order.
     results : tuple of Rounding
         What is done to the sum, one rounding after another.
-    fused : "", "first" or "last"
-        A product is added to a sum without being rounded as sums are. Of two products that are
-        added, that of the first or of the last term is rounded before.
+    fused : frozenset of int
+        Terms whose product is added without being rounded as sums are.
     compensated : bool
         Kahan's sum.
     later : tuple of pairs of int and Rounding
@@ -112,7 +111,7 @@ class Arithmetic:
     product: Rounding | None
     partial: Rounding | None
     results: tuple[Rounding, ...]
-    fused: str = ""
+    fused: frozenset[int] = frozenset()
     compensated: bool = False
     later: tuple[tuple[int, Rounding], ...] = ()
 
@@ -158,10 +157,9 @@ class Arithmetic:
         """Sum what is below a node."""
         if not isinstance(tree, tuple):
             return partial(self._product(terms[tree], scale), scale)
-        exact = self._unrounded(tree)
         total: Number = 0
         for child in tree:
-            if child == exact:
+            if not isinstance(child, tuple) and child in self.fused:
                 total = added(total, self._product(terms[child], scale))
             else:
                 total = added(total, self._node(child, terms, partial, scale))
@@ -171,15 +169,6 @@ class Arithmetic:
             for rounding in [one for start, one in self.later if start <= size][-1:]:
                 total = rounding(total, scale)
         return total
-
-    def _unrounded(self, tree: Tree) -> Any:
-        """Give the leaf whose product is not rounded before it is added, if there is one."""
-        leaves = [child for child in tree if not isinstance(child, tuple)]
-        if not self.fused or not leaves or len(tree) > 2:
-            return None
-        if len(leaves) == 1:
-            return leaves[0]
-        return max(leaves) if self.fused == "first" else min(leaves)
 
     def _product(self, product: Number, scale: int) -> Number:
         return product if self.product is None else self.product(product, scale)

@@ -13,7 +13,7 @@ import numpy as np
 from conformance.cases.case import Array
 from conformance.claims.formats import FORMATS, Format
 from conformance.diagnosis import probes
-from conformance.diagnosis.arithmetic import MODES, Arithmetic, Rounding
+from conformance.diagnosis.arithmetic import MODES, Arithmetic, Rounding, chain
 from conformance.diagnosis.limits import Limits, limits
 from conformance.diagnosis.sums import Sums
 from conformance.diagnosis.trees import built, in_order, names
@@ -61,6 +61,13 @@ class Identified:
     varies: bool = False
 
     @property
+    def exact_products(self) -> bool:
+        """Whether every product fits into the narrowest sum, so that none can be fused."""
+        return self.arithmetic.product is None and 2 * min(self.factors) - 2 <= min(
+            self.nodes.values()
+        )
+
+    @property
     def certain(self) -> bool:
         """Whether it foretold everything: else it is a hint."""
         return self.foretold == self.asked and not self.varies
@@ -101,11 +108,15 @@ def identify(sums: Sums, like: Identified | None = None) -> Identified:
     format_ = FORMATS[sums.case.dtype]
     result = sums.judged.capabilities.arithmetic(sums.case.dtype).result
     where = probes.order(sums, format_)
-    (chosen,) = together(sums, factors_of(sums, format_, _CHOOSING, seed=1))
+    chosen, edge = together(
+        sums,
+        factors_of(sums, format_, _CHOOSING, seed=1),
+        extremes(np.random.default_rng([4, sums.terms]), sums.terms, format_),
+    )
     if like is None or like.arithmetic.later:
         measured = _measured(sums, where, format_, result)
     else:
-        measured = _moved(like, where, sums.terms)
+        measured = _moved(like, where, sums)
     guesses = list(_alternatives(measured.arithmetic, measured.factors))
     if like is not None and where.tree is None:
         # Too many terms for the masks to show: the order of few, continued.
@@ -113,6 +124,10 @@ def identify(sums: Sums, like: Identified | None = None) -> Identified:
         trees = [tree for name in found if (tree := built(name, sums.terms)) is not None]
         guesses = [replace(measured.arithmetic, tree=tree) for tree in trees] + guesses
     best = next((one for one in guesses if chosen.all_foretold(one, format_)), guesses[0])
+    # What foretells the ends too is better, if it is no further fetched.
+    near = [replace(best, fused=one) for one in _fusions(best, sums.terms)]
+    near = [one for one in near if edge.all_foretold(one, format_)]
+    best = next((one for one in near if chosen.all_foretold(one, format_)), best)
     fresh, ends, again = together(
         sums,
         factors_of(sums, format_, _FORETELLING, seed=2),
@@ -137,14 +152,17 @@ def _measured(sums: Sums, where: probes.Order, format_: Format, result: Format) 
     ends = limits(sums, where, format_, result)
     kept, lost = max(nodes.values()), ends.flushed
     exact = kept > probes.MOST[format_.name]
-    # A product of two factors has up to so many bits; more than are kept show a fused sum.
+    # A product of two factors has up to so many bits.
     whole = 2 * min(factors) - 2
-    fused = not exact and min(early, late) < whole <= max(early, late) and whole > kept
+    fused = probes.unrounded(sums, where, min(factors), kept)
+    if whole <= min(nodes.values()) and len(fused) == sums.terms:
+        # Nothing could have been lost.
+        fused = frozenset()
     partial = Rounding(kept, smallest=1 - ends.sums, largest=ends.sums, flushes="sum" in lost)
     product = None
     if not fused and early == late and early < min(whole, kept):
         product = _rounding(early, format_, partial, flushes="product" in lost)
-    elif not exact and "product" in lost:
+    elif not exact and "product" in lost and "sum" not in lost:
         product = replace(partial, flushes=True)
     shown = probes.result_bits(sums, format_)
     rounded = shown if shown < min(*factors, kept, result.bits) else result.bits
@@ -158,7 +176,7 @@ def _measured(sums: Sums, where: probes.Order, format_: Format, result: Format) 
         product,
         None if exact else partial,
         ends_in,
-        fused="first" if fused else "",
+        fused=fused,
         later=_later(nodes, kept, format_, partial),
     )
     ordered = where.tree is not None
@@ -199,11 +217,21 @@ def _operands(
     return first, other
 
 
-def _moved(like: Identified, where: probes.Order, n: int) -> Identified:
+def _moved(like: Identified, where: probes.Order, sums: Sums) -> Identified:
     """Take what was found of another number of terms, in the order that is found now."""
-    tree = where.tree if where.tree is not None else in_order(range(n))
-    arithmetic = replace(like.arithmetic, tree=tree)
-    return replace(like, arithmetic=arithmetic, terms=n, ordered=where.tree is not None)
+    tree = where.tree if where.tree is not None else in_order(range(sums.terms))
+    before, fused = like.arithmetic.fused, frozenset[int]()
+    if before and where.tree is None:
+        # All, if it was all but the first.
+        fused = frozenset(range(1, sums.terms)) if 0 not in before else before
+    elif not like.exact_products:
+        fused = probes.unrounded(sums, where, min(like.factors), max(like.nodes.values()))
+    else:
+        fused = frozenset()
+    arithmetic = replace(like.arithmetic, tree=tree, fused=fused)
+    return replace(
+        like, arithmetic=arithmetic, terms=sums.terms, ordered=where.tree is not None
+    )
 
 
 def _alternatives(guess: Arithmetic, factors: tuple[int, int]) -> Iterator[Arithmetic]:
@@ -215,8 +243,8 @@ def _alternatives(guess: Arithmetic, factors: tuple[int, int]) -> Iterator[Arith
         *(one for one in odd if one.partial != guess.partial),
         guess,
         *(one for one in odd if one.partial == guess.partial),
-        *(replace(guess, fused=which, product=None) for which in ("first", "last")),
-        *(replace(guess, fused=which, product=Rounding.to(whole)) for which in ("first", "last")),
+        replace(guess, product=Rounding.to(whole)),
+        replace(guess, fused=frozenset()),
         replace(guess, operands=narrow),
         replace(guess, results=(Rounding.to(whole), *guess.results)),
         replace(guess, partial=None),
@@ -227,6 +255,12 @@ def _alternatives(guess: Arithmetic, factors: tuple[int, int]) -> Iterator[Arith
             for modes in itertools.product(MODES[1:], repeat=number):
                 for one in dict.fromkeys(manners):
                     yield _in_modes(one, dict(zip(changed, modes, strict=True)))
+
+
+def _fusions(guess: Arithmetic, n: int) -> list[frozenset[int]]:
+    """Give what may be fused where it does not show: what was found, or all but the first."""
+    ends = {chain(guess.tree)[0]} if guess.partial is not None else set()
+    return [guess.fused, *([] if guess.fused else [frozenset(range(n)) - ends])]
 
 
 def _compensated(guess: Arithmetic) -> Iterator[Arithmetic]:

@@ -6,7 +6,7 @@ found as FPRev finds it (Xie, Gao, Xue, 2025).
 """
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy as np
 from conformance.cases.case import Array
 from conformance.claims.formats import Format
 from conformance.diagnosis.sums import Sums
-from conformance.diagnosis.trees import Tree, sizes_of, tree_of
+from conformance.diagnosis.trees import Tree, leaves_of, sizes_of, tree_of
 
 # Exponents of a mask and of a unit, the farthest apart first: what a format, and whatever operands
 # are rounded to, can multiply. The last three are within float16, as factors and as sums.
@@ -213,6 +213,32 @@ def product_bits(sums: Sums, kept: int) -> tuple[int, int]:
         sure = _leading(right)
         both.append(sum(steps[sure - 1]) + 1 if sure else 0)
     return both[0], both[1]
+
+
+def unrounded(sums: Sums, where: Order, factor: int, kept: int) -> frozenset[int]:
+    """Give the terms whose product is added as it is, not rounded before: fused ones.
+
+    Each meets a term on the other side of the node at which it is added. Its product has two bits
+    more than sums keep, or all that it can have.
+    """
+    if where.tree is None or factor < 4:
+        return frozenset()
+    total = min(kept + 1, 2 * factor - 3)
+    small, smaller = 2.0 ** -((total - 1) // 2), 2.0 ** -(total - (total - 1) // 2)
+    factors = 8 * (1 + small), 8 * (1 + smaller)
+    pairs = list(_beside(where.tree))
+    probes = [[(i, *factors), (j, -8 * (1 + small + smaller), 8.0)] for i, j in pairs]
+    whole = ask(sums, probes) == 64 * small * smaller
+    return frozenset(i for (i, _), kept in zip(pairs, whole, strict=True) if kept)
+
+
+def _beside(tree: Tree) -> Iterator[tuple[int, int]]:
+    """Give each leaf with a leaf of another child of the node that it is a child of."""
+    for number, child in enumerate(tree):
+        if isinstance(child, tuple):
+            yield from _beside(child)
+        else:
+            yield child, next(leaves_of(tree[1 if number == 0 else 0]))
 
 
 def result_bits(sums: Sums, format_: Format) -> int:
