@@ -7,7 +7,7 @@ Infinities and NaN are floats. What an implementation does is not known here; it
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -50,8 +50,10 @@ class Rounding:
     @classmethod
     def to(cls, format_: Format, **changes: Any) -> "Rounding":
         """Give the rounding to a format."""
-        ends = {"smallest": format_.smallest_exponent, "largest": format_.largest_exponent}
-        return cls(format_.bits, **ends, **changes)
+        plain = cls(
+            format_.bits, smallest=format_.smallest_exponent, largest=format_.largest_exponent
+        )
+        return replace(plain, **changes)
 
     def __call__(self, number: Number, scale: int) -> Number:
         """Round a number of multiples of 2^-scale."""
@@ -138,7 +140,7 @@ class Arithmetic:
         one, other = self.operands
         scale = 2 * depth
         terms = [
-            multiplied(one(x, depth), other(k, depth)) if x and k or _special(x, k) else 0
+            multiplied(one(x, depth), other(k, depth)) if (x and k) or _special(x, k) else 0
             for x, k in zip(a, b, strict=True)
         ]
         if self.partial is None:

@@ -21,6 +21,8 @@ from conformance.diagnosis.trees import built, in_order, names
 # Sums of each kind to choose by, and to foretell.
 _CHOOSING, _FORETELLING = 14, 36
 EXTREME = 40
+# What partial sums may be kept in that are narrower elsewhere.
+_WIDE = {FORMATS[name].bits: FORMATS[name] for name in ("float32", "float64")}
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,8 @@ class Answers:
     def foretold(self, arithmetic: Arithmetic, format_: Format) -> Array:
         """Tell which of them an arithmetic foretells."""
         due = arithmetic.sums(self.a, self.b, format_)
-        return (due == self.got) | (np.isnan(due) & np.isnan(self.got))
+        alike: Array = (due == self.got) | (np.isnan(due) & np.isnan(self.got))
+        return alike
 
     def all_foretold(self, arithmetic: Arithmetic, format_: Format) -> bool:
         """Tell whether it foretells all; the first that it does not ends it."""
@@ -159,6 +162,9 @@ def _measured(sums: Sums, where: probes.Order, format_: Format, result: Format) 
         # Nothing could have been lost.
         fused = frozenset()
     partial = Rounding(kept, smallest=1 - ends.sums, largest=ends.sums, flushes="sum" in lost)
+    if min(nodes.values()) < kept and kept in _WIDE:
+        # Where sums overflow is where they are narrow.
+        partial = Rounding.to(_WIDE[kept], flushes=partial.flushes)
     product = None
     if not fused and early == late and early < min(whole, kept):
         product = _rounding(early, format_, partial, flushes="product" in lost)
@@ -192,9 +198,7 @@ def _later(
     return tuple((size, _rounding(bits, format_, partial)) for size, bits in nodes.items())
 
 
-def _rounding(
-    bits: int, format_: Format, partial: Rounding, *, flushes: bool = False
-) -> Rounding:
+def _rounding(bits: int, format_: Format, partial: Rounding, *, flushes: bool = False) -> Rounding:
     """Give the rounding to the operands' format if it has so many bits."""
     if bits == format_.bits:
         return Rounding.to(format_, flushes=flushes)
@@ -229,9 +233,7 @@ def _moved(like: Identified, where: probes.Order, sums: Sums) -> Identified:
     else:
         fused = frozenset()
     arithmetic = replace(like.arithmetic, tree=tree, fused=fused)
-    return replace(
-        like, arithmetic=arithmetic, terms=sums.terms, ordered=where.tree is not None
-    )
+    return replace(like, arithmetic=arithmetic, terms=sums.terms, ordered=where.tree is not None)
 
 
 def _alternatives(guess: Arithmetic, factors: tuple[int, int]) -> Iterator[Arithmetic]:
@@ -302,9 +304,7 @@ def factors_of(sums: Sums, format_: Format, number: int, seed: int) -> tuple[Arr
     return factors(np.random.default_rng([seed, sums.terms]), number, sums.terms, format_)
 
 
-def factors(
-    rng: np.random.Generator, number: int, n: int, format_: Format
-) -> tuple[Array, Array]:
+def factors(rng: np.random.Generator, number: int, n: int, format_: Format) -> tuple[Array, Array]:
     """Give factors of random sums: whole, short, far apart, cancelling, few and single products.
 
     Returns

@@ -3,9 +3,7 @@
 Designed sums, as in `probes`; each is a question with one answer.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -66,11 +64,18 @@ def limits(sums: Sums, where: Order, format_: Format, result: Format) -> Limits:
     top = result.largest_exponent
     asked.append([power(0, top, 1.5), power(1, top, 1.5)])
     *answers, over = ask(sums, asked)
-    right = iter(np.equal(answers, due))
+    right = [bool(one) for one in np.equal(answers, due)]
     # In the order in which they were asked.
-    found = [_first(narrower, right, 1, format_.largest_exponent) for _ in (0, 1)]
-    largest = _first(held, right, len(nodes), max(_LARGEST))
-    results = _first(ends, right, 1, top)
+    number = len(narrower)
+    found = [
+        _first(narrower, part, format_.largest_exponent)
+        for part in (right[:number], right[number : 2 * number])
+    ]
+    right = right[2 * number :]
+    number = len(held) * len(nodes)
+    each = range(0, number, len(nodes))
+    largest = _first(held, [all(right[at : at + len(nodes)]) for at in each], max(_LARGEST))
+    results = _first(ends, right[number:], top)
     # Of sums that overflow nothing is known of the result, nor of factors that do.
     results = top if largest < top else results
     clipped = float(over) if np.isfinite(over) and min(found) > top // 2 else None
@@ -78,9 +83,9 @@ def limits(sums: Sums, where: Order, format_: Format, result: Format) -> Limits:
     return replace(known, flushed=_flushed(sums, where, format_, result, known))
 
 
-def _first(ends: list[int], right: Iterator[Any], each: int, otherwise: int) -> int:
-    """Give the first end beyond which an answer was not right; `each` were asked of every one."""
-    wrong = [end for end in ends if not all([next(right) for _ in range(each)])]
+def _first(ends: list[int], right: list[bool], otherwise: int) -> int:
+    """Give the first end beyond which an answer was not right."""
+    wrong = [end for end, one in zip(ends, right, strict=True) if not one]
     return wrong[0] if wrong else otherwise
 
 

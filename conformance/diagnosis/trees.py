@@ -4,6 +4,7 @@ The order of a sum of n terms is a tree whose leaves are the terms, numbered fro
 whose nodes adds what is below it. Nothing is asked here, and no number is added.
 """
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -172,7 +173,10 @@ def orders(n: int) -> Iterator[tuple[str, Callable[[Sequence[Tree]], Tree]]]:
     for said, after in (("", False), (", the rest added after", True)):
         for count in _LANES:
             for way, join in ways:
-                yield f"in {count} lanes that are added {way}{said}", lanes(count, join, after=after)
+                yield (
+                    f"in {count} lanes that are added {way}{said}",
+                    lanes(count, join, after=after),
+                )
     for count in (2, 3, 4, 8, 16):
         yield f"in blocks of {count}, each in order", blocks(count)
 
@@ -228,7 +232,7 @@ def _run(tree: Tree) -> list[int] | None:
         order.append(other)
         tree = one
     order.reverse()
-    steps = {b - a for a, b in zip(order, order[1:], strict=False)}
+    steps = {b - a for a, b in itertools.pairwise(order)}
     return order if steps in ({1}, {-1}) else None
 
 
