@@ -117,6 +117,14 @@ class Arithmetic:
     compensated: bool = False
     later: tuple[tuple[int, Rounding], ...] = ()
 
+    @property
+    def clips(self) -> float | None:
+        """At what results are clipped; what is truncated never overflows, and is not clipped."""
+        last = self.results[-1]
+        largest = (2 - 2.0 ** (1 - last.bits)) * 2.0**last.largest
+        truncated = TRUNCATED in (last.mode, self.partial.mode if self.partial else NEAREST)
+        return None if truncated and last.clips == largest else last.clips
+
     def sums(self, a: Array, b: Array, format_: Format) -> Array:
         """Compute the sums of a * b over the last axis.
 

@@ -72,10 +72,16 @@ def products(found: Identified) -> str:
         if arithmetic.product is not None:
             said += f", rounded to {_to(arithmetic.product, 127)}"
         return said
-    if arithmetic.product is not None:
-        return f"rounded to {_to(arithmetic.product, 127)}"
+    product, partial = arithmetic.product, arithmetic.partial
+    if product is not None and (partial is None or _apart(product, partial)):
+        return f"rounded to {_to(product, 127)}"
     exact = found.exact_products or arithmetic.partial is None
     return "exact" if exact else "rounded as sums are"
+
+
+def _apart(one: Rounding, other: Rounding) -> bool:
+    """Whether two roundings differ in more than what becomes of subnormal numbers."""
+    return (one.bits, one.mode, one.largest) != (other.bits, other.mode, other.largest)
 
 
 def _listed(numbers: list[int]) -> str:
@@ -110,7 +116,7 @@ def results(arithmetic: Arithmetic) -> str:
     *before, last = arithmetic.results
     through = "".join(f"through {_to(one, 127)}, " for one in before)
     mode = "to nearest" if last.mode == NEAREST else last.mode
-    clipped = "" if last.clips is None else f", clipped at {last.clips:g}"
+    clipped = "" if arithmetic.clips is None else f", clipped at {arithmetic.clips:g}"
     return f"{through}rounded {mode}{clipped}"
 
 
@@ -120,7 +126,8 @@ def flushed(found: Identified, result: str) -> str:
     plural = {"product": "products", "sum": "sums", "result": "results"}
     order_ = ("first factor", "second factor", "product", "sum", "result")
     lost = [one for one in order_ if one in found.ends.flushed]
-    return "flushed: " + ", ".join((names | plural)[one] for one in lost) if lost else "kept"
+    said = "flushed: " + ", ".join((names | plural)[one] for one in lost) if lost else "kept"
+    return said if found.sure_of_ends else f"{said} (hint)"
 
 
 def declarable(found: Identified, seen: Format) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from conformance.cases.case import Array
 from conformance.claims.formats import FORMATS, Format
 from conformance.diagnosis import probes
-from conformance.diagnosis.arithmetic import MODES, Arithmetic, Rounding, chain
+from conformance.diagnosis.arithmetic import MODES, NEAREST, Arithmetic, Rounding, chain
 from conformance.diagnosis.limits import Limits, limits
 from conformance.diagnosis.sums import Sums
 from conformance.diagnosis.trees import built, in_order, names
@@ -65,9 +65,12 @@ class Identified:
     @property
     def exact_products(self) -> bool:
         """Whether every product fits into the narrowest sum, so that none can be fused."""
-        return self.arithmetic.product is None and 2 * min(self.factors) - 2 <= min(
-            self.nodes.values()
-        )
+        return self.arithmetic.product is None and sum(self.factors) <= min(self.nodes.values())
+
+    @property
+    def sure_of_ends(self) -> bool:
+        """Whether it foretold the huge and the tiny sums too."""
+        return self.at_ends == EXTREME
 
     @property
     def certain(self) -> bool:
@@ -128,7 +131,11 @@ def identify(sums: Sums, like: Identified | None = None) -> Identified:
         guesses = [replace(measured.arithmetic, tree=tree) for tree in trees] + guesses
     best = next((one for one in guesses if chosen.all_foretold(one, format_)), guesses[0])
     # What foretells the ends too is better, if it is no further fetched.
-    near = [replace(best, fused=one) for one in _fusions(best, sums.terms)]
+    near = [
+        replace(best, fused=fused, product=product)
+        for product in _products(best)
+        for fused in _fusions(best, sums.terms)
+    ]
     near = [one for one in near if edge.all_foretold(one, format_)]
     best = next((one for one in near if chosen.all_foretold(one, format_)), best)
     fresh, ends, again = together(
@@ -257,6 +264,14 @@ def _alternatives(guess: Arithmetic, factors: tuple[int, int]) -> Iterator[Arith
             for modes in itertools.product(MODES[1:], repeat=number):
                 for one in dict.fromkeys(manners):
                     yield _in_modes(one, dict(zip(changed, modes, strict=True)))
+
+
+def _products(guess: Arithmetic) -> list[Rounding | None]:
+    """Give what may be done to products where it does not show: nothing, or to nearest."""
+    truncated = guess.product is None and guess.partial is not None
+    if not truncated or guess.partial is None or guess.partial.mode == NEAREST:
+        return [guess.product]
+    return [None, replace(guess.partial, mode=NEAREST)]
 
 
 def _fusions(guess: Arithmetic, n: int) -> list[frozenset[int]]:

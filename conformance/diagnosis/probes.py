@@ -83,7 +83,10 @@ def order(sums: Sums, format_: Format) -> Order:
             finer = _sizes_singly(sums, 30, -24) if n <= 9 and mask == 30 else None
             tree = tree_of(finer) if finer is not None and (finer > 2).any() else None
             return Order(tree, mask, exact=tree is None)
-        return Order(tree_of(sizes), mask)
+        tree = tree_of(sizes)
+        # What is no tree of additions, each of them rounded, has no order that could be said.
+        told = tree is not None and np.array_equal(sizes_of(tree), sizes)
+        return Order(tree if told else None, mask)
     return Order(None, _SCALES[format_.name][-1][0])
 
 

@@ -181,7 +181,9 @@ class Found:
             for one_ in known.operands
         ):
             said.append(f"factors are {described.factors(one, result, format_)}")
-        if known.product is not None and known.product.bits < due.accumulator.bits:
+        partial = known.partial
+        apart = known.product is not None and known.product.bits < due.accumulator.bits
+        if apart and (partial is None or partial.bits != getattr(known.product, "bits", 0)):
             said.append(f"products are {described.products(one)}")
         bits = [r.bits for r in (known.partial, *(r for _, r in known.later)) if r is not None]
         if bits and min(bits) < due.accumulator.bits:
@@ -192,10 +194,14 @@ class Found:
         last = known.results[-1]
         inexact = known.partial is None or last.bits < known.partial.bits
         odd = len(known.results) > 1 or (last.mode != NEAREST and inexact)
-        if odd or last.clips is not None:
+        if odd or known.clips is not None:
             said.append(f"results are {described.results(known)}")
         if due.gradual_underflow and one.ends.flushed:
             said.append(f"subnormal numbers are {described.flushed(one, result)}")
+        if said and not one.sure_of_ends:
+            said.append(
+                f"hint: of {EXTREME} sums of huge and of tiny terms {one.at_ends} were foretold"
+            )
         return said
 
     @property
@@ -223,7 +229,9 @@ class Found:
         what = sentence.partition(": ")[2]
         if what.startswith(("factors are", "sums are rounded towards zero")):
             return not multiplier
-        return not what.startswith(("products are", "sums are kept", "subnormal numbers are"))
+        return not what.startswith(
+            ("hint:", "products are", "sums are kept", "subnormal numbers are")
+        )
 
     def predict(self, case: OperatorCase, values: Mapping[str, Array]) -> dict[str, Array]:
         """Foretell results bit for bit.
@@ -266,7 +274,14 @@ def together(found: Iterable[Found]) -> dict[str, Any]:
     return declared
 
 
-def reveal(judged: Judged, dtype: str) -> Found:
+def reveal(
+    judged: Judged,
+    dtype: str,
+    *,
+    results: Iterable[str] = RESULTS,
+    sides: Iterable[int] = SIDES,
+    network: bool = True,
+) -> Found:
     """Find the arithmetic of an operator on operands of a format.
 
     Parameters
@@ -275,6 +290,12 @@ def reveal(judged: Judged, dtype: str) -> Found:
         The implementation; it is asked some hundred calls.
     dtype : str
         "float16", "bfloat16", "float32" or "float64".
+    results : iterable of str
+        Of "y", "dx" and "dkernel" those that are asked for.
+    sides : iterable of int
+        Sums of the squares of these numbers of terms.
+    network : bool
+        A call of the shape that networks have is asked too.
 
     Returns
     -------
@@ -282,9 +303,9 @@ def reveal(judged: Judged, dtype: str) -> Found:
         What was found, and what could not be asked.
     """
     parts, unasked = {}, {}
-    for result in RESULTS:
+    for result in results:
         try:
-            part = _part(judged, result, dtype)
+            part = _part(judged, result, dtype, tuple(sides), network=network)
         except NoAnswerError as error:
             unasked[result] = f"it gave no answer: {error}"
             continue
@@ -298,9 +319,11 @@ def reveal(judged: Judged, dtype: str) -> Found:
 arithmetic_of = reveal
 
 
-def _part(judged: Judged, result: str, dtype: str) -> Part | None:
+def _part(
+    judged: Judged, result: str, dtype: str, sides: tuple[int, ...], *, network: bool
+) -> Part | None:
     """Find the arithmetic of one result."""
-    asked = [sums_of(judged, result, dtype, side) for side in SIDES]
+    asked = [sums_of(judged, result, dtype, side) for side in sides]
     first = next((one for one in asked if one is not None), None)
     if first is None:
         return None
@@ -309,9 +332,10 @@ def _part(judged: Judged, result: str, dtype: str) -> Part | None:
         if sums is not None:
             found.append(identify(sums, found[-1] if found else None))
     large, shape = None, ""
-    network = sums_of(judged, result, dtype, round(first.terms**0.5), network=True)
-    if network is not None:
-        large, shape = _at_size(network, found[0])
+    side = round(first.terms**0.5)
+    many = sums_of(judged, result, dtype, side, network=True) if network else None
+    if many is not None:
+        large, shape = _at_size(many, found[0])
     return Part(result, tuple(found), large, shape, tuple(specials(first)))
 
 

@@ -177,6 +177,7 @@ def orders(n: int) -> Iterator[tuple[str, Callable[[Sequence[Tree]], Tree]]]:
                     f"in {count} lanes that are added {way}{said}",
                     lanes(count, join, after=after),
                 )
+    yield "in two halves, each in order", blocks((n + 1) // 2)
     for count in (2, 3, 4, 8, 16):
         yield f"in blocks of {count}, each in order", blocks(count)
 
