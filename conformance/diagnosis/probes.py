@@ -2,7 +2,7 @@
 
 Every factor is a power of two or one step away from one, so that what comes back is nothing, or
 exactly what went in: no tolerance, and no sum that could be right by chance. The order of a sum is
-found as FPRev finds it (Xie, Gao, Xue, 2025).
+found as FPRev finds it (Xie, Gao, Wang, Xue, arXiv 2411.00442).
 """
 
 import itertools

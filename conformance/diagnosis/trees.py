@@ -240,8 +240,9 @@ def _run(tree: Tree) -> list[int] | None:
 def words(tree: Tree, n: int, among: Sequence[str] = ()) -> str:
     """Say an order in words: its name if it has one, else as an expression.
 
-    Of several names one of those `among` is preferred.
+    Of several names one of those `among` is preferred, but to none that is plainly in order.
     """
     own = names(tree, n)
-    preferred = [name for name in own if name in among]
+    plain = [name for name in own if name in {"in order", "in reverse order"}]
+    preferred = plain or [name for name in own if name in among]
     return (preferred or own or [f"as {expression(tree)}"])[0]
