@@ -110,7 +110,13 @@ def identify(sums: Sums, like: Identified | None = None) -> Identified:
         Whom to ask, and how.
     like : Identified, optional
         What was found of sums of another number of terms: tried first, in its order.
+
+    Raises
+    ------
+    NoAnswerError
+        It raised, or its results are no sums of the terms that were asked.
     """
+    probes.check_map(sums)
     format_ = FORMATS[sums.case.dtype]
     result = sums.judged.capabilities.arithmetic(sums.case.dtype).result
     where = probes.order(sums, format_)

@@ -13,7 +13,7 @@ import numpy as np
 
 from conformance.cases.case import Array
 from conformance.claims.formats import Format
-from conformance.diagnosis.sums import Sums
+from conformance.diagnosis.sums import NoAnswerError, Sums
 from conformance.diagnosis.trees import Tree, leaves_of, sizes_of, tree_of
 
 # Exponents of a mask and of a unit, the farthest apart first: what a format, and whatever operands
@@ -44,6 +44,18 @@ def ask(sums: Sums, probes: Sequence[Iterable[Term]]) -> Array:
 def power(position: int, exponent: int, sign: float = 1.0) -> Term:
     """Give a product that is a power of two, from two factors of about the same size."""
     return position, sign * 2.0 ** (exponent // 2), 2.0 ** (exponent - exponent // 2)
+
+
+def check_map(sums: Sums) -> None:
+    """Make sure that one times one comes back from every term: else it is no sum of these.
+
+    Raises
+    ------
+    NoAnswerError
+        It does not.
+    """
+    if not (ask(sums, [[(term, 1.0, 1.0)] for term in range(sums.terms)]) == 1.0).all():
+        raise NoAnswerError("one times one is not one everywhere, so that its map is not right")
 
 
 @dataclass(frozen=True)

@@ -210,6 +210,8 @@ class Found:
         """What to do: declare it, mend it, or nothing."""
         claimed = self.judged.capabilities.arithmetic(self.dtype)
         found, said = self.declaration, []
+        if not self.parts:
+            return ["nothing was found"]
         if not self.certain:
             return ["hint: not all was foretold, so that nothing is advised"]
         name = found.get("accumulator", {}).get(self.dtype)
@@ -308,7 +310,7 @@ def reveal(
         try:
             part = _part(judged, result, dtype, tuple(sides), network=network)
         except NoAnswerError as error:
-            unasked[result] = f"it gave no answer: {error}"
+            unasked[result] = str(error)
             continue
         if part is None:
             unasked[result] = "no geometry that would show it is claimed"

@@ -164,6 +164,13 @@ def test_what_is_not_known_is_called_a_hint() -> None:
     assert found.words == ["y: the same sums have other answers when they are asked again"]
 
 
+def test_of_a_wrong_map_nothing_is_said() -> None:
+    found = of(MUTANTS["KernelFlipped"](), results=("y",), sides=(3,), network=False)
+    assert found.unasked["y"].startswith("one times one is not one")
+    assert found.words == []
+    assert found.verdict == ["nothing was found"]
+
+
 def test_another_order_at_another_size_is_found() -> None:
     found = of(MADE["Unfold"](), results=("y",), sides=(3,))
     large = found.parts["y"].large
