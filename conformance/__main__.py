@@ -1,6 +1,7 @@
-"""``python -m conformance``: the suite from an installed package, or one case of it."""
+"""``python -m conformance``: the suite from an installed package, one case of it, or a command."""
 
 import argparse
+import importlib
 import sys
 from pathlib import Path
 
@@ -8,10 +9,12 @@ import pytest
 
 # What a replay of one case has no use for.
 _OF_A_RUN = ("check", "seed", "budget", "until_failure", "no_diagnosis", "report")
+# Commands by the word that calls them: modules whose function `main` takes what follows the word.
+_COMMANDS = {"reveal": "conformance.reporting.revealed"}
 
 
 def main(arguments: list[str]) -> int:
-    """Run the suite, or replay one case.
+    """Run the suite, replay one case, or do what a command says.
 
     Returns
     -------
@@ -19,12 +22,16 @@ def main(arguments: list[str]) -> int:
         0 if all that was asked for conforms, 1 if not, 2 for a command that cannot be understood,
         4 for what cannot be loaded.
     """
+    if arguments and arguments[0] in _COMMANDS:
+        command = importlib.import_module(_COMMANDS[arguments[0]])
+        return int(command.main(arguments[1:]))
     # Not at the top: pytest warns of Hypothesis if it was imported before pytest started, and what
     # knows the kinds imports it.
     parser = argparse.ArgumentParser(
         prog="python -m conformance",
         description="Judge implementations of involution.",
-        epilog="Other options are pytest's: -x stops at the first failure, -k EXPRESSION selects "
+        epilog=f"A first word may be a command with options of its own: {', '.join(_COMMANDS)}. "
+        "Other options are pytest's: -x stops at the first failure, -k EXPRESSION selects "
         "checks by name, -v prints every failure, -n 2 --dist loadgroup uses two processes "
         "(pytest-xdist), --hypothesis-profile=ci|network|nightly|survey tries less or more hard.",
         allow_abbrev=False,
