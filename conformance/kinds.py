@@ -26,6 +26,7 @@ from conformance.diagnosis import layer as layer_diagnosis
 from conformance.diagnosis import operator as operator_diagnosis
 from conformance.diagnosis.answers import Probe
 from conformance.diagnosis.diagnose import Known
+from conformance.diagnosis.explain import Explanation, explain
 from conformance.judging.kind import Kind, Rules, Shapes
 from conformance.specification import clauses
 from refimpl.layer import STATISTICS
@@ -134,6 +135,9 @@ class _Operator(Kind):
                 yield f"{one}+{other}", type("Both", (CONVENTIONS[one], CONVENTIONS[other]), {})
 
         return Known(Unfold, MUTANTS, both)
+
+    def explain(self, judged: Any, failing: OperatorCase | None) -> Explanation | None:
+        return explain(judged, failing)
 
     def where(self, judged: Any, failing: OperatorCase | None, *, brief: bool) -> tuple[str, ...]:
         return operator_diagnosis.where(judged, failing, brief=brief)

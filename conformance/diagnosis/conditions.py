@@ -116,9 +116,7 @@ def _covers(excluded: Truth, count: int) -> Iterator[tuple[int, ...]]:
             return
 
 
-def _distinct(
-    predicates: Iterable[Condition], columns: Columns
-) -> list[tuple[Condition, Truth]]:
+def _distinct(predicates: Iterable[Condition], columns: Columns) -> list[tuple[Condition, Truth]]:
     """Of those that agree everywhere keep the simplest."""
     seen: dict[bytes, tuple[Condition, Truth]] = {}
     for one in sorted(predicates, key=lambda condition: condition.cost):

@@ -6,11 +6,12 @@ must then foretell the answers to cases that took no part in finding it. An expl
 not is called a hint. Documented in docs/explanation.md.
 """
 
+import contextlib
 import itertools
 import random
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,13 +20,15 @@ from conformance.cases.case import Array
 from conformance.cases.operator import OperatorCase
 from conformance.claims.formats import FORMATS
 from conformance.claims.loading import Judged
+from conformance.claims.program import DiedError
 from conformance.diagnosis import experiments
 from conformance.diagnosis.answers import Question, Raised
 from conformance.diagnosis.conditions import ALWAYS, Condition, separating
 from conformance.diagnosis.expressions import Column
-from conformance.diagnosis.fitting import identify, wrong
+from conformance.diagnosis.fitting import fitted, wrong
 from conformance.diagnosis.model import RIGHT, Model, Part, kinds_of, numbers_of
 from conformance.diagnosis.readings import Reading, affordable, read
+from conformance.diagnosis.reveal import reveal
 from conformance.diagnosis.sentences import sentences
 
 RESULTS = ("y", "dx", "dkernel")
@@ -36,6 +39,8 @@ _SURE = 0.95
 # Maps that are read at a time, and how often what contradicts an explanation is learned from.
 _READ, _ROUNDS = 7, 4
 _MOST_VALUES = 1 << 19
+# Of sums: as many as float16 and TF32 hold.
+_BITS = 11
 # Products of maps that are read first; pixels of an axis on which a reading tells much.
 _FEW, _WIDE = 4000, 4
 
@@ -54,8 +59,6 @@ class Explanation:
         Of the fresh answers so many were wrong.
     exact : bool
         Answers were foretold bit for bit, not only whether they are right.
-    certain : bool
-        Enough was foretold; else it is a hint.
     seconds : float
         How long it took.
     """
@@ -73,6 +76,10 @@ class Explanation:
     def certain(self) -> bool:
         """Whether enough was foretold, wrong answers among it."""
         return bool(self.asked and self.faulty) and self.foretold >= _SURE * self.asked
+
+    def as_dict(self) -> dict[str, Any]:
+        """As plain data, ready for JSON."""
+        return asdict(self) | {"certain": self.certain, "tested": self.tested}
 
     @property
     def tested(self) -> str:
@@ -99,6 +106,17 @@ class _Seen:
         """What was raised, in its class's word."""
         words = [str(one) for one in self.got.values() if isinstance(one, Raised)]
         return words[0] if words else ""
+
+
+def explained(judged: Judged, failing: Any) -> Explanation | None:
+    """Explain an implementation of any kind; nothing where it gives no answers any more."""
+    if judged.host.given_up:
+        return None
+    with contextlib.suppress(DiedError):
+        judged.host.anew()
+        found: Explanation | None = judged.kind.explain(judged, failing)
+        return found
+    return None
 
 
 class _Explainer:
@@ -132,13 +150,18 @@ class _Explainer:
 
     def ask(self, case: OperatorCase) -> _Seen:
         """Ask a case, and compare with what is right."""
-        question = Question(self.judged, case)
+        question = Question(self.judged, case, self.values)
         values = question.values
         got = question.ask(values)
         due = self.right(case, values)
         found = _Seen(case, values, got)
         found.wrong = {name: not _same(got.get(name), due[name]) for name in RESULTS}
         return found
+
+    def values(self, case: OperatorCase, bits: int) -> Mapping[str, Array]:
+        """Operands so short that no arithmetic is too narrow for them: what is wrong is the map."""
+        made: Mapping[str, Array] = self.judged.kind.values(case, min(bits, _BITS))
+        return made
 
     def learn(self, number: int, share: float) -> None:
         """Ask cases to learn from."""
@@ -181,7 +204,7 @@ def explain(
     asking.learn(_LEARNED, 0.3)
     faulty = {name for one in asking.seen for name in RESULTS if one.wrong[name]}
     if not faulty:
-        return None
+        return _of_arithmetic(judged, asking)
     raising = [one for one in asking.seen if one.raised]
     if raising and all(one.raised for one in asking.seen if any(one.wrong.values())):
         return _of_exceptions(asking, raising)
@@ -221,19 +244,17 @@ def _fitted(
     asking: _Explainer, result: str, readings: Sequence[Reading], before: Sequence[Part]
 ) -> Part | None:
     """Fit all readings; else the wrong ones, in the cases to which a condition confines them."""
-    part = identify(readings, before)
+    part = fitted(readings, before)
     if part is not None:
         return part
     off = [one for one in readings if wrong(one)]
     if len(off) == len(readings) or not asking.left(0.7):
         return None
-    part = identify(off, before)
+    part = fitted(off, before)
     if part is None:
         return None
     model = Model({result: part})
-    found = _learned(
-        asking, result, matters=lambda one: not _as_foretold(one, model, result)
-    )
+    found = _learned(asking, result, matters=lambda one: not _as_foretold(one, model, result))
     return replace(part, when=found[0]) if found else None
 
 
@@ -277,9 +298,7 @@ def _contradicting(
 
 def _columns(cases: Sequence[OperatorCase]) -> dict[str, Column]:
     """The attributes of cases, as columns."""
-    rows = [
-        {**numbers_of(one), **kinds_of(one), "values": one.recipe} for one in cases
-    ]
+    rows = [{**numbers_of(one), **kinds_of(one), "values": one.recipe} for one in cases]
     for row in rows:
         del row["same"]
     return {name: np.array([row[name] for row in rows]) for name in rows[0]}
@@ -352,7 +371,7 @@ def _simulated(asking: _Explainer, model: Model, result: str) -> Condition:
             break
         if case.products > 1 << 14:
             continue
-        values = Question(asking.judged, case).values
+        values = Question(asking.judged, case, asking.values).values
         due, got = asking.right(case, values)[result], model(case, values)[result]
         cases.append(case)
         off.append(not np.array_equal(due, got))
@@ -399,6 +418,17 @@ def _foretold(
         elif bool(when[name](columns)[0]) != one.wrong[name]:
             return False
     return True
+
+
+def _of_arithmetic(judged: Judged, asking: _Explainer) -> Explanation | None:
+    """Explain an operator whose map is right and whose numbers are not."""
+    found = reveal(judged, asking.dtype)
+    if not found.words:
+        return None
+    return Explanation(
+        tuple(found.words), (), (f"operands are {asking.dtype}",), found.foretold, found.asked,
+        found.asked, True, time.perf_counter() - asking.start,
+    )  # fmt: skip
 
 
 def _of_exceptions(asking: _Explainer, raising: Sequence[_Seen]) -> Explanation:
@@ -457,6 +487,3 @@ def _as_foretold(one: _Seen, model: Model, name: str) -> bool:
 
 def _askable(case: OperatorCase) -> bool:
     return case.products <= _MOST_VALUES
-
-
-__all__ = ["RIGHT", "Explanation", "explain"]

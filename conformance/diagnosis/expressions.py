@@ -52,9 +52,9 @@ class Formula:
     def _on(self, columns: Columns) -> Column:
         if self.operator == "atom":
             name = self.parts[0]
-            return columns[name] if name in columns else DERIVED[name]._on(columns)  # noqa: SLF001
+            return columns[name] if name in columns else DERIVED[name]._on(columns)
         if self.operator == "number":
-            return np.int64(self.parts[0])
+            return np.array(self.parts[0], np.int64)
         if self.operator == "given":
             given: Column = self.parts[0]
             return given
@@ -63,8 +63,8 @@ class Formula:
             alike: Column = columns[name] == value
             return alike if self.operator == "is" else ~alike
         if self.operator == "named":
-            return NAMED[self.parts[0]]._on(columns)  # noqa: SLF001
-        return OPERATORS[self.operator].on(*(part._on(columns) for part in self.parts))  # noqa: SLF001
+            return NAMED[self.parts[0]]._on(columns)
+        return OPERATORS[self.operator].on(*(part._on(columns) for part in self.parts))
 
     def __str__(self) -> str:
         return self.printed(0)
@@ -357,7 +357,9 @@ def pool(columns: Columns) -> list[tuple[Formula, Column]]:
     for one in (*(number(n) for n in (0, 1)), *map(atom, known), number(2)):
         offer(one, one(columns))
     small = list(kept)
-    named = {name: Formula("named", (name,)) for name, one in NAMED.items() if one.atoms <= set(known)}
+    named = {
+        name: Formula("named", (name,)) for name, one in NAMED.items() if one.atoms <= set(known)
+    }
     for one in named.values():
         offer(one, one(columns))
     with np.errstate(all="ignore"):

@@ -17,6 +17,7 @@ from conformance.cases.operator import OperatorCase
 from conformance.diagnosis.conditions import ALWAYS, Condition, Truth, separating
 from conformance.diagnosis.expressions import (
     BEFORE,
+    CALL,
     DERIVED,
     OPERATORS,
     PLACE,
@@ -31,7 +32,6 @@ from conformance.diagnosis.expressions import (
 )
 from conformance.diagnosis.model import (
     BORDERS,
-    CALL,
     DUE,
     KINDS,
     RIGHT,
@@ -40,7 +40,6 @@ from conformance.diagnosis.model import (
     Slot,
     kinds_of,
     numbers_of,
-    place_columns,
     products,
     with_groups,
 )
@@ -57,7 +56,7 @@ _PLAIN = 4.0
 _MOST_PRODUCTS = 300
 
 
-def identify(readings: Sequence[Reading], before: Sequence[Part] = ()) -> Part | None:
+def fitted(readings: Sequence[Reading], before: Sequence[Part] = ()) -> Part | None:
     """Give the simplest part that agrees with all readings of one result.
 
     Parameters
@@ -78,8 +77,8 @@ def identify(readings: Sequence[Reading], before: Sequence[Part] = ()) -> Part |
         if all(_agrees(one, part) for one in readings):
             return part
     bases = ("output", "taps") if readings[0].result == "y" else ("kernel", "output", "taps")
-    found = [part for base in bases if (part := _on(base, readings)) is not None]
-    return min(found, key=lambda part: part.cost, default=None)
+    found = [_on(base, readings) for base in bases]
+    return min(filter(None, found), key=lambda one: one.cost, default=None)
 
 
 def wrong(reading: Reading) -> bool:
@@ -259,9 +258,7 @@ def _balanced(off: Truth, most: int) -> Column:
     return np.sort(np.concatenate(few))
 
 
-def _formulas(
-    name: str, columns: Columns, values: Column, due: Column | None
-) -> Iterator[Slot]:
+def _formulas(name: str, columns: Columns, values: Column, due: Column | None) -> Iterator[Slot]:
     """Give the formulas that agree everywhere, the simplest first."""
     chosen = _balanced(due != values if due is not None else np.ones(len(values), bool), _SAMPLE)
     some = {key: column[chosen] for key, column in columns.items()}
@@ -373,6 +370,3 @@ def _with_absent(part: Part, readings: Sequence[Reading]) -> Part | None:
     columns = {name: np.concatenate([one[name] for one in parts]) for name in names}
     found = _conditions(columns, off)
     return Part(part.slots, found[0], part.every) if found else None
-
-
-__all__ = ["identify", "place_columns", "wrong"]

@@ -4,7 +4,7 @@ A model says, for every product of a result, which place of dy, of the kernel an
 how often it counts: a formula for each index. Where nothing else is said, a formula is the due one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy as np
 from conformance.cases.case import Array
 from conformance.cases.operator import OperatorCase
 from conformance.diagnosis.conditions import ALWAYS, Condition
-from conformance.diagnosis.expressions import CALL, Column, Columns, Formula, atom, number
+from conformance.diagnosis.expressions import Column, Columns, Formula, atom, number
 from conformance.diagnosis.readings import ENTRY, OUTPUT, PIXEL
 from refimpl.geometry import WORDS
 
@@ -41,10 +41,11 @@ def _reflected(values: Column, size: Column, *, edge: bool) -> Column:
     """Mirror at the edge; with the edge pixel repeated, or not."""
     period = np.maximum(2 * size - (0 if edge else 2), 1)
     within = values % period
-    return np.where(within < size, within, period - within - (1 if edge else 0))
+    mirrored: Column = np.where(within < size, within, period - within - (1 if edge else 0))
+    return mirrored
 
 
-BORDERS = {
+BORDERS: Mapping[str, Callable[[Column, Column], Column]] = {
     "": lambda values, size: values,  # noqa: ARG005
     "clamped": lambda values, size: np.clip(values, 0, size - 1),
     "modulo the size": lambda values, size: values % size,
@@ -232,11 +233,9 @@ def products(case: OperatorCase, part: Part) -> dict[str, Column]:
     return {name: column[kept] for name, column in both.items()}
 
 
-def _compute(
-    case: OperatorCase, result: str, part: Part, values: Mapping[str, Array]
-) -> Array:
-    told = {name: np.array([n]) for name, n in numbers_of(case).items()}
-    told |= {name: np.array([word]) for name, word in kinds_of(case).items()}
+def _compute(case: OperatorCase, result: str, part: Part, values: Mapping[str, Array]) -> Array:
+    words = {**numbers_of(case), **kinds_of(case)}
+    told = {name: np.array([value]) for name, value in words.items()}
     if part.when is not ALWAYS and not part.when(told)[0]:
         part = RIGHT
     listed = products(case, part)

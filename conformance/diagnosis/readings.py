@@ -24,7 +24,7 @@ Indices = npt.NDArray[np.int64]
 # Calls that a reading takes at most.
 _MOST_CALLS = 2000
 FUNCTION = {"y": "forward", "dx": "backward", "dkernel": "backward"}
-# What identifies a product: dy's place (of y the output), the kernel's, x's, and how often it counts.
+# What identifies a product: the places of dy (of y: the output), of the kernel and of x.
 OUTPUT, ENTRY, PIXEL = (
     ("Db", "Di", "Dj", "Dc"),
     ("Eb", "Ei", "Ej", "Eu", "Ev", "Eg"),
@@ -57,7 +57,7 @@ class Reading:
     raised: str = ""
 
 
-class _Unread(Exception):
+class _UnreadError(Exception):
     """What came back is no reading."""
 
 
@@ -77,7 +77,7 @@ def read(judged: Judged, case: OperatorCase, result: str) -> Reading:
     found = Reading(case, result)
     try:
         parts = list(reader.products())
-    except _Unread as error:
+    except _UnreadError as error:
         found.raised, found.complete = str(error), False
         return found
     names = (*OUTPUT, *ENTRY, *PIXEL, "n")
@@ -116,16 +116,16 @@ class _Reader:
         for label in labels:
             one = np.zeros(self.shapes[source])
             one[label] = 1
-            yield from self._of_label(source, label, one)
+            yield from self._of_label(source, one)
 
-    def _of_label(self, source: str, label: Any, one: Array) -> Iterator[dict[str, Array]]:
+    def _of_label(self, source: str, one: Array) -> Iterator[dict[str, Array]]:
         """Give the products of one label; of fewer places at a time where several meet."""
         # What is split is not the labelled operand but where that one is dy.
         split = {"y": "x", "dx": "dy", "dkernel": "dy"}[self.result]
         masks = [tuple(np.arange(n) for n in self.shapes[split][:3])]
         while masks:
             mask = masks.pop()
-            found, several = self._of_mask(source, label, one, split, mask)
+            found, several = self._of_mask(source, one, split, mask)
             if several and max(map(len, mask)) > 1 and self.calls < _MOST_CALLS:
                 masks += _halves(mask)
                 continue
@@ -134,7 +134,7 @@ class _Reader:
                 yield found
 
     def _of_mask(
-        self, source: str, label: Any, one: Array, split: str, mask: tuple[Indices, ...]
+        self, source: str, one: Array, split: str, mask: tuple[Indices, ...]
     ) -> tuple[dict[str, Array], bool]:
         seen = np.zeros(self.shapes[split])
         seen[np.ix_(*mask)] = 1
@@ -207,19 +207,17 @@ class _Reader:
         }
         answer = self.question.ask(values, (FUNCTION[self.result],))[self.result]
         if isinstance(answer, Raised):
-            raise _Unread(str(answer))
+            raise _UnreadError(str(answer))
         shape = self.shapes[{"y": "dy", "dx": "x", "dkernel": "kernel"}[self.result]]
         if not isinstance(answer, np.ndarray) or answer.shape != shape:
-            raise _Unread("a result of another shape")
+            raise _UnreadError("a result of another shape")
         numbers: Array = answer.astype(np.float64)
         if not np.isfinite(numbers).all():
-            raise _Unread("a result that is not finite")
+            raise _UnreadError("a result that is not finite")
         return numbers
 
 
 def _halves(mask: tuple[Indices, ...]) -> list[tuple[Indices, ...]]:
     """Split the longest axis into its even and odd places: what overlaps lies side by side."""
     axis = int(np.argmax([len(indices) for indices in mask]))
-    return [
-        (*mask[:axis], mask[axis][part::2], *mask[axis + 1 :]) for part in (0, 1)
-    ]
+    return [(*mask[:axis], mask[axis][part::2], *mask[axis + 1 :]) for part in (0, 1)]

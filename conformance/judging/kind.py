@@ -143,6 +143,10 @@ class Kind(ABC):
     def where(self, judged: Any, failing: Any, *, brief: bool) -> tuple[str, ...]:
         """Say where an implementation is wrong, as far as it can be read off its answers."""
 
+    def explain(self, judged: Any, failing: Any) -> Any:  # noqa: ARG002
+        """Find what it computes instead of what it should; nothing where there is no way."""
+        return None
+
     @abstractmethod
     def apart(self, case: Any, claimed: Any, times: float) -> Mapping[str, Array]:
         """Give how far equal results may be apart: so many times their bounds, or nothing."""

@@ -9,6 +9,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 
 from conformance import specification
 from conformance.diagnosis.diagnose import Diagnosis, diagnose
+from conformance.diagnosis.explain import Explanation, explained
 from conformance.diagnosis.hints import hints
 from conformance.judging.record import Failure, Record
 from conformance.judging.session import Session
@@ -37,8 +38,10 @@ class Report:
         It was judged in a process of its own.
     economised : bool
         Geometries were found to be dear, and few were asked for.
+    explanation : Explanation or None
+        What it computes instead, when and where, and how far that was tested.
     diagnosis : Diagnosis or None
-        What is known of its fault.
+        Which known fault it is like.
     smallest : Failure or None
         The failure that shows most, its case made small.
     hints : list of str
@@ -54,6 +57,7 @@ class Report:
     seed: int
     isolated: bool = True
     economised: bool = False
+    explanation: Explanation | None = None
     diagnosis: Diagnosis | None = None
     smallest: Failure | None = None
     hints: list[str] = field(default_factory=list)
@@ -80,7 +84,9 @@ class Report:
             assert shown is not None
             report.smallest = shown
             report.hints = hints(judged, report.failures)
-            report.diagnosis = diagnose(judged, judged.kind.case.parse(shown.token))
+            case = judged.kind.case.parse(shown.token)
+            report.explanation = explained(judged, case)
+            report.diagnosis = diagnose(judged, case)
         elif report.failures:
             report.smallest = smallest(judged, report.failures, 0.0)
         return report
@@ -167,6 +173,7 @@ class Report:
             "failures": [asdict(failure) for failure in self.failures],
             "smallest": None if self.smallest is None else asdict(self.smallest),
             "hints": self.hints,
+            "explanation": None if self.explanation is None else self.explanation.as_dict(),
             "diagnosis": None if self.diagnosis is None else asdict(self.diagnosis),
         }
 

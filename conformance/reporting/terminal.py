@@ -78,8 +78,7 @@ def _rows(report: "Report", more: str) -> Iterable[tuple[str, list[str]]]:
     yield "claims", [report.capabilities.scope, report.capabilities.arithmetic_words]
     if report.verdict == "refuses":
         yield "what", ["it raises where it should answer; no result that it gives is wrong"]
-    if report.diagnosis is not None:
-        yield ("" if report.verdict == "refuses" else "what"), report.diagnosis.lines[:_MOST_LINES]
+    yield from _explained(report)
     if report.hints:
         yield "hint", report.hints
     if report.failures:
@@ -94,6 +93,23 @@ def _rows(report: "Report", more: str) -> Iterable[tuple[str, list[str]]]:
     yield from _left_out(report)
     if more and report.verdict != "conforms":
         yield "more", [more]
+
+
+def _explained(report: "Report") -> Iterable[tuple[str, list[str]]]:
+    """What is wrong, where and when; and which known fault it is like."""
+    found, like = report.explanation, report.diagnosis
+    if found is not None and found.certain:
+        for title, lines in (("what", found.what), ("where", found.where), ("when", found.when)):
+            if lines:
+                yield title, list(lines[:_MOST_LINES])
+        yield "tested", [found.tested]
+        if like is not None and like.matches:
+            yield "like", like.lines[:1]
+        return
+    if like is not None:
+        yield ("" if report.verdict == "refuses" else "what"), like.lines[:_MOST_LINES]
+    if found is not None and found.asked:
+        yield "hint", [*found.what[:4], *found.when[:2], found.tested]
 
 
 def _judged(report: "Report") -> str:
