@@ -39,6 +39,8 @@ _SURE = 0.95
 # Maps that are read at a time, and how often what contradicts an explanation is learned from.
 _READ, _ROUNDS = 7, 4
 _MOST_VALUES = 1 << 19
+# Seconds for which an explanation is tested at least.
+_LEAST = 2.0
 # Of sums: as many as float16 and TF32 hold.
 _BITS = 11
 # Products of maps that are read first; pixels of an axis on which a reading tells much.
@@ -235,7 +237,7 @@ def _parts(asking: _Explainer, faulty: Sequence[str]) -> dict[str, Part]:
                 parts.pop(result, None)
                 break
             parts[result] = part
-            if not _contradicting(asking, result, part) or not asking.left(0.7):
+            if not _contradicting(asking, result, part) or not asking.left(0.6):
                 break
     return parts
 
@@ -248,7 +250,7 @@ def _fitted(
     if part is not None:
         return part
     off = [one for one in readings if wrong(one)]
-    if len(off) == len(readings) or not asking.left(0.7):
+    if len(off) == len(readings) or not asking.left(0.6):
         return None
     part = fitted(off, before)
     if part is None:
@@ -276,7 +278,7 @@ def _readings(asking: _Explainer, result: str, part: Part | None) -> list[Readin
         chosen += own[: _READ if kind else _READ // 2]
     readings = [one for (_, name), one in asking.readings.items() if name == result]
     for one in chosen:
-        if not asking.left(0.55):
+        if not asking.left(0.5):
             break
         found = asking.read(one.case, result)
         if found not in readings:
@@ -321,7 +323,7 @@ def _learned(
         columns = _columns([one.case for one in cared])
         wrong_ = np.array([label(one) for one in cared])
         found = separating(columns, wrong_)
-        if len(found) < 2 or not asking.left(0.75):
+        if len(found) < 2 or not asking.left(0.68):
             return found
         fresh = list(itertools.islice(asking.cases(), 150))
         votes = np.array([one(_columns(fresh)) for one in found])
@@ -333,7 +335,7 @@ def _learned(
         if not asked:
             return found
         for n in asked:
-            if asking.left(0.8):
+            if asking.left(0.7):
                 asking.seen.append(asking.ask(fresh[n]))
     return found
 
@@ -365,7 +367,7 @@ def _alike(asking: _Explainer, one: str, other: str) -> bool:
 def _simulated(asking: _Explainer, model: Model, result: str) -> Condition:
     """Give the condition under which a model is wrong; nothing needs to be asked for it."""
     cases, off = [], []
-    stop = time.perf_counter() + 0.15 * asking.seconds
+    stop = time.perf_counter() + 0.08 * asking.seconds
     for case in itertools.islice(asking.cases(), 300):
         if time.perf_counter() > stop:
             break
@@ -390,8 +392,10 @@ def _tested(
     faulty = [name for name in RESULTS if any(one.wrong[name] for one in asking.seen)]
     exact = all(name in parts for name in faulty)
     foretold = asked = off = 0
+    # What was found late is tested all the same.
+    stop = max(asking.start + asking.seconds, time.perf_counter() + _LEAST)
     for case in itertools.islice(asking.cases(fresh=True), 4 * _FORETOLD):
-        if asked >= _FORETOLD or not asking.left(1.0):
+        if asked >= _FORETOLD or time.perf_counter() > stop:
             break
         if case in known:
             continue

@@ -164,7 +164,8 @@ CALL = (
     "B", "H", "W", "C", "G", "M", "Ho", "Wo", "Kh", "Kw", "sh", "sw", "dh", "dw",
     "top", "bottom", "left", "right",
 )  # fmt: skip
-PLACE = ("b", "i", "j", "u", "v", "c", "g", "m")
+# `g_other` is the group that the other layout would give.
+PLACE = ("b", "i", "j", "u", "v", "c", "g", "m", "g_other")
 ATOMS = (*PLACE, *CALL)
 
 _A = {name: atom(name) for name in ATOMS}
@@ -312,28 +313,6 @@ DERIVED: dict[str, Formula] = {
 }  # fmt: skip
 
 NAMED |= dict(_memory({"u": "Kh", "v": "Kw", "g": "G"}, "kernel"))
-# What conditions on products may be about besides: distances from the last, and from the centre.
-DERIVED: dict[str, Formula] = {
-    **{f"{last} - 1 - {n}": _A[last] - _1 - atom(n) for n, last in (
-        ("u", "Kh"), ("v", "Kw"), ("i", "Ho"), ("j", "Wo"), ("b", "B"), ("c", "C"), ("g", "G"),
-        ("m", "M"), ("h", "H"), ("w", "W"),
-    )},
-    "u - Kh//2": _A["u"] - _A["Kh"] // _2,
-    "v - Kw//2": _A["v"] - _A["Kw"] // _2,
-    "first row of the window": _A["i"] * _A["sh"] - _A["top"],
-    "first column of the window": _A["j"] * _A["sw"] - _A["left"],
-    "rows of the window below": _A["i"] * _A["sh"] + (_A["Kh"] - _1) * _A["dh"] - _A["top"]
-    - _A["H"] + _1,
-    "columns of the window beyond": _A["j"] * _A["sw"] + (_A["Kw"] - _1) * _A["dw"] - _A["left"]
-    - _A["W"] + _1,
-    # What is left over after the last whole vector or block.
-    **{f"{n} - {size}//{k}*{k}": _A[n] - _A[size] // number(k) * number(k)
-       for n, size in (("c", "C"), ("j", "Wo"), ("i", "Ho"), ("m", "M")) for k in (4, 8, 16, 32)},
-    "i*Wo + j": _A["i"] * _A["Wo"] + _A["j"],
-    "u*Kw + v": _A["u"] * _A["Kw"] + _A["v"],
-    "(u*Kw + v) from the last": _A["Kh"] * _A["Kw"] - _1 - _A["u"] * _A["Kw"] - _A["v"],
-}  # fmt: skip
-
 NAMED |= dict(_memory({"u": "Kh", "v": "Kw", "c": "C"}, "patches"))
 NAMED |= dict(_memory({"i": "Ho", "j": "Wo"}, "grid"))
 

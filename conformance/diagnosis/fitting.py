@@ -49,9 +49,9 @@ from conformance.diagnosis.readings import ENTRY, OUTPUT, PIXEL, Reading
 _SAMPLE = 60
 _SURVIVORS = 40
 # Formulas of one index, and combinations of those of several, that are held against what is absent.
-_OFFERED, _COMBINATIONS = 8, 80
+_OFFERED, _COMBINATIONS = 12, 120
 # Beyond this cost of a formula, formulas for some products only are looked for as well.
-_PLAIN = 4.0
+_PLAIN = 3.0
 # Products on which conditions are looked for.
 _MOST_PRODUCTS = 300
 
@@ -343,9 +343,9 @@ def _equal(
 ) -> Iterator[tuple[int, str]]:
     """Give the rows of a formula on a table that are what is wanted, with the rule at borders."""
     values = np.broadcast_to(formula(columns), (rows, len(wanted)))
-    size = columns[SIZES[name]] if name in SIZES else None
+    size = columns[SIZES[name]] if name in SIZES else np.ones(1, np.int64)
     for border, rule in BORDERS.items():
-        if border and size is None:
+        if border and name not in SIZES:
             return
         with np.errstate(all="ignore"):
             rows_ = np.flatnonzero((rule(values, size) == wanted).all(1))

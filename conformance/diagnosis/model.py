@@ -6,6 +6,7 @@ how often it counts: a formula for each index. Where nothing else is said, a for
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -192,9 +193,10 @@ def kinds_of(case: OperatorCase) -> dict[str, str]:
 def with_groups(case: OperatorCase, columns: dict[str, Column]) -> dict[str, Column]:
     """Add the group and the member of it that a channel is due (GRP-2, GRP-3)."""
     where, c = case.geometry, columns["c"]
+    blocked, interleaved = c // where.members, c % where.groups
     if where.group_layout == "blocked":
-        return columns | {"g": c // where.members, "m": c % where.members}
-    return columns | {"g": c % where.groups, "m": c // where.groups}
+        return columns | {"g": blocked, "m": c % where.members, "g_other": interleaved}
+    return columns | {"g": interleaved, "m": c // where.groups, "g_other": blocked}
 
 
 def place_columns(case: OperatorCase) -> dict[str, Column]:
@@ -225,8 +227,8 @@ def products(case: OperatorCase, part: Part) -> dict[str, Column]:
         else:
             found[name] = np.broadcast_to((slots.get(name) or due)(columns), length)
     kept = np.ones(length, bool)
-    for name, size in SIZES.items():
-        kept &= (found[name] >= 0) & (found[name] < columns[size])
+    for name, of in SIZES.items():
+        kept &= (found[name] >= 0) & (found[name] < columns[of])
     if part.absent is not None and length:
         kept &= ~part.absent(columns | {"h": found["Ph"], "w": found["Pw"]})
     both = columns | found
@@ -234,7 +236,7 @@ def products(case: OperatorCase, part: Part) -> dict[str, Column]:
 
 
 def _compute(case: OperatorCase, result: str, part: Part, values: Mapping[str, Array]) -> Array:
-    words = {**numbers_of(case), **kinds_of(case)}
+    words: dict[str, Any] = {**numbers_of(case), **kinds_of(case)}
     told = {name: np.array([value]) for name, value in words.items()}
     if part.when is not ALWAYS and not part.when(told)[0]:
         part = RIGHT

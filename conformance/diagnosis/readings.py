@@ -22,7 +22,7 @@ from conformance.diagnosis.answers import Question, Raised
 
 Indices = npt.NDArray[np.int64]
 # Calls that a reading takes at most.
-_MOST_CALLS = 2000
+_MOST_CALLS = 1200
 FUNCTION = {"y": "forward", "dx": "backward", "dkernel": "backward"}
 # What identifies a product: the places of dy (of y: the output), of the kernel and of x.
 OUTPUT, ENTRY, PIXEL = (
@@ -127,7 +127,7 @@ class _Reader:
             mask = masks.pop()
             found, several = self._of_mask(source, one, split, mask)
             if several and max(map(len, mask)) > 1 and self.calls < _MOST_CALLS:
-                masks += _halves(mask)
+                masks += _halves(mask, first=self.result == "dkernel")
                 continue
             self.complete &= not several
             if len(found["n"]):
@@ -217,7 +217,11 @@ class _Reader:
         return numbers
 
 
-def _halves(mask: tuple[Indices, ...]) -> list[tuple[Indices, ...]]:
-    """Split the longest axis into its even and odd places: what overlaps lies side by side."""
+def _halves(mask: tuple[Indices, ...], *, first: bool) -> list[tuple[Indices, ...]]:
+    """Split an axis into its even and odd places: what overlaps lies side by side.
+
+    The longest one; the samples `first`, where those may be summed.
+    """
     axis = int(np.argmax([len(indices) for indices in mask]))
+    axis = 0 if first and len(mask[0]) > 1 else axis
     return [(*mask[:axis], mask[axis][part::2], *mask[axis + 1 :]) for part in (0, 1)]

@@ -51,7 +51,7 @@ def sentences(
     if unknown:
         what.append(f"{_listed(unknown)}: no formula was found that gives the answers")
     where = f"{_listed(faulty)}" + ("" if len(faulty) == 3 else _right(faulty))
-    return Said(tuple(what), (where,), tuple(_when(when, faulty, seen)))
+    return Said(tuple(what), (where,), tuple(_when(parts, when, faulty, seen)))
 
 
 def _right(faulty: Sequence[str]) -> str:
@@ -60,12 +60,17 @@ def _right(faulty: Sequence[str]) -> str:
 
 
 def _when(
-    when: Mapping[str, Condition], faulty: Sequence[str], seen: Sequence[Any]
+    parts: Mapping[str, Part],
+    when: Mapping[str, Condition],
+    faulty: Sequence[str],
+    seen: Sequence[Any],
 ) -> Iterable[str]:
     told: dict[str, list[str]] = {}
     for name in faulty:
         condition = when.get(name)
-        if condition is None or condition.cost < 0:
+        if name in parts and (condition is None or condition.cost < 0):
+            said = "wherever this gives another answer than what is due"
+        elif condition is None or condition.cost < 0:
             said = "no simple condition was found"
         else:
             said = "always" if condition is ALWAYS else str(condition)
@@ -98,10 +103,8 @@ def _of_slot(slot: Slot) -> Iterable[str]:
         yield f"counts each product {times} times{only}, due once   ({clause})"
         return
     border = f", {slot.border}" if slot.border else ""
-    yield (
-        f"reads {_NAMES[slot.name]} {slot.formula}{border}{only}   "
-        f"due {DUE[slot.name]}   ({clause})"
-    )
+    found = str(slot.formula).replace("g_other", "that the other layout gives")
+    yield f"reads {_NAMES[slot.name]} {found}{border}{only}   due {DUE[slot.name]}   ({clause})"
     if slot.change:
         yield f"  {slot.change}"
 

@@ -87,7 +87,8 @@ class Sums:
         values = {name: np.zeros(shape, dtype) for name, shape in self.case.shapes.items()}
         one, other = (values[name] for name in FACTORS[self.result])
         for number, ((first, second), _) in enumerate(places[: len(a)]):
-            one[first], other[second] = a[number].astype(dtype), b[number].astype(dtype)
+            with np.errstate(over="ignore"):
+                one[first], other[second] = a[number].astype(dtype), b[number].astype(dtype)
         function = "forward" if self.result == "y" else "backward"
         answer = Question(self.judged, self.case).ask(values, (function,)).get(self.result)
         if not isinstance(answer, np.ndarray):

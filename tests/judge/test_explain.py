@@ -1,0 +1,196 @@
+"""The explainer: what it says of faults that it was not told of, and of no fault."""
+
+import itertools
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+
+import conformance
+from conformance.cases.operator_recipes import operands
+from conformance.claims.loading import load
+from conformance.diagnosis.conditions import separating
+from conformance.diagnosis.experiments import drawn
+from conformance.diagnosis.explain import Explanation, explain
+from conformance.diagnosis.expressions import NAMED, Formula, atom, number, pool, renamed, reread
+from conformance.diagnosis.fitting import fitted, wrong
+from conformance.diagnosis.model import Model, Part
+from conformance.diagnosis.readings import read
+from conformance.implementations.operator.numpy_shifted import Shifted
+from conformance.implementations.operator.numpy_unfold import Call, Entry, Pixel, Place, Unfold
+from conformance.kinds import OPERATOR
+from conformance.mutants.operator import MUTANTS
+from refimpl import involution
+
+CLAIMED = load(Unfold, OPERATOR).capabilities
+
+
+class PatchesChannelsFirst(Unfold):
+    """Patches that lie as (Kh, Kw, C) read as (C, Kh, Kw)."""
+
+    def pixel(self, call: Call, at: Place, h: Any, w: Any) -> Pixel:  # noqa: ARG002
+        (high, wide), channels = call.taps, call.channels
+        flat = (at.c * high + at.u) * wide + at.v
+        u, v, c = np.unravel_index(flat, (high, wide, channels))
+        rows, columns = self.position(call, 0, at.i, u), self.position(call, 1, at.j, v)
+        return Pixel(
+            at.b, np.clip(rows, 0, call.size[0] - 1), np.clip(columns, 0, call.size[1] - 1), c
+        )
+
+    def inside(self, call: Call, at: Place, found: Any) -> Any:  # noqa: ARG002
+        (high, wide), channels = call.taps, call.channels
+        flat = (at.c * high + at.u) * wide + at.v
+        u, v, _ = np.unravel_index(flat, (high, wide, channels))
+        rows, columns = self.position(call, 0, at.i, u), self.position(call, 1, at.j, v)
+        return (rows >= 0) & (rows < call.size[0]) & (columns >= 0) & (columns < call.size[1])
+
+
+class WideChannelsLoseTheirTaps(Unfold):
+    """From 12 channels on the last row of taps is left out."""
+
+    def inside(self, call: Call, at: Place, found: Any) -> Any:
+        lost = (call.channels >= 12) & (call.taps[0] > 1) & (at.u == call.taps[0] - 1)
+        return found & ~lost
+
+
+class TwoFaults(Unfold):
+    """The kernel of the left neighbour, and columns one too far."""
+
+    def entry(self, call: Call, at: Place) -> Entry:
+        return super().entry(call, at)._replace(j=np.maximum(at.j - 1, 0))
+
+    def position(self, call: Call, axis: int, output: Any, tap: Any) -> Any:
+        return super().position(call, axis, output, tap) + axis
+
+
+class LargeBatchesRaise(Unfold):
+    """Raises from six samples on."""
+
+    def forward(self, x: Any, kernel: Any, **options: Any) -> Any:
+        if len(x) >= 6:
+            raise RuntimeError("too many samples")
+        return super().forward(x, kernel, **options)
+
+
+def explained(operator: Any, seconds: float = 20.0) -> Explanation:
+    report = conformance.check(operator, profile="survey", until_failure=True, diagnosis=False)
+    assert report.smallest is not None
+    failing = OPERATOR.case.parse(report.smallest.token)
+    found = explain(load(operator, OPERATOR), failing, seconds)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(
+    ("operator", "words"),
+    [
+        (PatchesChannelsFirst, "// C"),
+        (WideChannelsLoseTheirTaps, "leaves out products with"),
+        (TwoFaults, "column of the kernel grid"),
+        (MUTANTS["VerticalStrideForBoth"], "sh where sw belongs"),
+        (MUTANTS["KernelGroupMajor"], "group of the kernel"),
+        (MUTANTS["EdgeReflected"], "reflected"),
+        (MUTANTS["DkernelMean"], "1 / (M) times"),
+        (MUTANTS["DkernelOverTheBatch"], "every sample"),
+    ],
+    ids=lambda one: getattr(one, "__name__", ""),
+)
+def test_a_map_is_identified_and_foretells(operator: Any, words: str) -> None:
+    found = explained(operator)
+    assert any(words in line for line in found.what), found
+    assert found.certain, found
+    assert found.exact
+
+
+def test_an_exception_is_explained_by_its_condition() -> None:
+    found = explained(LargeBatchesRaise)
+    assert found.what == ("raises RuntimeError: too many samples",)
+    assert found.when == ("B >= 6",)
+    assert found.certain
+
+
+def test_an_arithmetic_is_explained_where_the_map_is_right() -> None:
+    found = explained(MUTANTS["OperandsThroughTensorCores"])
+    assert any("factors are" in line for line in found.what), found
+
+
+@pytest.mark.parametrize("operator", [Unfold, Shifted, "refimpl.involution"], ids=str)
+def test_nothing_is_found_where_nothing_is_wrong(operator: Any) -> None:
+    assert explain(load(operator, OPERATOR), None, 10.0) is None
+
+
+def test_what_did_not_foretell_is_a_hint() -> None:
+    assert not Explanation(foretold=180, asked=200, faulty=90).certain
+    assert "a hint" in Explanation(foretold=180, asked=200, faulty=90).tested
+    # Who foretells that all is right has explained nothing.
+    assert not Explanation(foretold=200, asked=200, faulty=0).certain
+    assert Explanation(foretold=195, asked=200, faulty=90).certain
+    assert "no time" in Explanation().tested
+
+
+def test_the_model_without_parts_is_the_operator() -> None:
+    """What is called wrong is held against this: it must have no fault of its own."""
+    for case in itertools.islice(drawn(CLAIMED, "float64", random.Random(1)), 60):
+        values, options = operands(case, 11), case.geometry.options
+        dx, dkernel = involution.backward(values["dy"], values["x"], values["kernel"], **options)
+        due = {"y": involution.forward(values["x"], values["kernel"], **options)}
+        due |= {"dx": dx, "dkernel": dkernel}
+        for name, array in Model()(case, values).items():
+            np.testing.assert_array_equal(array, due[name], err_msg=case.token)
+
+
+@pytest.mark.parametrize("result", ["y", "dx", "dkernel"])
+def test_a_right_operator_reads_right(result: str) -> None:
+    judged = load(Shifted, OPERATOR)
+    for case in itertools.islice(drawn(CLAIMED, "float32", random.Random(2), small=True), 4):
+        reading = read(judged, case, result)
+        assert reading.complete
+        assert not wrong(reading)
+        assert fitted([reading]) == Part()
+
+
+def test_conditions_are_the_simplest() -> None:
+    rng = np.random.default_rng(0)
+    columns = {name: rng.integers(1, 40, 400) for name in ("H", "W", "C", "sh", "sw")}
+    columns["padding"] = rng.choice(["same", "valid", "explicit"], 400)
+    for truth, words in (
+        (columns["sh"] != columns["sw"], "sh != sw"),
+        (columns["C"] % 8 == 0, "C % 8 = 0"),
+        (columns["W"] >= 32, "W >= 32"),
+        ((columns["padding"] == "same") & (columns["H"] % 2 == 0), "padding is same and H % 2 = 0"),
+        ((columns["C"] >= 30) | (columns["W"] >= 35), "W >= 35 or C >= 30"),
+    ):
+        found = [str(one) for one in separating(columns, truth)]
+        assert words in found[:2], found
+
+
+def test_formulas_print_as_they_are_written() -> None:
+    a, b, one = atom("a"), atom("b"), number(1)
+    assert str((a + b) * (a - one)) == "(a + b)*(a - 1)"
+    assert str(a - (b - one)) == "a - (b - 1)"
+    assert str(a // b % one) == "a // b % 1"
+    assert str(Formula("max", (a, b + one))) == "max(a, b + 1)"
+    assert str(renamed(a * b + a, a, b)) == "b*b + b"
+
+
+def test_formulas_that_agree_are_one() -> None:
+    columns = {"b": np.arange(4), "i": np.arange(4)[::-1].copy()}
+    listed = [str(formula) for formula, _ in pool(columns)]
+    assert "b" in listed
+    assert "i" in listed
+    # 3 - b is i here; b + 0 is b.
+    assert "b + 0" not in listed
+    assert len(listed) == len(set(listed))
+
+
+def test_memory_read_in_another_order() -> None:
+    array = np.arange(24).reshape(2, 3, 4)
+    sizes = {"u": ("Kh", 2), "v": ("Kw", 3), "g": ("G", 4)}
+    places = {name: (atom(name), size) for name, (size, _) in sizes.items()}
+    formulas = reread(places, "uvg", "guv")
+    grid = dict(zip("uvg", np.indices((2, 3, 4)), strict=True))
+    columns = grid | {size: np.array(n) for size, n in sizes.values()}
+    read_ = array[tuple(formulas[name](columns) for name in "uvg")]
+    np.testing.assert_array_equal(read_, array.ravel().reshape(4, 2, 3).transpose(1, 2, 0))
+    assert any(name.startswith("kernel read as (G, Kh, Kw)") for name in NAMED)
