@@ -152,6 +152,9 @@ class Session:
             record.outcome, record.reason = "not run", f"the judge has no memory for it: {error}"
         if record.failures:
             record.outcome, self.failed = "failed", True
+        elif record.outcome == "passed" and not record.judged:
+            # No check passes by having asked nothing.
+            record.outcome, record.reason = "not run", "it judged nothing"
         self._deaths[clauses[0]] += sum(one.died for one in record.failures)
         record.refused = list(dict.fromkeys(record.refused))
         record.seconds = time.perf_counter() - start

@@ -14,10 +14,12 @@ from conformance.suite import (  # noqa: F401
     layer_fixed,
     sizes,
     calls,
+    sequences,
     precision,
     special,
     errors,
     networks,
     full_size,
     again,
+    processes,
 )
