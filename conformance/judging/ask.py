@@ -103,8 +103,8 @@ def ask(
     """
     answer = Answer()
     for function in (name for name in FUNCTIONS if name in functions):
-        call = call_of(judged, function, case, values, options, page=page)
-        call.again, call.forked, call.counted = again, forked, counted
+        call = call_of(judged, function, case, values, options, again=again, page=page)
+        call.forked, call.counted = forked, counted
         try:
             reply = judged.host.call(call)
         except DiedError as error:
@@ -163,6 +163,7 @@ def call_of(
     values: Mapping[str, Array],
     options: Mapping[str, Any],
     *,
+    again: bool = False,
     page: str = "",
 ) -> Call:
     """Give the call of a function on a case."""
@@ -172,7 +173,7 @@ def call_of(
     where = {"page": page} if page else {}
     layouts = {n: how for n, array in operands.items() if (how := layout_of(array) | where)}
     shapes = [list(shape) for shape in due.values()]
-    return Call(kind.request(function), operands, options or usual, layouts, shapes)
+    return Call(kind.request(function), operands, options or usual, layouts, shapes, again)
 
 
 def _read(

@@ -257,10 +257,11 @@ class Judge:
             found = [replace(one, words=f"{course}: {one.words}") for one in found]
         if found and not blame and self._is_right_anew(case, values, found):
             blame = (rules.memory,)
-            words = "not so on an implementation made anew: "
-            found = [replace(one, words=words + one.words, remembered=True) for one in found]
+            said = "; right on an implementation made anew"
+            found = [replace(one, words=one.words + said) for one in found]
         if found and blame:
-            self.fail(case, [replace(one, clauses=blame) for one in found])
+            # Its case alone does not show it: it was right there, or is asked in another way.
+            self.fail(case, [replace(one, clauses=blame, remembered=True) for one in found])
         if found:
             blamed = self.kind.blamed(decides, case, {one.result for one in wrong}, set(worst))
             self.fail(case, found, blamed)

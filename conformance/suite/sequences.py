@@ -174,10 +174,10 @@ class _CallsInTurn(_Machine):
         others = {
             "no samples": case.changed(batch=0),
             "one sample": case.changed(batch=1),
-            "another format": case.changed(dtype=claimed.dtypes[-1]),
             "a larger call": kind.enlarged(
                 judge.plain(batch=case.batch + 1, members=9), (case.height + 3, case.width + 4)
             ),
+            **{name: case.changed(dtype=name) for name in claimed.dtypes if name != case.dtype},
         }
         # Each is traced or compiled, where that is dear.
         for words, other in list(others.items())[: 1 if claimed.compiles else None]:
