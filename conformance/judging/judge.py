@@ -345,7 +345,8 @@ class Judge:
         got = {name: a for name, a in answer.results.items() if name in wrong}
         if answer.findings or set(got) != wrong:
             return False
-        return not examine(self.judged, case, got, self.kind.expected(case, values, self.claimed))[1]
+        expected = self.kind.expected(case, values, self.claimed)
+        return not examine(self.judged, case, got, expected)[1]
 
     def _ask(
         self, case: Any, values: Mapping[str, Array], functions: Collection[str], **options: Any

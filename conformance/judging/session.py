@@ -9,7 +9,7 @@ import random
 import time
 import zlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -51,6 +51,8 @@ class Profile:
         Of a long list of cases one in so many is asked, from the seed on.
     full_size : bool
         Whether checks are among them whose cases are as large as real ones.
+    exact : bool
+        Whether they are those of the exact tier alone.
     """
 
     examples: int
@@ -58,10 +60,17 @@ class Profile:
     budget: float = 120.0
     one_in: int = 1
     full_size: bool = False
+    exact: bool = False
+
+    def checks(self, chapters: Iterable[str]) -> list[Check]:
+        """List its checks that decide clauses of some chapters, in order."""
+        listed = checks_of(chapters, full_size=self.full_size)
+        return [one for one in listed if one.exact or not self.exact]
 
 
 PROFILES = {
     "default": Profile(10),
+    "quick": Profile(5, one_in=8, exact=True),
     "ci": Profile(5, seed=0, budget=600.0, one_in=8),
     "nightly": Profile(500, budget=36_000.0, full_size=True),
     "network": Profile(10, budget=3_600.0, full_size=True),
@@ -121,7 +130,12 @@ class Session:
     @property
     def checks(self) -> list[Check]:
         """All checks that are for implementations of the kind, in order."""
-        return list(checks_of(self._given.kind.chapters, full_size=self.profile.full_size))
+        return self.profile.checks(self._given.kind.chapters)
+
+    @property
+    def implied(self) -> int:
+        """How many checks there are for its kind, of which a quick profile has some."""
+        return len(replace(self.profile, exact=False).checks(self._given.kind.chapters))
 
     def run(self, check: Check) -> Record:
         """Run one check; what it raises is in the record."""

@@ -9,7 +9,7 @@ from conformance.judging.checks import check
 from conformance.judging.judge import Judge
 
 
-@check("FWD-1", "GRD-1", "GRD-2", "GEO-10")
+@check("FWD-1", "GRD-1", "GRD-2", "GEO-10", exact=True)
 def network_integers(judge: Judge) -> None:
     """Each three of ten choices together: sizes, channels, kernel, options, batch, format."""
     _check(judge, "integers")

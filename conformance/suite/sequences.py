@@ -5,7 +5,9 @@ every step once, in an order that is drawn: what is rare in pairs of calls is no
 the order is. They are drawn as cases are, so that the seed and the name of the check repeat them.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -40,21 +42,20 @@ def draw_case(judge: Judge, draw: Any, size: str) -> Any:
     """Draw a case of any geometry on a small image, or one of a shape that networks have."""
     if size == "small":
         return draw(judge.cases())
-    seed, groups, side = (draw(st.sampled_from(pool)) for pool in (range(999), (2, 1), (13, 6)))
+    pools: tuple[Any, ...] = (range(999), (2, 1), (2, 1), (13, 6))
+    seed, batch, groups, side = (draw(st.sampled_from(pool)) for pool in pools)
     if judge.claimed.compiles:
-        groups, side = 2, 13
-    wide = judge.plain(batch=2, groups=groups, members=16, seed=seed)
+        batch, groups, side = 2, 2, 13
+    wide = judge.plain(batch=batch, groups=groups, members=16, seed=seed)
     return judge.kind.enlarged(wide, (side, 13))
 
 
-class _Machine:
+class _Machine(ABC):
     """A state, and steps that are all taken, in an order that is drawn."""
 
-    judge: Judge
-
-    def steps(self) -> Iterator[tuple[str, Callable[[], None]]]:
+    @abstractmethod
+    def steps(self) -> Iterator[tuple[str, Callable[[], Any]]]:
         """Give the steps with their words."""
-        raise NotImplementedError
 
     def take(self, draw: Any) -> None:
         """Take every step."""
@@ -62,10 +63,9 @@ class _Machine:
         for words, step in draw(st.permutations(list(self.steps()))):
             self.step(words, step)
 
-    def step(self, words: str, step: Callable[[], None]) -> None:
+    @abstractmethod
+    def step(self, words: str, step: Callable[[], Any]) -> None:
         """Take one step."""
-        __tracebackhide__ = True
-        raise NotImplementedError
 
 
 class _ValuesInTurn(_Machine):
@@ -75,21 +75,22 @@ class _ValuesInTurn(_Machine):
         self.judge, self.case, self.values, self.at = judge, case, values, at
         judge.check(case, values=values)
 
-    def steps(self) -> Iterator[tuple[str, Callable[[], None]]]:
+    def steps(self) -> Iterator[tuple[str, Callable[[], Any]]]:
         kinds = self.judge.kind.operands_of(self.values)
         for words, change in _CHANGES.items():
-            # A variance cannot be negative, and every operand has its turn.
-            signed = [one for one in kinds if "moving_variance" not in one or change is not _negated]
-            for number, names in enumerate(signed):
+            for number, names in enumerate(kinds):
+                if change is _negated and "moving_variance" in names:
+                    # A variance cannot be negative.
+                    continue
                 again = (number + self.at) % 2 == 0
                 where = ", in the same memory" if again else ""
                 said = f"{', '.join(names[:3])} {words}{where}"
-                yield said, lambda c=change, n=names, a=again: self._changed(c, n, again=a)
-        yield "the first operands again", lambda: self._ask(self.values)
+                yield said, partial(self._changed, change, names, again=again)
+        yield "the first operands again", partial(self._ask, self.values)
         other = self.judge.values(self.case.changed(seed=self.case.seed + 1))
-        yield "other operands", lambda: self._ask(other)
+        yield "other operands", partial(self._ask, other)
 
-    def step(self, words: str, step: Callable[[], None]) -> None:
+    def step(self, words: str, step: Callable[[], Any]) -> None:
         __tracebackhide__ = True
         self.words = words
         step()
@@ -154,23 +155,22 @@ class _CallsInTurn(_Machine):
         judge.overwritten.clear()
         self.first = judge.check(case, values=self.values)
 
-    def steps(self) -> Iterator[tuple[str, Callable[[], None]]]:
-        judge, case = self.judge, self.case
+    def steps(self) -> Iterator[tuple[str, Callable[[], Any]]]:
+        judge, case, run = self.judge, self.case, self.judge.run
         claimed, kind = judge.claimed, judge.kind
-        yield "other values", lambda: self._run(case, judge.values(case.changed(seed=1000)))
-        yield "forward alone", lambda: self._run(case, functions=("forward",))
-        yield "backward alone", lambda: self._run(case, functions=("backward",))
+        yield "other values", partial(run, case, judge.values(case.changed(seed=1000)))
+        yield "forward alone", partial(run, case, functions=("forward",))
+        yield "backward alone", partial(run, case, functions=("backward",))
         nan = self.values | {"x": np.full_like(self.values["x"], np.nan)}
-        yield "an image of NaN", lambda: self._run(case, nan)
+        yield "an image of NaN", partial(run, case, nan)
         if claimed.memory:
             seen = {name: transposed(array) for name, array in self.values.items()}
-            yield "operands in another order in memory", lambda: self._run(case, seen)
+            yield "operands in another order in memory", partial(run, case, seen)
         if claimed.validates:
             yield "a call that it refuses", self._refused
         for mode in kind.modes(claimed):
-            yield f"another call {mode or ''}".rstrip(), lambda m=mode: self._run(
-                judge.plain(**m).changed(seed=case.seed)
-            )
+            said = ", ".join(f"{name}={value}" for name, value in mode.items())
+            yield f"another call {said}".rstrip(), partial(run, judge.plain(seed=case.seed, **mode))
         others = {
             "no samples": case.changed(batch=0),
             "one sample": case.changed(batch=1),
@@ -182,9 +182,9 @@ class _CallsInTurn(_Machine):
         # Each is traced or compiled, where that is dear.
         for words, other in list(others.items())[: 1 if claimed.compiles else None]:
             if not kind.unclaimed(other, claimed) and not _has_no_statistics(other):
-                yield words, lambda o=other: self._run(o)
+                yield words, partial(run, other)
 
-    def step(self, words: str, step: Callable[[], None]) -> None:
+    def step(self, words: str, step: Callable[[], Any]) -> None:
         __tracebackhide__ = True
         judge = self.judge
         step()
@@ -198,10 +198,6 @@ class _CallsInTurn(_Machine):
         else:
             got = {name: again[name] for name in self.first}
             judge.compare(self.case, self.values, got, blame=blame, course=course)
-
-    def _run(self, case: Any, values: Values | None = None, **how: Any) -> None:
-        __tracebackhide__ = True
-        self.judge.run(case, values, **how)
 
     def _refused(self) -> None:
         __tracebackhide__ = True

@@ -19,7 +19,7 @@ _FIELDS = ("arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks"
 class _Allocated(ctypes.Structure):
     """`struct mallinfo2` of the C library of Linux."""
 
-    _fields_ = [(name, ctypes.c_size_t) for name in _FIELDS]  # noqa: RUF012
+    _fields_ = [(name, ctypes.c_size_t) for name in _FIELDS]
 
 
 def held() -> dict[str, int]:

@@ -1,7 +1,5 @@
 """Calls in turn and in other processes, and what a process holds: what each check rejects."""
 
-from typing import Any
-
 import pytest
 
 import conformance
