@@ -174,6 +174,8 @@ class LayerCapabilities(Capabilities):
         "keras_example", "official" (the two of `refimpl.layer`), "any" (every configuration).
     training : bool
         Training mode is supported.
+    optional_normalisation : bool
+        Configurations without normalisation are supported.
     returns_kernel : bool
         `forward` returns the generated kernel; else None stands in its place.
     """
@@ -182,6 +184,7 @@ class LayerCapabilities(Capabilities):
     thread_safe: bool = False
     conventions: tuple[str, ...] = _CHOICES["conventions"]
     training: bool = True
+    optional_normalisation: bool = True
     returns_kernel: bool = True
 
 
