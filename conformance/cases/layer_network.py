@@ -11,6 +11,7 @@ from typing import Any
 
 from conformance.cases.covering import Row, cover
 from conformance.cases.layer import LayerCase, NoSizeError, conventional, unclaimed, with_pixels
+from conformance.cases.network import claimed_of
 from conformance.claims.capabilities import LayerCapabilities
 
 # Products of the operator in the largest case, and pixels of the largest in float16: a layer may
@@ -75,6 +76,20 @@ def networks(claimed: LayerCapabilities, seed: int) -> list[LayerCase]:
         **{name: dict(levels) for name, levels in FACTORS.items()},
         "dtype": {name: (name,) for name in claimed.dtypes},
     }
+    # So that what is not claimed takes no other choice with it.
+    for name, level, kept in (
+        ("training", "training", claimed.training),
+        ("normalise", "no", claimed.optional_normalisation),
+        *(("group_layout", one, one in claimed.group_layouts) for one in FACTORS["group_layout"]),
+    ):
+        if not kept:
+            del factors[name][level]
+    for name, supported in (
+        ("kernel_size", claimed.kernel_shapes),
+        ("stride", claimed.strides),
+        ("dilation", claimed.dilations),
+    ):
+        factors[name] = dict(claimed_of(factors[name], supported))
     rng = random.Random(seed)
     found: dict[str, LayerCase] = {}
     for turn in range(1 if claimed.compiles else _COVERS):

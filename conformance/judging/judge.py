@@ -172,8 +172,8 @@ class Judge:
     def beside(self, **variables: str) -> "Iterator[Judge]":
         """Judge the same program in a process beside its own, with variables in its environment."""
         __tracebackhide__ = True
-        self.claim_isolation("there is no other")
         program = self.judged.host.beside(variables)
+        # Who asks for it has claimed isolation.
         assert program is not None
         other = copy.copy(self)
         other.judged, other._watch = replace(self.judged, host=program), None

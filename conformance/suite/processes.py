@@ -24,6 +24,7 @@ _DEAR = 3.0
 @check("FWD-8", "LAY-17")
 def threads_of_the_environment(judge: Judge) -> None:
     """Processes with one, two and four threads: what is called first differs among them."""
+    judge.claim_isolation("there is no other")
     cases = _cases(judge)
     for one in cases:
         # What is wrong in the usual process is another matter.

@@ -1,15 +1,26 @@
 """Calls in turn and in other processes, and what a process holds: what each check rejects."""
 
+import itertools
+from pathlib import Path
+
 import pytest
 
 import conformance
-from conformance.claims.loading import Where
+from conformance.cases.layer_network import FACTORS, networks
+from conformance.claims.capabilities import LayerCapabilities, declared
+from conformance.claims.loading import Where, load
+from conformance.implementations.operator.numpy_unfold import Unfold
+from conformance.judging.checks import Check
+from conformance.judging.judge import Judge
 from conformance.judging.record import Record
+from conformance.judging.session import PROFILES, Session
+from conformance.kinds import LAYER, OPERATOR
+from conformance.mutants.guarded import guarded
 
 # Check, fault, clause, and words of what is said.
 FOUND = [
     ("values_in_turn[small]", "AnswerCachedBySum", "FWD-5", "of the same "),
-    ("values_in_turn[small]", "ImageCachedByAddress", "FWD-5", "in the same memory"),
+    ("values_in_turn[small]", "ImageCachedByAddress", "FWD-5", "made anew"),
     ("values_in_turn[network]", "AnswerCachedByFirstKilobyte", "FWD-5", "of the same first"),
     ("calls_in_turn[small]", "FormatOfTheCallBefore", "FWD-5", "16: y differs"),
     ("calls_in_turn[network]", "NanStays", "FWD-5", "after an image of NaN: y differs"),
@@ -60,3 +71,80 @@ def check_found(record: Record, clause: str, words: str) -> None:
         assert failure.clauses == (clause,)
         assert "--case" not in failure.replay
     assert any(words in one.words for one in record.failures), record.failures[0].words
+
+
+def test_an_object_is_not_asked_for_other_processes_and_that_is_said() -> None:
+    report = conformance.check(Unfold, clauses=["FWD-8"], profile="ci")
+    (record,) = (one for one in report.records if one.check == "threads_of_the_environment")
+    assert record.outcome == "not claimed"
+    assert record.reason == "not asked in the judge's own process: there is no other"
+    said = " ".join(str(report).split())
+    assert "not asked threads_of_the_environment (in the judge's own process: there" in said
+
+
+DIES = """
+import os
+from conformance.implementations.operator.numpy_unfold import Unfold
+
+class Dies(Unfold):
+    owner = os.getpid()
+
+    def y(self, call, x, kernel):
+        return super().y(call, x, kernel) if os.getpid() == self.owner else os.abort()
+"""
+
+
+def test_a_forked_child_that_is_right_and_one_that_dies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = "conformance.implementations.operator.numpy_unfold:Unfold"
+    assert record_of(right, "forked_child").outcome == "passed"
+    (tmp_path / "dies.py").write_text(DIES)
+    monkeypatch.syspath_prepend(tmp_path)
+    record = record_of("dies:Dies", "forked_child")
+    assert [one.clause for one in record.failures] == ["FWD-8"]
+    assert "ChildError: the forked child was killed by SIGABRT" in record.failures[0].words
+
+
+def test_a_fault_of_state_is_none_of_geometry() -> None:
+    """Whatever check meets it: border pixels that a larger call left."""
+    name = "conformance.mutants:BorderOfALargerCall"
+    report = conformance.check(name, clauses=["GEO-7", "GEO-8"], diagnosis=False, seed=1)
+    assert {one.clauses for one in report.failures} == {("FWD-5",)}
+    assert "right on an implementation made anew" in report.failures[0].words
+
+
+def test_no_check_passes_by_having_judged_nothing() -> None:
+    session = Session(load(Unfold, OPERATOR), PROFILES["ci"])
+
+    def nothing(_: Judge) -> None:
+        """Ask nothing."""
+
+    record = session.run(Check("nothing", ("FWD-1",), nothing, {}, drawn=False))
+    assert (record.outcome, record.reason) == ("not run", "it judged nothing")
+
+
+@pytest.mark.parametrize("seed", [0, 7])
+def test_each_two_choices_of_a_layer_meet(seed: int) -> None:
+    cases = networks(LayerCapabilities(), seed)
+    assert 90 < len(cases) < 130
+    options = ("kernel_order", "reduce_bias", "expand_bias", "pooling", "normalise", "epsilon")
+    for one, other in itertools.combinations((*options, "group_layout"), 2):
+        met = {(getattr(c.config, one), getattr(c.config, other)) for c in cases}
+        assert len(met) == len(FACTORS[one]) * len(FACTORS[other]), (one, other)
+    assert not any(LAYER.unclaimed(case, LayerCapabilities()) for case in cases)
+
+
+def test_choices_that_a_layer_does_not_claim() -> None:
+    claims = {"training": False, "optional_normalisation": False, "kernel_shapes": [(3, 3)]}
+    claimed = declared(claims, LayerCapabilities)
+    cases = networks(claimed, 0)
+    assert len(cases) > 60
+    assert not any(case.training or not case.config.normalise for case in cases)
+    assert "not training, optional_normalisation" in claimed.scope
+
+
+def test_guarded_layers_are_the_same_for_a_seed() -> None:
+    one, other = (guarded(3, 4, layer=True) for _ in range(2))
+    assert [a.words for a in one] == [b.words for b in other]
+    assert len({a.words for a in one}) == 4

@@ -66,8 +66,6 @@ class RowsOfThreadsLost(NumpyLayer):
 class ChildrenHaveNoThreads(NumpyLayer):
     """It says that it may be forked, and a child waits for no thread that is to pool."""
 
-    capabilities = NumpyLayer.capabilities | {"fork_safe": True}
-
     def __init__(self) -> None:
         self._owner = os.getpid()
 

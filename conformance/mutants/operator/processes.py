@@ -23,8 +23,6 @@ class RowsOfThreadsLost(Unfold):
 class ChildrenHaveNoThreads(Unfold):
     """It says that it may be forked, and a child waits for no thread that is to write y."""
 
-    capabilities = Unfold.capabilities | {"fork_safe": True}
-
     def __init__(self) -> None:
         self._owner = os.getpid()
 
