@@ -20,20 +20,22 @@ MOST, MOST_IN_HALF = 2**18, 2**10
 # Of values that float16 may not hold the sums of.
 _WIDE = ("integers", "far")
 # So many arrays, and so often numbers are drawn for a row until they go together.
-_COVERS, _DRAWS = 3, 60
+_COVERS, _DRAWS = 4, 60
 
 # Where both grids do not agree on a size, the next one that they agree on is taken.
 FACTORS: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
     "size": {
         "sevens": ((7, 7), (14, 14)),
         "eights": ((8, 8), (16, 16), (24, 24)),
-        "oblong": ((8, 24), (14, 7), (20, 8), (12, 28)),
-        "ragged": ((9, 11), (13, 5), (21, 10), (15, 23)),
+        "oblong": ((8, 24), (14, 7), (24, 8), (14, 28)),
+        "ragged": ((9, 11), (13, 5), (11, 10), (15, 13)),
+        "large": ((21, 23), (25, 22), (27, 29), (23, 26)),
     },
-    "batch": {"1": (1,), "few": (2, 3, 5), "8": (8,), "16": (16,)},
+    "batch": {"1": (1,), "few": (2, 3, 4, 5), "8": (8,), "16": (16,)},
     # (G, M).
     "channels": {
-        "16 a group": ((1, 16), (2, 16), (4, 16)),
+        # Not one group: of that no order and no layout would show.
+        "16 a group": ((2, 16), (3, 16), (4, 16)),
         "several": ((4, 4), (8, 4), (4, 8), (2, 8), (8, 2)),
         "one a group": ((8, 1), (16, 1), (4, 1)),
         "one group": ((1, 8), (1, 32), (1, 4)),
@@ -43,7 +45,8 @@ FACTORS: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
         "3": ((3, 3),),
         "5": ((5, 5),),
         "7": ((7, 7),),
-        "other": ((1, 1), (2, 2), (3, 1), (2, 5), (4, 4)),
+        "even": ((2, 2), (4, 4), (2, 5), (6, 3)),
+        "other": ((1, 1), (3, 1), (1, 5)),
     },
     "reduced_channels": {"few": (1, 2, 3), "4 or 8": (4, 8), "16": (16,)},
     "stride": {"1": ((1, 1),), "2": ((2, 2),), "other": ((3, 3), (2, 1), (1, 2), (4, 4))},
@@ -103,7 +106,8 @@ def networks(claimed: LayerCapabilities, seed: int) -> list[LayerCase]:
             members = {name: factors[name][level] for name, level in row.items()}
             for case in _drawn(members, claimed, rng):
                 found.setdefault(case.token, case)
-    return list(found.values())
+    # In no order of sizes, so that a small image follows on a large one as often as not.
+    return rng.sample(list(found.values()), len(found))
 
 
 def _fits(row: Row) -> bool:

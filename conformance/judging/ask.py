@@ -70,6 +70,7 @@ def ask(
     page: str = "",
     forked: bool = False,
     counted: bool = False,
+    backward_first: bool = False,
     **options: Any,
 ) -> Answer:
     """Call an implementation on a case.
@@ -93,6 +94,8 @@ def ask(
         In a forked child.
     counted : bool
         Whether to count afterwards what the process holds.
+    backward_first : bool
+        Whether backward is called before forward.
     **options
         Keyword arguments in the place of the case's.
 
@@ -102,7 +105,9 @@ def ask(
         A large result cannot be allocated.
     """
     answer = Answer()
-    for function in (name for name in FUNCTIONS if name in functions):
+    for function in FUNCTIONS[:: -1 if backward_first else 1]:
+        if function not in functions:
+            continue
         call = call_of(judged, function, case, values, options, again=again, page=page)
         call.forked, call.counted = forked, counted
         try:

@@ -213,7 +213,7 @@ class Judge:
         course : str
             In the course of what it is asked, for the words of what is wrong.
         **how
-            How it is called: `again`, `page` and `forked` of `ask`.
+            How it is called: `again`, `page`, `forked` and `backward_first` of `ask`.
 
         Raises
         ------

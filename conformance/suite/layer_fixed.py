@@ -46,8 +46,9 @@ def layer_networks(judge: Judge, size: str, mode: str) -> None:
        "LAY-13", "LAY-14", "LAY-15", "LAY-16")  # fmt: skip
 def layer_choices_together(judge: Judge) -> None:
     """Each two of nineteen choices together: sizes, options, biases, modes, formats, values."""
-    for case in judge.as_time_allows(networks(judge.claimed, judge.seed)):
-        judge.check(case)
+    for number, case in enumerate(judge.as_time_allows(networks(judge.claimed, judge.seed))):
+        # backward first: it comes after a call of another case, of other sizes, format and mode.
+        judge.check(case, backward_first=number % 2 == 1)
 
 
 @check("LAY-8", "LAY-12", "LAY-14", "LAY-16", mode=MODES)
