@@ -15,11 +15,11 @@ from conformance.suite import (  # noqa: F401
     sizes,
     calls,
     sequences,
+    processes,
     precision,
     special,
     errors,
     networks,
     full_size,
     again,
-    processes,
 )
