@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 # What a replay of one case has no use for.
-_OF_A_RUN = ("check", "seed", "budget", "until_failure", "no_diagnosis", "report")
+_OF_A_RUN = ("check", "seed", "budget", "quick", "until_failure", "no_diagnosis", "report")
 
 
 def main(arguments: list[str]) -> int:
