@@ -66,8 +66,8 @@ def check(
     capabilities : mapping, optional
         What is claimed, in the place of what the implementation declares itself.
     profile : str, default "default"
-        How hard it is tried: "default", "ci" (the same cases each time), "network" and
-        "nightly" (full sizes too), "survey".
+        How hard it is tried: "default", "quick" (certificates and exact sums alone), "ci" (the
+        same cases each time), "network" and "nightly" (full sizes too), "survey".
     seed : int, optional
         Repeats the run of a report.
     budget : float, optional

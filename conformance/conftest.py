@@ -65,7 +65,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Load what is judged before anything is collected."""
     # TensorFlow's start-up chatter would bury the header.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    name = config.getoption("hypothesis_profile", None) or "default"
+    name = _profile(config)
     if name not in PROFILES:
         raise pytest.UsageError(
             f"--hypothesis-profile must be one of {', '.join(PROFILES)}, got {name}"
@@ -91,6 +91,16 @@ def pytest_configure(config: pytest.Config) -> None:
         # One screen: the tracebacks and the list of failing tests stay behind -v.
         config.option.tbstyle = "no"
         config.option.reportchars = ""
+
+
+def _profile(config: pytest.Config) -> str:
+    """Name the profile that is asked for."""
+    named = config.getoption("hypothesis_profile", None)
+    if config.getoption("--quick"):
+        if named not in (None, "quick"):
+            raise pytest.UsageError(f"--quick is a profile of its own, and not {named}")
+        return "quick"
+    return str(named or "default")
 
 
 def _is(name: str, wanted: str) -> bool:
@@ -173,7 +183,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
     """Say against which specification it is judged, how hard, on what machine."""
-    profile = config.getoption("hypothesis_profile", None) or "default"
+    profile = _profile(config)
     seed = config.stash[_TRIALS][0].seed
     inside = config.getoption("--in-process")
     where = "NOT ISOLATED: in the process of the judge" if inside else "in processes of their own"

@@ -93,6 +93,8 @@ def unclaimed(case: LayerCase, claimed: LayerCapabilities) -> str:
     """Say what of a case is not claimed; nothing if all of it is."""
     if case.training and not claimed.training:
         return "training"
+    if not case.config.normalise and not claimed.optional_normalisation:
+        return "optional_normalisation"
     if "any" not in claimed.conventions and not any(
         conventional(case, name) == case for name in claimed.conventions
     ):
@@ -185,7 +187,8 @@ def cases(
             kernel_order=pick("tap_major", "group_major"),
             reduce_bias=pick(True, False),
             expand_bias=pick(True, False),
-            normalise=recipe != "integers" and pick(True, True, False),
+            normalise=not claimed.optional_normalisation
+            or (recipe != "integers" and pick(True, True, False)),
             epsilon=pick(1e-3, 1e-5, 0.25),
             momentum=pick(0.99, 0.9, 0.5),
             unbiased_moving_variance=pick(False, True),

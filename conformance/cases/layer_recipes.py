@@ -75,6 +75,13 @@ def _to_scale(case: LayerCase, values: dict[str, Array], rng: np.random.Generato
         values["moving_variance"] = rng.uniform(0.5, 2, case.config.reduced_channels)
         if case.recipe == "faint":
             values["moving_variance"] /= 1024
+    _to_shape(case, values, rng)
+
+
+def _to_shape(case: LayerCase, values: dict[str, Array], rng: np.random.Generator) -> None:
+    """Give values what seldom is drawn: zeros, a slope, numbers far from one."""
+    if case.recipe == "sparse":
+        values["x"] = np.where(rng.random(values["x"].shape) < 0.1, values["x"], 0)
     if case.recipe == "still" and "gamma" in values:
         # From the first channel on every other gamma is zero.
         values["gamma"][::2] = 0
@@ -110,6 +117,7 @@ RECIPES: Mapping[str, Recipe] = {
         Recipe("faint", _scaled),
         Recipe("still", _scaled),
         Recipe("far", _scaled),
+        Recipe("sparse", _scaled),
         Recipe("drift", _scaled),
     )
 }

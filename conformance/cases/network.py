@@ -217,9 +217,9 @@ def classes_of(claimed: Capabilities, values: Mapping[str, tuple[Any, ...]]) -> 
     return {
         "size": SIZES,
         "channels": CHANNELS,
-        "kernel_shape": _claimed(KERNELS, claimed.kernel_shapes),
-        "stride": _claimed(STRIDES, claimed.strides),
-        "dilation": _claimed(DILATIONS, claimed.dilations),
+        "kernel_shape": claimed_of(KERNELS, claimed.kernel_shapes),
+        "stride": claimed_of(STRIDES, claimed.strides),
+        "dilation": claimed_of(DILATIONS, claimed.dilations),
         "padding": {kind: (kind,) for kind in claimed.paddings},
         "group_layout": {layout: (layout,) for layout in claimed.group_layouts},
         "batch": BATCHES,
@@ -228,9 +228,10 @@ def classes_of(claimed: Capabilities, values: Mapping[str, tuple[Any, ...]]) -> 
     }
 
 
-def _claimed(
+def claimed_of(
     classes: Mapping[str, tuple[Pair, ...]], supported: Supported
 ) -> Mapping[str, tuple[Pair, ...]]:
+    """Give the classes of pairs that are claimed; where there are none, a class of each pair."""
     kept = {n: tuple(p for p in pairs if supports(supported, p)) for n, pairs in classes.items()}
     found = {name: pairs for name, pairs in kept.items() if pairs}
     # None of ours: each of theirs is a class.

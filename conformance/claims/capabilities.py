@@ -61,6 +61,9 @@ class Capabilities:
         A repeated call gives the same bits.
     thread_safe : bool
         Calls at once from several threads are answered as single ones are.
+    fork_safe : bool
+        Calls in a forked child of a process that has called before are answered too. Not claimed
+        unless it is declared: most thread pools do not outlive a fork.
     validates : bool
         What chapter ERR (for a layer LAY-18) lists is rejected.
     compiles : bool
@@ -81,6 +84,7 @@ class Capabilities:
     memory: bool = True
     deterministic: bool = True
     thread_safe: bool = True
+    fork_safe: bool = False
     validates: bool = True
     compiles: bool = False
 
@@ -170,6 +174,8 @@ class LayerCapabilities(Capabilities):
         "keras_example", "official" (the two of `refimpl.layer`), "any" (every configuration).
     training : bool
         Training mode is supported.
+    optional_normalisation : bool
+        Configurations without normalisation are supported.
     returns_kernel : bool
         `forward` returns the generated kernel; else None stands in its place.
     """
@@ -178,6 +184,7 @@ class LayerCapabilities(Capabilities):
     thread_safe: bool = False
     conventions: tuple[str, ...] = _CHOICES["conventions"]
     training: bool = True
+    optional_normalisation: bool = True
     returns_kernel: bool = True
 
 

@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from conformance.claims.capabilities import DeclarationError, declared
-from conformance.claims.program import DiedError, Program, command_of
+from conformance.claims.program import TIMEOUT, DiedError, Program, command_of
 from conformance.worker.finding import LoadError, check_seam, found, maker
 from conformance.worker.host import Host
 
@@ -161,8 +161,8 @@ def _program(name: str, kind: Any, where: Where) -> Program | None:
     if where.in_process and not piped:
         return None
     command = shlex.split(name.removeprefix(PIPED)) if piped else command_of(_today(name))
-    given = {"timeout": where.timeout, "memory": where.memory}
-    program = Program(command, kind.seam, **{n: v for n, v in given.items() if v is not None})
+    timeout = TIMEOUT if where.timeout is None else where.timeout
+    program = Program(command, kind.seam, timeout=timeout, memory=where.memory)
     program.start()
     return program
 

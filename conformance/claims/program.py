@@ -84,6 +84,8 @@ class Program:
         Seconds for one answer.
     memory : float, optional
         GiB of address space that it may have.
+    variables : mapping of str to str, optional
+        Of its environment, in the place of those of the judge.
 
     Attributes
     ----------
@@ -100,8 +102,10 @@ class Program:
         *,
         timeout: float = TIMEOUT,
         memory: float | None = None,
+        variables: Mapping[str, str] | None = None,
     ) -> None:
         self.command, self.seam, self.timeout, self.memory = list(command), seam, timeout, memory
+        self.variables = dict(variables or {})
         self.deaths, self._lives = 0, float("inf")
         self._running: _Running | None = None
         self._requests: frozenset[str] = frozenset()
@@ -150,7 +154,7 @@ class Program:
     @property
     def _unable(self) -> dict[str, bool]:
         """What a program without these requests cannot be asked."""
-        needed = {"memory": "layouts", "thread_safe": "together"}
+        needed = {"memory": "layouts", "thread_safe": "together", "fork_safe": "forked"}
         return {name: False for name, one in needed.items() if one not in self._requests}
 
     def call(self, call: Call) -> Reply:
@@ -199,6 +203,18 @@ class Program:
         """Whether it has died too often to be asked again."""
         return self._lives <= 0
 
+    def beside(self, variables: Mapping[str, str]) -> "Program":
+        """Give the same program for a process beside this one, with variables of its own."""
+        other = Program(
+            self.command,
+            self.seam,
+            timeout=self.timeout,
+            memory=self.memory,
+            variables=self.variables | dict(variables),
+        )
+        other._requests = self._requests
+        return other
+
     def close(self) -> None:
         """Let it end; it is started again when it is asked again."""
         running, self._running = self._running, None
@@ -217,6 +233,8 @@ class Program:
             }
         metadata = {name: json.dumps(value, default=str) for name, value in options.items()}
         metadata |= {"request": call.function, "due": json.dumps(call.due)}
+        said = {"again": call.again, "forked": call.forked, "held": call.counted}
+        metadata |= {name: "true" for name, wanted in said.items() if wanted}
         tensors = dict(call.tensors)
         if "layouts" not in self._requests:
             for name, array in tensors.items():
@@ -225,8 +243,6 @@ class Program:
             return metadata, tensors
         if call.layouts:
             metadata["layouts"] = json.dumps(call.layouts)
-        if call.again:
-            metadata["again"] = "true"
         for name, how in call.layouts.items():
             if "dtype" in how:
                 tensors[name] = np.asarray(tensors[name].real, np.float64)
@@ -270,14 +286,20 @@ class Program:
         if self._running is None:
             if self.given_up:
                 raise DiedError(f"it died {self.deaths} times and is not started again")
-            self._running = _Running(self.command, self.timeout, self.memory)
+            self._running = _Running(self.command, self.timeout, self.memory, self.variables)
         return self._running
 
 
 class _Running:
     """A process, its two pipes, and the end of what it prints."""
 
-    def __init__(self, command: Sequence[str], timeout: float, memory: float | None) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        timeout: float,
+        memory: float | None,
+        variables: Mapping[str, str],
+    ) -> None:
         if not command:
             raise DiedError("it names no program")
         if shutil.which(command[0]) is None:
@@ -288,7 +310,8 @@ class _Running:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={name: text for name, text in os.environ.items() if not name.startswith("PYTEST_")},
+            env={n: text for n, text in os.environ.items() if not n.startswith("PYTEST_")}
+            | dict(variables),
             # No terminal of ours is theirs, and all that it starts ends with it.
             start_new_session=True,
         )
@@ -422,6 +445,9 @@ def _reply(said: Mapping[str, str], results: Mapping[str, Array]) -> Reply:
         reply.raised = printable(said["kind"]), printable(said.get("message", ""))
     for name in ("modified", "overwritten", "left", "refused"):
         setattr(reply, name, [printable(str(one)) for one in _parsed(said.get(name), [])])
+    reply.held = {
+        printable(str(name)): int(count) for name, count in _parsed(said.get("held"), {}).items()
+    }
     reply.shared = [
         (printable(str(one)), printable(str(other)))
         for one, other in _parsed(said.get("shared"), [])

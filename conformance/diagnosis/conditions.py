@@ -23,10 +23,7 @@ _MOST = 24
 
 @dataclass(frozen=True)
 class Condition:
-    """A formula that is true or false, and how far it is from the simplest.
-
-    `exact` is whether a threshold in it is known to the last unit.
-    """
+    """A formula that is true or false, and how far it is from the simplest."""
 
     formula: Formula
     cost: float
@@ -39,6 +36,18 @@ class Condition:
 
     def __str__(self) -> str:
         return str(self.formula)
+
+    @property
+    def thresholds(self) -> dict[str, int]:
+        """The numbers from which on, or below which, an atom makes a difference."""
+        found: dict[str, int] = {}
+        left = [self.formula]
+        while left:
+            one = left.pop()
+            left += [part for part in one.parts if isinstance(part, Formula)]
+            if one.operator in {">=", "<"} and one.parts[1].operator == "number":
+                found[str(one.parts[0])] = one.parts[1].parts[0]
+        return found
 
 
 ALWAYS = Condition(Formula("=", (number(0), number(0))), 0.0)

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from conformance.cases import operator as operator_cases
 from conformance.cases.case import Array
 from conformance.cases.operator import OperatorCase
 from conformance.claims.formats import FORMATS
@@ -41,6 +42,11 @@ _READ, _ROUNDS = 7, 4
 _MOST_VALUES = 1 << 19
 # Seconds for which an explanation is tested at least.
 _LEAST = 2.0
+# Sizes whose thresholds are searched for, and the fields of a case that they are.
+_SIZES = {
+    "B": "batch", "H": "height", "W": "width", "G": "groups", "M": "members", "C": "members",
+    "Ho": "height", "Wo": "width",
+}  # fmt: skip
 # Of sums: as many as float16 and TF32 hold.
 _BITS = 11
 # Products of maps that are read first; pixels of an axis on which a reading tells much.
@@ -318,12 +324,16 @@ def _learned(
     """
     label = is_wrong or (lambda one: one.wrong[result])
     found: list[Condition] = []
-    for _ in range(8):
+    for _ in range(24):
         cared = [one for one in asking.seen if matters is None or label(one) or matters(one)]
         columns = _columns([one.case for one in cared])
         wrong_ = np.array([label(one) for one in cared])
         found = separating(columns, wrong_)
-        if len(found) < 2 or not asking.left(0.68):
+        if not found or not asking.left(0.68):
+            return found
+        if _bisected(asking, found[0], cared, wrong_):
+            continue
+        if len(found) < 2:
             return found
         fresh = list(itertools.islice(asking.cases(), 150))
         votes = np.array([one(_columns(fresh)) for one in found])
@@ -338,6 +348,30 @@ def _learned(
             if asking.left(0.7):
                 asking.seen.append(asking.ask(fresh[n]))
     return found
+
+
+def _bisected(
+    asking: _Explainer, condition: Condition, cared: Sequence[_Seen], wrong_: Any
+) -> bool:
+    """Ask the case in the middle between right and wrong of a threshold; false if none is left."""
+    for name, field_ in _SIZES.items():
+        limit = condition.thresholds.get(name)
+        if limit is None:
+            continue
+        below = [numbers_of(one.case)[name] for one in cared]
+        before = max((n for n in below if n < limit), default=limit)
+        if limit - before < 2:
+            continue
+        off = [one for one, is_wrong in zip(cared, wrong_, strict=True) if is_wrong]
+        starts = off or list(cared)
+        start = min(starts, key=lambda one: abs(numbers_of(one.case)[name] - limit))
+        for middle in ((before + limit) // 2, before + 1, limit - 1):
+            case = start.case.changed(**{field_: middle}).large_enough
+            told = numbers_of(case)[name]
+            if before < told < limit and not operator_cases.unclaimed(case, asking.claimed):
+                asking.seen.append(asking.ask(case))
+                return True
+    return False
 
 
 def _conditions(

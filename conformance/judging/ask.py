@@ -44,6 +44,8 @@ class Answer:
         What of the process the call changed.
     refused : list of str
         What the code tried and may not do.
+    held : dict of str to int
+        What the process holds after the last of the calls, if that was asked.
     died : bool
         It gave no answer at all.
     """
@@ -54,6 +56,7 @@ class Answer:
     overwritten: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
+    held: dict[str, int] = field(default_factory=dict)
     died: bool = False
 
 
@@ -65,6 +68,9 @@ def ask(
     functions: Collection[str] = FUNCTIONS,
     again: bool = False,
     page: str = "",
+    forked: bool = False,
+    counted: bool = False,
+    backward_first: bool = False,
     **options: Any,
 ) -> Answer:
     """Call an implementation on a case.
@@ -84,6 +90,12 @@ def ask(
     page : str
         "begins" or "ends": each operand begins or ends at a page that nobody may touch;
         "read-only": it lies on pages that cannot be written.
+    forked : bool
+        In a forked child.
+    counted : bool
+        Whether to count afterwards what the process holds.
+    backward_first : bool
+        Whether backward is called before forward.
     **options
         Keyword arguments in the place of the case's.
 
@@ -93,8 +105,11 @@ def ask(
         A large result cannot be allocated.
     """
     answer = Answer()
-    for function in (name for name in FUNCTIONS if name in functions):
+    for function in FUNCTIONS[:: -1 if backward_first else 1]:
+        if function not in functions:
+            continue
         call = call_of(judged, function, case, values, options, again=again, page=page)
+        call.forked, call.counted = forked, counted
         try:
             reply = judged.host.call(call)
         except DiedError as error:
@@ -179,6 +194,7 @@ def _read(
     answer.refused += reply.refused
     answer.overwritten += reply.overwritten
     answer.left += reply.left
+    answer.held = reply.held
     if reply.raised:
         answer.raised = _words(reply.raised)
         if _cannot_allocate(reply.raised) and sum(a.size for a in values.values()) >= _LARGE:

@@ -31,6 +31,8 @@ class Check:
         Whether it is repeated on drawn cases.
     full_size : bool
         Whether its cases are as large as real ones, which only some profiles afford.
+    exact : bool
+        Whether it is of the exact tier: certificates, and sums that no rounding can enter.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Check:
     parameters: dict[str, Any] = field(repr=False)
     drawn: bool
     full_size: bool = False
+    exact: bool = False
 
     def of(self, chapters: Iterable[str]) -> tuple[str, ...]:
         """Give its clauses that are in some chapters; none: it is for another kind."""
@@ -49,7 +52,7 @@ _CHECKS: list[Check] = []
 
 
 def check(
-    *clauses: str, full_size: bool = False, **choices: Iterable[Any]
+    *clauses: str, full_size: bool = False, exact: bool = False, **choices: Iterable[Any]
 ) -> Callable[[Function], Function]:
     """Note a check.
 
@@ -59,6 +62,8 @@ def check(
         What it decides. A check for several kinds names the clauses of each.
     full_size : bool, default False
         Its cases are as large as real ones, which only some profiles afford.
+    exact : bool, default False
+        It is of the exact tier, and quick.
     **choices
         Values of each of its parameters; it is one check for each combination.
     """
@@ -69,7 +74,7 @@ def check(
             chosen = dict(zip(choices, values, strict=True))
             words = "-".join(_word(value) for value in values)
             name = function.__name__ + (f"[{words}]" if words else "")
-            _CHECKS.append(Check(name, clauses, function, chosen, drawn, full_size))
+            _CHECKS.append(Check(name, clauses, function, chosen, drawn, full_size, exact))
         return function
 
     return note

@@ -65,6 +65,8 @@ class Finding:
         It gave no answer at all.
     alone : bool
         It shows in its case alone: what was raised, and the form of a result.
+    remembered : bool
+        Its case alone does not show it: it depends on what was asked before.
     details : tuple of str
         Further lines.
     """
@@ -77,6 +79,7 @@ class Finding:
     refusal: bool = False
     died: bool = False
     alone: bool = False
+    remembered: bool = False
     details: tuple[str, ...] = ()
 
 

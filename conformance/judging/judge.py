@@ -4,6 +4,8 @@ The message of what it raises says everything: the clause and its words, the cal
 expected, and the command that shows it again.
 """
 
+import contextlib
+import copy
 import functools
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -15,7 +17,7 @@ from hypothesis.strategies import SearchStrategy
 
 from conformance.cases.case import Array
 from conformance.claims.loading import Judged
-from conformance.claims.program import CannotCarryError
+from conformance.claims.program import CannotCarryError, DiedError
 from conformance.judging.ask import Answer, NotRunError, ask, ask_faulty, ask_together
 from conformance.judging.examine import Finding, examine
 from conformance.judging.kind import FUNCTIONS
@@ -71,6 +73,8 @@ class Judge:
         Results of earlier calls that were written since.
     left : list of str
         What of the process calls changed.
+    held : dict of str to int
+        What the process held after the last call of which that was asked.
     """
 
     def __init__(
@@ -88,6 +92,7 @@ class Judge:
         self.passed: list[Any] = [] if passed is None else passed
         self.overwritten: list[str] = []
         self.left: list[str] = []
+        self.held: dict[str, int] = {}
         self.judged, self.kind, self.claimed = judged, judged.kind, judged.capabilities
         self.record, self.seed, self._watch, self._late = record, seed, watch, late
 
@@ -127,6 +132,12 @@ class Judge:
         if not found:
             raise NotClaimedError(f"not claimed: {lacking}")
 
+    def claim_isolation(self, why: str) -> None:
+        """Mark the check as not asked in the process of the judge."""
+        __tracebackhide__ = True
+        if not self.judged.host.isolated:
+            raise NotClaimedError(f"not asked in the judge's own process: {why}")
+
     # The cases of its kind.
 
     def cases(self, **wanted: Any) -> SearchStrategy[Any]:
@@ -144,13 +155,32 @@ class Judge:
 
     def as_time_allows(self, cases: Iterable[Any]) -> Iterator[Any]:
         """Give the cases of a long list, as many as the profile and its share of time allow."""
-        listed = list(cases)[self.seed % self._one_in :: self._one_in]
+        cases = list(cases)
+        if not cases:
+            raise NotClaimedError("not claimed: whatever it asks")
+        listed = cases[self.seed % self._one_in :: self._one_in] or cases[:1]
         stop = time.perf_counter() + self._share
         for number, case in enumerate(listed):
             if number and time.perf_counter() > stop:
                 self.record.cut_short = f"{number} of {len(listed)} cases"
                 return
             yield case
+
+    # Other processes.
+
+    @contextlib.contextmanager
+    def beside(self, **variables: str) -> "Iterator[Judge]":
+        """Judge the same program in a process beside its own, with variables in its environment."""
+        __tracebackhide__ = True
+        program = self.judged.host.beside(variables)
+        # Who asks for it has claimed isolation.
+        assert program is not None
+        other = copy.copy(self)
+        other.judged, other._watch = replace(self.judged, host=program), None
+        try:
+            yield other
+        finally:
+            program.close()
 
     # What is demanded.
 
@@ -161,9 +191,9 @@ class Judge:
         *,
         values: Mapping[str, Array] | None = None,
         functions: Collection[str] = FUNCTIONS,
-        again: bool = False,
-        page: str = "",
         blame: tuple[str, ...] = (),
+        course: str = "",
+        **how: Any,
     ) -> dict[str, Array]:
         """Demand that the results of a case are right, and return them.
 
@@ -177,12 +207,13 @@ class Judge:
             Operands in the place of the case's own.
         functions : collection of str
             Which functions to call; by default those that give a demanded result.
-        again : bool
-            In the memory in which the operands of the call before lay.
-        page : str
-            How operands lie on pages, as `ask` has it.
         blame : tuple of str
-            What is broken if anything is wrong; by default the clause of what is wrong.
+            What is broken if anything is wrong; by default the clause of what is wrong, or that of
+            memory if it is right on an implementation made anew.
+        course : str
+            In the course of what it is asked, for the words of what is wrong.
+        **how
+            How it is called: `again`, `page`, `forked` and `backward_first` of `ask`.
 
         Raises
         ------
@@ -197,9 +228,9 @@ class Judge:
         wanted = results or self.kind.recipe_of(case).decides
         if wanted:
             functions = {self.kind.function_of(name) for name in wanted}
-        answer = self._ask(case, values, functions, again=again, page=page)
+        answer = self._ask(case, values, functions, **how)
         got = {name: a for name, a in answer.results.items() if not wanted or name in wanted}
-        self.compare(case, values, got, answer.findings, blame)
+        self.compare(case, values, got, answer.findings, blame, course)
         if whole and got:
             self.passed.append(case)
         return got
@@ -211,6 +242,7 @@ class Judge:
         got: Mapping[str, Array],
         findings: Iterable[Finding] = (),
         blame: tuple[str, ...] = (),
+        course: str = "",
     ) -> None:
         """Demand that results are right, and that nothing else was found."""
         __tracebackhide__ = True
@@ -221,8 +253,15 @@ class Judge:
             own = rules.bound[name] if fraction else (rules.value[name],)
             self.record.count((*decides, *own), fraction)
         found = [*findings, *wrong]
+        if course:
+            found = [replace(one, words=f"{course}: {one.words}") for one in found]
+        if found and not blame and self._is_right_anew(case, values, found):
+            blame = (rules.memory,)
+            said = "; right on an implementation made anew"
+            found = [replace(one, words=one.words + said) for one in found]
         if found and blame:
-            self.fail(case, [replace(one, clauses=blame) for one in found])
+            # Its case alone does not show it: it was right there, or is asked in another way.
+            self.fail(case, [replace(one, clauses=blame, remembered=True) for one in found])
         if found:
             blamed = self.kind.blamed(decides, case, {one.result for one in wrong}, set(worst))
             self.fail(case, found, blamed)
@@ -233,16 +272,15 @@ class Judge:
         values: Mapping[str, Array] | None = None,
         *,
         functions: Collection[str] = FUNCTIONS,
-        again: bool = False,
-        **options: Any,
+        **how: Any,
     ) -> dict[str, Array]:
         """Demand an answer of the due form, whatever its values, and return it.
 
-        `options` stand in the place of the case's; `again` is that of `check`.
+        `how` it is called is that of `ask`, options in the place of the case's among it.
         """
         __tracebackhide__ = True
         values = self.values(case) if values is None else values
-        answer = self._ask(case, values, functions, again=again, **options)
+        answer = self._ask(case, values, functions, **how)
         if answer.findings:
             self.fail(case, answer.findings)
         return answer.results
@@ -291,6 +329,25 @@ class Judge:
         if reason := self._late():
             raise NotRunError(reason)
 
+    def _is_right_anew(
+        self, case: Any, values: Mapping[str, Array], found: Sequence[Finding]
+    ) -> bool:
+        """Tell whether results that are wrong are right where nothing was asked before."""
+        wrong = {one.result for one in found if one.mismatch is not None}
+        if not wrong or len(wrong) < len(found) or self._late():
+            return False
+        functions = {self.kind.function_of(name) for name in wrong}
+        try:
+            self.judged.host.anew()
+            answer = ask(self.judged, case, values, functions=functions)
+        except (DiedError, NotRunError):
+            return False
+        got = {name: a for name, a in answer.results.items() if name in wrong}
+        if answer.findings or set(got) != wrong:
+            return False
+        expected = self.kind.expected(case, values, self.claimed)
+        return not examine(self.judged, case, got, expected)[1]
+
     def _ask(
         self, case: Any, values: Mapping[str, Array], functions: Collection[str], **options: Any
     ) -> Answer:
@@ -301,6 +358,7 @@ class Judge:
         answer = ask(self.judged, case, values, functions=functions, **options)
         self.overwritten += answer.overwritten
         self.left += answer.left
+        self.held = answer.held
         self.record.refused += answer.refused
         if self._watch is not None and not answer.died:
             again = functools.partial(ask, self.judged, case, values, functions=functions)
@@ -311,7 +369,7 @@ class Judge:
         name, clause = self.judged.name, finding.clauses[0]
         command = f"python -m conformance {self.kind.option}={name}"
         # A wrong value is seen in its case alone; how it behaves, in what the check did.
-        alone = finding.mismatch is not None or finding.alone
+        alone = (finding.mismatch is not None or finding.alone) and not finding.remembered
         rerun = f"{command} --check='{self.record.check}' --seed={self.seed}"
         replay = f"{command} --case={case.token}" if alone else rerun
         if not self.judged.can_be_named:

@@ -9,7 +9,7 @@ import random
 import time
 import zlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -29,8 +29,9 @@ _DEAR_SECONDS, _DEAR_TIMES, _DEAR_CALLS = 0.05, 10, 3
 _WATCHED = 8
 # After so many calls without an answer nothing more is asked under a clause.
 _DEATHS = 3
-# What a check of a long list of cases may take of the time that is left.
-_LONG = 0.2
+# What a check of a long list of cases may take of the time that is left, but for that part of the
+# budget which belongs to the checks that come after all of them.
+_LONG, _LAST = 0.2, 0.1
 # The least number of cases that a drawn check draws, whatever the time.
 _LEAST = 2
 
@@ -51,6 +52,8 @@ class Profile:
         Of a long list of cases one in so many is asked, from the seed on.
     full_size : bool
         Whether checks are among them whose cases are as large as real ones.
+    exact : bool
+        Whether they are those of the exact tier alone.
     """
 
     examples: int
@@ -58,6 +61,12 @@ class Profile:
     budget: float = 120.0
     one_in: int = 1
     full_size: bool = False
+    exact: bool = False
+
+    def checks(self, chapters: Iterable[str]) -> list[Check]:
+        """List its checks that decide clauses of some chapters, in order."""
+        listed = checks_of(chapters, full_size=self.full_size)
+        return [one for one in listed if one.exact or not self.exact]
 
 
 PROFILES = {
@@ -66,6 +75,7 @@ PROFILES = {
     "nightly": Profile(500, budget=36_000.0, full_size=True),
     "network": Profile(10, budget=3_600.0, full_size=True),
     "survey": Profile(3, budget=600.0, one_in=8),
+    "quick": Profile(5, one_in=8, exact=True),
 }
 
 
@@ -121,7 +131,12 @@ class Session:
     @property
     def checks(self) -> list[Check]:
         """All checks that are for implementations of the kind, in order."""
-        return list(checks_of(self._given.kind.chapters, full_size=self.profile.full_size))
+        return self.profile.checks(self._given.kind.chapters)
+
+    @property
+    def implied(self) -> int:
+        """How many checks there are for its kind, of which a quick profile has some."""
+        return len(replace(self.profile, exact=False).checks(self._given.kind.chapters))
 
     def run(self, check: Check) -> Record:
         """Run one check; what it raises is in the record."""
@@ -152,6 +167,9 @@ class Session:
             record.outcome, record.reason = "not run", f"the judge has no memory for it: {error}"
         if record.failures:
             record.outcome, self.failed = "failed", True
+        elif record.outcome == "passed" and not record.judged:
+            # No check passes by having asked nothing.
+            record.outcome, record.reason = "not run", "it judged nothing"
         self._deaths[clauses[0]] += sum(one.died for one in record.failures)
         record.refused = list(dict.fromkeys(record.refused))
         record.seconds = time.perf_counter() - start
@@ -163,7 +181,7 @@ class Session:
         self.judged.host.close()
 
     def _judge(self, record: Record, watch: Any, late: Callable[[], str]) -> Judge:
-        share = _LONG * (self.budget - self.spent)
+        share = _LONG * max(0.0, (1 - _LAST) * self.budget - self.spent)
         some = self.profile.one_in
         return Judge(self.judged, record, self.seed, watch, late, self._passed, share, some)
 

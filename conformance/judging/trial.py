@@ -4,7 +4,7 @@ import functools
 from typing import Any
 
 from conformance.claims.loading import Where, summon
-from conformance.judging.checks import Check, checks_of
+from conformance.judging.checks import Check
 from conformance.judging.intact import settle
 from conformance.judging.session import Session
 
@@ -60,5 +60,5 @@ class Trial:
     @property
     def checks(self) -> list[Check]:
         """All checks that are for implementations of its kind, in order."""
-        profile = self._options["profile"]
-        return list(checks_of(self.kind.chapters, full_size=profile.full_size))
+        checks: list[Check] = self._options["profile"].checks(self.kind.chapters)
+        return checks

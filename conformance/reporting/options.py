@@ -34,6 +34,11 @@ def add(to: Callable[..., Any], kinds: tuple[Kind, ...]) -> None:
         help="for each implementation (default 120); what is not reached by then is named",
     )
     to(
+        "--quick",
+        action="store_true",
+        help="certificates and exact sums alone, in some ten seconds: no verdict on the rest",
+    )
+    to(
         "--until-failure",
         action="store_true",
         help="judge an implementation no further once it has failed",

@@ -73,7 +73,7 @@ class Report:
             judged.environment,
             judged.capabilities,
             records,
-            len(session.checks),
+            session.implied,
             session.seed,
             judged.host.isolated,
             session.economises,

@@ -147,6 +147,12 @@ def _left_out(report: "Report") -> Iterable[tuple[str, list[str]]]:
         yield "note", [f'{words}; declare "compiles": True']
     if fewer := [f"{one.check} ({one.cut_short})" for one in report.records if one.cut_short]:
         yield "note", [f"fewer cases were asked, for want of time: {_some(fewer)}"]
+    if unasked := [
+        f"{one.check} ({one.reason.removeprefix('not asked ')})"
+        for one in report.outcome("not claimed")
+        if one.reason.startswith("not asked")
+    ]:
+        yield "not asked", [_some(unasked)]
     reasons: dict[str, list[str]] = {}
     for record in report.outcome("not run"):
         reasons.setdefault(record.reason, []).append(record.check)

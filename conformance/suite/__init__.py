@@ -14,6 +14,8 @@ from conformance.suite import (  # noqa: F401
     layer_fixed,
     sizes,
     calls,
+    sequences,
+    processes,
     precision,
     special,
     errors,

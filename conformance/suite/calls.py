@@ -30,6 +30,38 @@ def process_is_left_alone(judge: Judge, draw: Any) -> None:
         judge.expect(case, not changed, f"a call changed {changed}")
 
 
+# Calls in one stretch, and numbers of stretches: what grows in both of the last two is kept.
+_CALLS, _STRETCHES = 10, 3
+
+
+@check("FWD-7", "LAY-17")
+def nothing_is_kept(judge: Judge) -> None:
+    """From stretch to stretch of calls the process holds no more memory, files or threads.
+
+    Memory is kept where it grows by half as much as it would if the smallest operand were kept of
+    each call: less is what allocators and caches of plans may do, a bounded cache stops growing.
+    """
+    case = judge.kind.enlarged(judge.plain(members=4), (31, 32))
+    for mode in judge.kind.modes(judge.claimed):
+        one, held = case.changed(**mode), list[dict[str, int]]()
+        for turn in range(_CALLS * _STRETCHES):
+            # Other values in each call: who keeps answers by their values keeps them all.
+            values = judge.values(one.changed(seed=turn))
+            judge.run(one, values, counted=(turn + 1) % _CALLS == 0)
+            if judge.held:
+                held.append(judge.held)
+        if not held:
+            raise NotClaimedError("not asked: it cannot count what it holds")
+        image = min(values[name].nbytes for name in ("x", "dy"))
+        for name in held[0]:
+            enough = _CALLS * (image // 2 if name == "memory" else 1)
+            first, second, third = (counts[name] for counts in held)
+            grown = min(second - first, third - second)
+            unit = " bytes" if name == "memory" else ""
+            words = f"{_CALLS} calls leave {grown:,}{unit} more of {name}, and {_CALLS} more again"
+            judge.expect(one, grown < enough, words)
+
+
 @check("FWD-5", "LAY-17", dtype=FORMATS)
 def memory_is_left_alone(judge: Judge, draw: Any, dtype: str) -> None:
     """Operands keep their bits, and results have memory of their own."""
@@ -44,8 +76,7 @@ def memory_is_left_alone(judge: Judge, draw: Any, dtype: str) -> None:
 def pages(judge: Judge, draw: Any, page: str) -> None:
     """Operands end at memory that nobody may touch, begin at such, or cannot be written at all."""
     judge.claim_flag("memory")
-    if not judge.judged.host.isolated:
-        raise NotClaimedError("not isolated: the processor would stop the judge")
+    judge.claim_isolation("the processor would stop it")
     case = draw(judge.cases())
     judge.check(case)
     judge.check(case, page=page, blame=judge.record.clauses[:1])
@@ -89,22 +120,6 @@ def _bits(results: dict[str, Array]) -> dict[str, bytes]:
 
 
 @check("FWD-5", "LAY-17")
-def operands_are_read_anew(judge: Judge, draw: Any) -> None:
-    """Other values are other operands: in the same memory, of the same sum, but for one entry."""
-    case = draw(judge.cases())
-    values, at = judge.values(case), draw(st.integers(0, 2**20))
-    blame = judge.record.clauses[:1]
-    judge.check(case, values=values)
-    for change in (_turned, _exchanged, _negated):
-        images = [name for name in values if name in {"x", "dy", "kernel"}]
-        # A variance cannot be negative.
-        every = images if change is _negated else list(values)
-        for names in (images[:1], images[-1:], every):
-            changed = {name: change(values[name], at) for name in names}
-            judge.check(case, values=values | changed, again=True, blame=blame)
-
-
-@check("FWD-5", "LAY-17")
 def operands_are_read_to_the_last_bit(judge: Judge, draw: Any) -> None:
     """Operands that agree in half precision, and differ beyond it, are other operands."""
     wide = [name for name in ("float32", "float64") if name in judge.claimed.dtypes]
@@ -118,29 +133,6 @@ def operands_are_read_to_the_last_bit(judge: Judge, draw: Any) -> None:
     near = {name: values[name] * values[name].dtype.type(1 + 2.0**-13) for name in ("x", "dy")}
     judge.check(case, values=values)
     judge.check(case, values=values | near, again=True, blame=judge.record.clauses[:1])
-
-
-def _turned(array: Array, _: int) -> Array:
-    return np.flip(array).copy()
-
-
-def _exchanged(array: Array, at: int) -> Array:
-    """Exchange two entries that are not the first, if there are so many."""
-    flat = array.copy().reshape(-1)
-    if flat.size > 2:
-        one, other = 1 + at % (flat.size - 1), 1 + (at // 7) % (flat.size - 1)
-        flat[[one, other]] = flat[[other, one]]
-    return flat.reshape(array.shape)
-
-
-def _negated(array: Array, at: int) -> Array:
-    """Negate one entry that is not zero, if there is one."""
-    flat = array.copy().reshape(-1)
-    there = np.flatnonzero(flat)
-    if there.size:
-        one = there[at % there.size]
-        flat[one] = -flat[one]
-    return flat.reshape(array.shape)
 
 
 @check("FWD-5", "LAY-17")

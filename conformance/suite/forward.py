@@ -9,7 +9,7 @@ from conformance.judging.checks import check
 from conformance.judging.judge import Judge
 
 
-@check("FWD-1")
+@check("FWD-1", exact=True)
 def values(judge: Judge, draw: Any) -> None:
     """The sum over the taps, exactly."""
     judge.check(draw(judge.cases()), ("y",))

@@ -11,7 +11,7 @@ from conformance.judging.checks import check
 from conformance.judging.judge import Judge, NotClaimedError
 
 
-@check("GEO-8", "GEO-9", recipe=["impulse-x", "impulse-dy"])
+@check("GEO-8", "GEO-9", recipe=["impulse-x", "impulse-dy"], exact=True)
 def certificate(judge: Judge, recipe: str) -> None:
     """One-hot images and tagged kernels show, for every output, which pixel met which entry.
 
@@ -22,37 +22,37 @@ def certificate(judge: Judge, recipe: str) -> None:
         judge.check(case)
 
 
-@check("GEO-2", "GEO-10")
+@check("GEO-2", "GEO-10", exact=True)
 def axes(judge: Judge, draw: Any) -> None:
     """Every stride, dilation, padding and kernel shape, each axis by its own."""
     judge.check(draw(judge.cases()))
 
 
-@check("GEO-3", "GEO-6")
+@check("GEO-3", "GEO-6", exact=True)
 def explicit_padding(judge: Judge, draw: Any) -> None:
     """Each side by its own number."""
     judge.check(draw(judge.cases(paddings=judge.claim("paddings", "explicit"))))
 
 
-@check("GEO-4")
+@check("GEO-4", exact=True)
 def valid_padding(judge: Judge, draw: Any) -> None:
     """No padding."""
     judge.check(draw(judge.cases(paddings=judge.claim("paddings", "valid"))))
 
 
-@check("GEO-5")
+@check("GEO-5", exact=True)
 def integer_padding(judge: Judge, draw: Any) -> None:
     """The same number on all sides."""
     judge.check(draw(judge.cases(paddings=judge.claim("paddings", "int"))))
 
 
-@check("GEO-7")
+@check("GEO-7", exact=True)
 def same_padding(judge: Judge, draw: Any) -> None:
     """TensorFlow's rule: ceil(n / s) outputs, the odd pixel after."""
     judge.check(draw(judge.cases(paddings=judge.claim("paddings", "same"))))
 
 
-@check("GEO-2", option=["stride", "dilation"])
+@check("GEO-2", option=["stride", "dilation"], exact=True)
 def an_integer_is_a_pair(judge: Judge, option: str) -> None:
     """stride=2 means stride=(2, 2), and so for dilation."""
     supported = judge.claimed.strides if option == "stride" else judge.claimed.dilations
@@ -66,7 +66,7 @@ def an_integer_is_a_pair(judge: Judge, option: str) -> None:
         _expect_same(judge, case, options, f"{option}={pair[0]} and {option}={pair} differ")
 
 
-@check("GEO-11")
+@check("GEO-11", exact=True)
 def defaults(judge: Judge) -> None:
     """What is left out is 1, 1, "same" and "blocked"."""
     default = {"stride": (1, 1), "dilation": (1, 1), "padding": "same", "group_layout": "blocked"}
@@ -83,7 +83,7 @@ def _expect_same(judge: Judge, case: Any, options: dict[str, Any], words: str) -
     judge.expect(case, all(np.array_equal(got[name], due[name]) for name in due), words)
 
 
-@check("GEO-9")
+@check("GEO-9", exact=True)
 def padded_taps_add_nothing(judge: Judge, draw: Any) -> None:
     """Other kernel entries at padded taps change neither y nor dx."""
     case = draw(judge.cases())

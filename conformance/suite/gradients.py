@@ -10,19 +10,19 @@ from conformance.judging.checks import check
 from conformance.judging.judge import Judge
 
 
-@check("GRD-1")
+@check("GRD-1", exact=True)
 def dx(judge: Judge, draw: Any) -> None:
     """What flows back to a pixel is the sum over the outputs that read it."""
     judge.check(draw(judge.cases()), ("dx",))
 
 
-@check("GRD-2")
+@check("GRD-2", exact=True)
 def dkernel(judge: Judge, draw: Any) -> None:
     """What flows back to a kernel entry is the sum over the channels of its group."""
     judge.check(draw(judge.cases(members=(2, 3, 5))), ("dkernel",))
 
 
-@check("GRD-3")
+@check("GRD-3", exact=True)
 def dkernel_of_padded_taps(judge: Judge, draw: Any) -> None:
     """Zero wherever the tap lies outside the image."""
     case = draw(judge.cases(recipe="normal"))
@@ -30,7 +30,7 @@ def dkernel_of_padded_taps(judge: Judge, draw: Any) -> None:
     judge.expect(case, not got[~inside(case)].any(), "dkernel is not zero at every padded tap")
 
 
-@check("GRD-4")
+@check("GRD-4", exact=True)
 def adjoint(judge: Judge, draw: Any) -> None:
     """The implementation's own y, dx and dkernel satisfy the adjoint identity, exactly."""
     case = draw(judge.cases())
@@ -55,7 +55,7 @@ def _inner(one: object, other: object) -> float:
     return sum(int(a) * int(b) for a, b in zip(*flat, strict=True))
 
 
-@check("GRD-5")
+@check("GRD-5", exact=True)
 def unread_pixels(judge: Judge, draw: Any) -> None:
     """dx is zero where no tap reads: strides beyond the kernel's extent leave such pixels."""
     strides = pairs(((3, 3), (2, 3)), judge.claimed.strides)

@@ -8,7 +8,7 @@ from conformance.judging.checks import check
 from conformance.judging.judge import Judge
 
 
-@check("GRP-1")
+@check("GRP-1", exact=True)
 def channels_of_a_group_share_the_kernel(judge: Judge, draw: Any) -> None:
     """Equal input channels of one group give equal output channels."""
     case = draw(judge.cases(members=(2, 3)))
@@ -26,13 +26,13 @@ def channels_of_a_group_share_the_kernel(judge: Judge, draw: Any) -> None:
     )
 
 
-@check("GRP-2")
+@check("GRP-2", exact=True)
 def blocked(judge: Judge, draw: Any) -> None:
     """Channel c uses group c // M."""
     _layout(judge, draw, "blocked")
 
 
-@check("GRP-3")
+@check("GRP-3", exact=True)
 def interleaved(judge: Judge, draw: Any) -> None:
     """Channel c uses group c mod G."""
     _layout(judge, draw, "interleaved")
@@ -45,7 +45,7 @@ def _layout(judge: Judge, draw: Any, layout: str) -> None:
     judge.check(draw(judge.cases(groups=several, members=several, group_layouts=layouts)))
 
 
-@check("GRP-4", channels=[((1,), (1, 2, 3)), ((1, 2, 3), (1,))])
+@check("GRP-4", channels=[((1,), (1, 2, 3)), ((1, 2, 3), (1,))], exact=True)
 def layouts_meet(judge: Judge, draw: Any, channels: tuple[tuple[int, ...], ...]) -> None:
     """With one group, or one channel a group, the layouts are the same."""
     layouts = judge.claimed.group_layouts

@@ -18,14 +18,14 @@ def in_training(judge: Judge, mode: str) -> bool:
     return mode == "training"
 
 
-@check("LAY-2", "LAY-10", "LAY-11", "LAY-16", convention=CONVENTIONS)
+@check("LAY-2", "LAY-10", "LAY-11", "LAY-16", convention=CONVENTIONS, exact=True)
 def kernel_from_bias(judge: Judge, draw: Any, convention: str) -> None:
     """Where the kernel is the expansion's bias, its order and the operator are exact."""
     (convention,) = judge.claim("conventions", convention)
     judge.check(draw(judge.cases(recipe="plain", training=False, convention=convention)))
 
 
-@check("LAY-1", "LAY-7", "LAY-9", "LAY-13", "LAY-14", mode=MODES)
+@check("LAY-1", "LAY-7", "LAY-9", "LAY-13", "LAY-14", mode=MODES, exact=True)
 def integers(judge: Judge, draw: Any, mode: str) -> None:
     """Without normalisation nothing rounds, and ReLU meets zeros."""
     (convention,) = judge.claim("conventions", "any")
@@ -33,7 +33,7 @@ def integers(judge: Judge, draw: Any, mode: str) -> None:
     judge.check(draw(judge.cases(recipe="integers", training=training, convention=convention)))
 
 
-@check("LAY-3", "LAY-4", "LAY-5", "LAY-6", pooling=["same", "valid", "none"])
+@check("LAY-3", "LAY-4", "LAY-5", "LAY-6", pooling=["same", "valid", "none"], exact=True)
 def pooling(judge: Judge, draw: Any, pooling: str) -> None:
     """Every rule, on sizes that the stride divides and, where it may be, on ragged ones."""
     (convention,) = judge.claim("conventions", "any")
@@ -53,7 +53,7 @@ def bound(judge: Judge, draw: Any, recipe: str, convention: str, mode: str, dtyp
     judge.check(draw(drawn))
 
 
-@check("LAY-3", "LAY-6", stride=[(3, 3), (4, 3)])
+@check("LAY-3", "LAY-6", stride=[(3, 3), (4, 3)], exact=True)
 def ragged_windows(judge: Judge, stride: tuple[int, int]) -> None:
     """Every remainder that a size can leave: where the windows begin shows from stride 3 on."""
     case = judge.plain(stride=stride, kernel_size=(2, 2))

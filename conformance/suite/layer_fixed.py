@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from conformance.cases.layer_network import networks
 from conformance.claims.formats import FORMATS
 from conformance.judging.checks import check
 from conformance.judging.judge import Judge, NotClaimedError
@@ -10,8 +11,8 @@ from conformance.suite.layer import MODES, in_training
 # Shapes of the layers of networks, each with pixels beyond the smallest image.
 NETWORKS: dict[str, tuple[dict[str, Any], tuple[int, int]]] = {
     "16 a group": (
-        {"batch": 5, "groups": 4, "members": 16, "reduced_channels": 16, "kernel_size": (7, 7)},
-        (13, 13),
+        {"batch": 4, "groups": 4, "members": 16, "reduced_channels": 16, "kernel_size": (7, 7)},
+        (6, 13),
     ),
     "strided": (
         {"batch": 4, "groups": 8, "members": 4, "reduced_channels": 8, "kernel_size": (5, 5),
@@ -39,6 +40,15 @@ def layer_networks(judge: Judge, size: str, mode: str) -> None:
     for dtype in (claimed.first_dtype,) if claimed.compiles else claimed.dtypes:
         case = judge.plain(training=training, dtype=dtype, **changes)
         judge.check(judge.kind.enlarged(case, spare))
+
+
+@check("LAY-2", "LAY-5", "LAY-7", "LAY-8", "LAY-9", "LAY-10", "LAY-11", "LAY-12",
+       "LAY-13", "LAY-14", "LAY-15", "LAY-16")  # fmt: skip
+def layer_choices_together(judge: Judge) -> None:
+    """Each two of nineteen choices together: sizes, options, biases, modes, formats, values."""
+    for number, case in enumerate(judge.as_time_allows(networks(judge.claimed, judge.seed))):
+        # backward first: it comes after a call of another case, of other sizes, format and mode.
+        judge.check(case, backward_first=number % 2 == 1)
 
 
 @check("LAY-8", "LAY-12", "LAY-14", "LAY-16", mode=MODES)

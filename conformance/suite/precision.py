@@ -10,13 +10,13 @@ from conformance.judging.judge import Judge
 RECIPES = ("normal", "wide", "cancelling")
 
 
-@check("NUM-1", dtype=FORMATS)
+@check("NUM-1", dtype=FORMATS, exact=True)
 def exact_sums(judge: Judge, draw: Any, dtype: str) -> None:
     """No rounding can happen, so any order of summation gives the same bits."""
     judge.check(draw(judge.cases(dtype=judge.claim("dtypes", dtype)[0])))
 
 
-@check("NUM-1", dtype=FORMATS, recipe=["impulse-x", "impulse-dy"])
+@check("NUM-1", dtype=FORMATS, recipe=["impulse-x", "impulse-dy"], exact=True)
 def certificate_in_every_format(judge: Judge, dtype: str, recipe: str) -> None:
     """Every tap in every format, if not in every geometry as GEO-8 has it."""
     for case in certificate(judge.claimed, judge.claim("dtypes", dtype)[0], recipe, brief=True):

@@ -20,7 +20,7 @@ THIN: dict[str, Any] = {"batch": 1, "height": 1, "width": 2, "groups": 2, "membe
 AXES = tuple(SMALL)
 
 
-@check("FWD-1", "GRD-1", "GRD-2", "GEO-10", axis=AXES)
+@check("FWD-1", "GRD-1", "GRD-2", "GEO-10", axis=AXES, exact=True)
 def block_widths(judge: Judge, axis: str) -> None:
     """Tails, block edges and block counts of one axis."""
     sizes = (17, 65) if _traced(judge, axis) else WIDTHS
@@ -29,7 +29,7 @@ def block_widths(judge: Judge, axis: str) -> None:
         judge.check(_case(judge, which, **SMALL | {axis: size}))
 
 
-@check("FWD-1", "GRD-1", "GRD-2", "GRP-1", layout=["blocked", "interleaved"])
+@check("FWD-1", "GRD-1", "GRD-2", "GRP-1", layout=["blocked", "interleaved"], exact=True)
 def depthwise(judge: Judge, layout: str) -> None:
     """As many groups as channels, which fast code treats apart."""
     (layout,) = judge.claim("group_layouts", layout)
@@ -52,13 +52,13 @@ LARGE: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-@check("FWD-1", "GRD-1", "GRD-2", "GEO-10", size=LARGE)
+@check("FWD-1", "GRD-1", "GRD-2", "GEO-10", size=LARGE, exact=True)
 def large_at_once(judge: Judge, size: str) -> None:
     """Several axes large together: thresholds of fast code are seldom those of one axis."""
     judge.check(judge.plain(**LARGE[size]))
 
 
-@check("FWD-1", "GRD-1", "GRD-2", "GEO-10", dtype=FORMATS)
+@check("FWD-1", "GRD-1", "GRD-2", "GEO-10", dtype=FORMATS, exact=True)
 def block_widths_in_every_format(judge: Judge, dtype: str) -> None:
     """Vectors hold more of the narrow formats."""
     judge.claim("dtypes", dtype)
@@ -77,7 +77,7 @@ def narrow_indices(judge: Judge, axis: str) -> None:
     judge.check(case.changed(members=min(case.geometry.members, longest)))
 
 
-@check("FWD-1", "GRD-1", "GRD-2", "GEO-10", stride=[(1, 1), (2, 2)])
+@check("FWD-1", "GRD-1", "GRD-2", "GEO-10", stride=[(1, 1), (2, 2)], exact=True)
 def many_pixels(judge: Judge, stride: tuple[int, int]) -> None:
     """More than 1024 outputs, and more pixels than 16 bits can count."""
     stride = pairs((stride,), judge.claimed.strides)[0]
@@ -85,7 +85,7 @@ def many_pixels(judge: Judge, stride: tuple[int, int]) -> None:
         judge.check(judge.plain(batch=1, height=size[0], width=size[1], stride=stride))
 
 
-@check("FWD-1", "GRD-1", "GRD-2", "GEO-10")
+@check("FWD-1", "GRD-1", "GRD-2", "GEO-10", exact=True)
 def many_taps(judge: Judge) -> None:
     """More taps than a block of 32 or 64 holds."""
     wide = ((9, 9), (1, 33), (65, 1), (6, 11))

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 
 from .finding import quiet
+from .forking import in_child
+from .holding import held
 from .memory import Kept, Operands, poison
 from .messages import DTYPES, Tensors
 from .surroundings import changed, restore, surroundings
@@ -54,6 +56,8 @@ class Reply:
         What of the process is not as it was.
     refused : list of str
         What the code tried and may not do.
+    held : dict of str to int
+        What the process holds after a call of which that is asked.
     """
 
     results: dict[str, Any] = field(default_factory=dict)
@@ -63,6 +67,7 @@ class Reply:
     overwritten: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
+    held: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -77,6 +82,10 @@ class Call:
     due: Sequence[Sequence[int]] = ()
     # In the memory of the operands of the call before.
     again: bool = False
+    # In a forked child, of which nothing is left.
+    forked: bool = False
+    # Counting afterwards what the process holds.
+    counted: bool = False
 
 
 class Host:
@@ -122,6 +131,8 @@ class Host:
 
     def call(self, call: Call) -> Reply:
         """Call a function of the implementation."""
+        if call.forked:
+            return self._forked(call)
         with quiet():
             before = surroundings()
             reply, results = self._once(call, self._operands)
@@ -131,6 +142,21 @@ class Host:
         shared = {name for name, _ in reply.shared}
         apart = {name: one for name, one in reply.results.items() if name not in shared}
         self._kept.keep(results, apart)
+        if call.counted:
+            results.clear()
+            reply.held = held()
+        return reply
+
+    def beside(self, variables: Mapping[str, str]) -> None:  # noqa: ARG002
+        """Give none, as there is no other process."""
+        return
+
+    def _forked(self, call: Call) -> Reply:
+        with quiet():
+            try:
+                reply: Reply = in_child(lambda: self._once(call, Operands())[0])
+            except Exception as error:
+                return Reply(raised=(type(error).__name__, str(error)))
         return reply
 
     def together(self, calls: Sequence[Call], rounds: int) -> list[list[Reply]]:

@@ -19,6 +19,8 @@ from .privileges import give_up
 from .refusing import refuser
 
 _OPTIONS = ("config", "training", "stride", "dilation", "padding", "group_layout")
+# What a request for a call may say beside its options.
+_UNDERSTOOD = ("layouts", "forked", "held")
 Message = tuple[dict[str, str], dict[str, Any]]
 
 
@@ -65,7 +67,7 @@ class Server:
         sys.path += [path for path in paths if path not in sys.path]
         host = self.host(Seam(**json.loads(metadata.get("seam", "{}"))))
         said = {"reply": "hello", "protocol": PROTOCOL, "name": self.name}
-        said["requests"] = json.dumps([*FUNCTIONS, *self._answers, "layouts"])
+        said["requests"] = json.dumps([*FUNCTIONS, *self._answers, *_UNDERSTOOD])
         said["capabilities"] = json.dumps(host.capabilities, default=_plain)
         if host.environment is not None:
             said["environment"] = host.environment
@@ -97,8 +99,10 @@ def _call(metadata: Mapping[str, Any], tensors: Tensors) -> Call:
         options["config"] = _configured(metadata["config"])
     layouts = json.loads(metadata.get("layouts", "{}"))
     due = json.loads(metadata.get("due", "[]"))
-    again = metadata.get("again") == "true"
-    return Call(metadata["request"], tensors, options, layouts, due, again)
+    again, forked, counted = (metadata.get(n) == "true" for n in ("again", "forked", "held"))
+    return Call(
+        metadata["request"], tensors, options, layouts, due, again, forked=forked, counted=counted
+    )
 
 
 @functools.lru_cache
@@ -129,6 +133,7 @@ def _dumped(reply: Reply) -> Message:
         for name, value in (
             ("forms", forms), ("modified", reply.modified), ("shared", reply.shared),
             ("overwritten", reply.overwritten), ("left", reply.left), ("refused", reply.refused),
+            ("held", reply.held),
         )
         if value
     }  # fmt: skip

@@ -56,7 +56,7 @@ def test_a_passing_run_in_two_processes_says_the_same() -> None:
     assert done.returncode == 0, done.stdout
     assert lines(done.stdout) <= 80, done.stdout
     assert "CONFORMS  refimpl.involution" in done.stdout
-    assert "195 of 195 checks pass" in done.stdout
+    assert "200 of 200 checks pass" in done.stdout
     assert "seed 0" in done.stdout
 
 
@@ -100,12 +100,24 @@ def test_a_check_runs_again_by_name_and_seed() -> None:
     done = run("--implementation=refimpl.involution", "--check=same_padding", "--seed=77")
     assert done.returncode == 0
     assert "seed 77" in done.stdout
-    assert "1 of 1 checks pass (selected from 195)" in done.stdout
+    assert "1 of 1 checks pass (selected from 201)" in done.stdout
+
+
+def test_quick_is_no_verdict_on_the_rest() -> None:
+    done = run("--quick", "--implementation=refimpl.involution", "--seed=0")
+    assert done.returncode == 0
+    assert "CONFORMS in the checks that were selected  refimpl.involution" in done.stdout
+    assert "56 of 56 checks pass (selected from 201)" in done.stdout
 
 
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
+        (
+            ["--quick", "--hypothesis-profile=ci", "--implementation=refimpl.involution"],
+            4,
+            "--quick is a profile of its own, and not ci",
+        ),
         (["--implementation=no.such:thing"], 4, "cannot import no.such: there is no module no"),
         (["--implementation=refimpl.layer"], 4, "give it as --layer=refimpl.layer"),
         (["--implementation=refimpl.involution", "--case=red"], 2, "--case has parts NAME=VALUE"),
@@ -204,4 +216,4 @@ def test_a_case_that_means_nothing(part: str, capsys: pytest.CaptureFixture[str]
 def test_a_check_may_be_named_without_its_parameters() -> None:
     done = run("--implementation=refimpl.involution", "--check=layouts_meet")
     assert done.returncode == 0
-    assert "2 of 2 checks pass (selected from 195)" in done.stdout
+    assert "2 of 2 checks pass (selected from 201)" in done.stdout

@@ -18,13 +18,19 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the faults")
     parser.add_argument("--number", type=int, default=300)
     parser.add_argument("--first", type=int, default=0, help="number of the first one to judge")
+    parser.add_argument("--layer", action="store_true", help="faults of layers, not of operators")
     options = parser.parse_args()
     judged, killed, checks, seconds = Counter[str](), Counter[str](), Counter[str](), []
-    listed = guarded(options.seed, options.number)[options.first :]
+    listed = guarded(options.seed, options.number, layer=options.layer)[options.first :]
     for number, one in enumerate(listed, options.first):
         start = time.perf_counter()
         report = conformance.check(
-            one, until_failure=True, diagnosis=False, seed=number, budget=3600
+            one,
+            layer=options.layer,
+            until_failure=True,
+            diagnosis=False,
+            seed=number,
+            budget=3600,
         )
         seconds.append(time.perf_counter() - start)
         families = {guard.family for guard in one.guards}

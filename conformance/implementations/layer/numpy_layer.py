@@ -34,7 +34,11 @@ class Pass(NamedTuple):
 class NumpyLayer:
     """The layer. Half precision is computed in float32 and rounded once."""
 
-    capabilities: dict[str, Any] = {"gradual_underflow": True, "validates": False}  # noqa: RUF012
+    capabilities: dict[str, Any] = {  # noqa: RUF012
+        "gradual_underflow": True,
+        "validates": False,
+        "fork_safe": True,
+    }
     operator: Any = Unfold()
 
     def forward(

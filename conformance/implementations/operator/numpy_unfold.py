@@ -82,7 +82,11 @@ class Plan(NamedTuple):
 class Unfold:
     """The operator. Products have the shape (B, Ho, Wo, Kh, Kw, C)."""
 
-    capabilities: dict[str, Any] = {"gradual_underflow": True, "validates": False}  # noqa: RUF012
+    capabilities: dict[str, Any] = {  # noqa: RUF012
+        "gradual_underflow": True,
+        "validates": False,
+        "fork_safe": True,
+    }
 
     def forward(self, x: Array, kernel: Array, **options: Any) -> Array:
         """Return y (FWD-1)."""

@@ -10,7 +10,9 @@ from conformance.mutants.operator import (
     conventions,
     fast_paths,
     gradients,
+    history,
     padding,
+    processes,
     state,
     taps,
 )
@@ -19,5 +21,5 @@ from conformance.mutants.operator import (
 CONVENTIONS: Mapping[str, type[Unfold]] = planted(padding, conventions)
 
 MUTANTS: Mapping[str, type[Unfold]] = planted(
-    padding, conventions, taps, gradients, blocks, arithmetic, state, fast_paths
+    padding, conventions, taps, gradients, blocks, arithmetic, state, history, processes, fast_paths
 )

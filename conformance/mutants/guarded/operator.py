@@ -1,22 +1,17 @@
-"""Faults behind guards, from a seed: right on most calls, and wrong where a guard holds.
-
-A guard is what fast code asks before it takes another path: sizes, divisibility, options, format,
-patterns of the values, the history of calls. Behind it is one of the faults of
-`conformance.mutants.operator`. A guarded fault is only kept if some call shows it, which is looked
-for without the suite's cases. Nothing is judged here.
-"""
+"""Operators with faults behind guards."""
 
 import random
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import ml_dtypes
 import numpy as np
 
 from conformance.implementations.operator.numpy_shifted import Shifted
 from conformance.implementations.operator.numpy_unfold import Array, Call, Unfold
-from conformance.mutants import planted, words
+from conformance.mutants import planted
+from conformance.mutants.guarded import Guard, Guarded, at_least, divides, of_format
 from conformance.mutants.operator import arithmetic, conventions, gradients, padding, taps
 
 FAULTS: Mapping[str, type[Unfold]] = planted(padding, conventions, taps, gradients, arithmetic)
@@ -44,37 +39,6 @@ class Moment:
         return self.operands[-1]
 
 
-@dataclass(frozen=True)
-class Guard:
-    """One question.
-
-    Attributes
-    ----------
-    family : str
-        Its kind: "size", "divisible", "option", "format", "value", "history".
-    words : str
-        As one would say it.
-    holds : callable
-        Of a `Moment`.
-    """
-
-    family: str
-    words: str
-    holds: Callable[[Moment], bool] = field(repr=False)
-
-
-def _guard(family: str, words: str) -> Callable[[Callable[[Moment], bool]], Guard]:
-    return lambda holds: Guard(family, words, holds)
-
-
-def _from(name: str, number: int, of: Callable[[Call], int]) -> Guard:
-    return Guard("size", f"{name} >= {number}", lambda m: of(m.call) >= number)
-
-
-def _divides(name: str, number: int, of: Callable[[Call], int]) -> Guard:
-    return Guard("divisible", f"{name} % {number} == 0", lambda m: of(m.call) % number == 0)
-
-
 def _members(call: Call) -> int:
     return call.channels // call.groups
 
@@ -96,7 +60,7 @@ def _drawn(rng: random.Random, family: str) -> Guard:
                 ("products", _products, (2**15, 2**17, 2**19, 2**20)),
             )
         )
-        return _from(name, pick(numbers), of)
+        return at_least(name, pick(numbers), of)
     if family == "divisible":
         name, of, numbers = pick(
             (
@@ -110,11 +74,9 @@ def _drawn(rng: random.Random, family: str) -> Guard:
                 ("batch", lambda c: c.batch, (4, 8)),
             )
         )
-        return _divides(name, pick(numbers), of)
+        return divides(name, pick(numbers), of)
     if family == "format":
-        names = ("float32", "float64", "float16", "bfloat16")
-        name = pick(names)
-        return Guard("format", name, lambda m: m.x.dtype.name == name)
+        return of_format(rng)
     return pick({"option": _OPTIONS, "value": _VALUES, "history": _histories(rng)}[family])
 
 
@@ -188,80 +150,49 @@ def _histories(rng: random.Random) -> tuple[Guard, ...]:
     )
 
 
-class Guarded:
-    """A right operator with a fault behind guards.
+class GuardedOperator(Guarded):
+    """A right operator with a fault behind guards."""
 
-    Parameters
-    ----------
-    guards : tuple of Guard
-        All of which hold where the fault shows.
-    fault : str
-        Name of a mutant.
-    """
-
-    capabilities: dict[str, Any] = Unfold.capabilities
+    capabilities: ClassVar[dict[str, Any]] = Unfold.capabilities
+    faults = FAULTS
 
     def __init__(self, guards: tuple[Guard, ...], fault: str) -> None:
-        self.guards, self.fault = guards, fault
-        self._right, self._wrong = Shifted(), FAULTS[fault]()
-        self._calls = 0
+        super().__init__(guards, fault)
         self._before: Call | None = None
         self._dtype: Any = None
 
-    @property
-    def words(self) -> str:
-        """What is wrong, and where."""
-        return f"{words(FAULTS[self.fault])}, where {' and '.join(g.words for g in self.guards)}"
+    @classmethod
+    def both(cls, fault: str) -> tuple[Any, Any]:
+        return Shifted(), FAULTS[fault]()
+
+    @classmethod
+    def drawn(cls, rng: random.Random, family: str) -> Guard:
+        return _drawn(rng, family)
+
+    @classmethod
+    def call_behind(cls, guards: tuple[Guard, ...], rng: random.Random) -> Any:
+        return _call_behind(guards, rng)
+
+    def differs(self, call: Any) -> bool:
+        return _differs(self, *call)
 
     def forward(self, x: Array, kernel: Array, **options: Any) -> Array:
         """Give y."""
-        return self._chosen(x, kernel, operands=(x, kernel), **options).forward(
-            x, kernel, **options
-        )
+        y: Array = self._at((x, kernel), options).forward(x, kernel, **options)
+        return y
 
     def backward(self, dy: Array, x: Array, kernel: Array, **options: Any) -> tuple[Array, Array]:
         """Give dx and dkernel."""
-        return self._chosen(x, kernel, operands=(dy, x, kernel), **options).backward(
-            dy, x, kernel, **options
-        )
+        dx, dkernel = self._at((dy, x, kernel), options).backward(dy, x, kernel, **options)
+        return dx, dkernel
 
-    def _chosen(
-        self, x: Array, kernel: Array, *, operands: tuple[Array, ...], **options: Any
-    ) -> Unfold:
+    def _at(self, operands: tuple[Array, ...], options: Mapping[str, Any]) -> Any:
+        x, kernel = operands[-2:]
         call = _CALL(x.shape, kernel.shape, **options)
         self._calls += 1
         moment = Moment(call, operands, self._calls, self._before, self._dtype)
         self._before, self._dtype = call, x.dtype
-        if not x.size or not kernel.size:
-            return self._right
-        return self._wrong if all(guard.holds(moment) for guard in self.guards) else self._right
-
-
-def guarded(seed: int, number: int) -> list[Guarded]:
-    """Give so many guarded faults, each of which some call shows."""
-    rng, found = random.Random(seed), list[Guarded]()
-    families = ("size", "divisible", "option", "format", "value", "history")
-    while len(found) < number:
-        # Where fast paths are: a size or a divisor, and one or two other questions.
-        chosen = [rng.choice(("size", "divisible")), *rng.sample(families, rng.choice((1, 1, 2)))]
-        guards = tuple(_drawn(rng, family) for family in chosen)
-        one = Guarded(guards, rng.choice(list(FAULTS)))
-        if shows(one, rng):
-            found.append(one)
-    return found
-
-
-def shows(one: Guarded, rng: random.Random, tries: int = 12) -> bool:
-    """Tell whether a call is found on which the fault shows, its history granted."""
-    asked = tuple(guard for guard in one.guards if guard.family != "history")
-    for _ in range(tries):
-        found = _call_behind(asked, rng)
-        if found is None:
-            return False
-        operands, options = found
-        if _differs(Guarded(asked, one.fault), operands, options):
-            return True
-    return False
+        return self.chosen(moment) if x.size and kernel.size else self.right
 
 
 def _call_behind(guards: tuple[Guard, ...], rng: random.Random) -> Any:
@@ -334,7 +265,7 @@ def _some_values(call: Call, dtype: np.dtype[Any], rng: random.Random) -> tuple[
         return tuple(np.ascontiguousarray(a).astype(dtype) for a in operands)
 
 
-def _differs(one: Guarded, operands: tuple[Array, ...], options: Mapping[str, Any]) -> bool:
+def _differs(one: GuardedOperator, operands: tuple[Array, ...], options: Mapping[str, Any]) -> bool:
     """Tell whether a result is further from the right one than any order of its sums is."""
     dy, x, kernel = operands
     right, size = Shifted(), tuple(np.abs(a) for a in operands)

@@ -1,0 +1,68 @@
+"""``python -m tests.surveys.explained``: how many faults the explainer explains, and how truly.
+
+An explanation uses no list of known faults, so that no entry has to be left out. Of each faulty
+operator that the suite rejects it is asked whether the explanation foretold at least 95% of new
+answers, whether it foretold all of them bit for bit, and how long it took.
+"""
+
+import argparse
+import statistics
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import conformance
+from conformance.claims.loading import load
+from conformance.diagnosis.explain import explained
+from conformance.kinds import OPERATOR
+from conformance.mutants import operator
+from conformance.mutants.guarded import guarded
+
+TABLE = Path(__file__).parents[2] / "docs" / "tables" / "explained.md"
+
+
+def faults(every: int, seed: int | None, number: int) -> Iterator[tuple[str, Any]]:
+    """Give the mutants, or operators with generated faults."""
+    if seed is None:
+        yield from list(operator.MUTANTS.items())[::every]
+        return
+    for fault in guarded(seed, number):
+        yield fault.words, fault
+
+
+def main() -> None:
+    """Explain each, and write what came of it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--every", type=int, default=1, help="take one mutant in so many")
+    parser.add_argument("--seed", type=int, help="generated faults instead of the mutants")
+    parser.add_argument("--number", type=int, default=100, help="how many of them")
+    parser.add_argument("--write", action="store_true", help="write docs/tables/explained.md")
+    given = parser.parse_args()
+    rows, times = [], []
+    for name, fault in faults(given.every, given.seed, given.number):
+        report = conformance.check(fault, profile="ci", until_failure=True, diagnosis=False)
+        if report.smallest is None:
+            print(f"{name}: not rejected", flush=True)
+            continue
+        judged = load(fault, OPERATOR)
+        found = explained(judged, OPERATOR.case.parse(report.smallest.token))
+        if found is None:
+            rows.append((name, "nothing found", "", ""))
+        else:
+            kind = ("exact" if found.exact else "condition") if found.certain else "hint"
+            times.append(found.seconds)
+            rows.append((name, kind, f"{found.foretold} of {found.asked}", "; ".join(found.what)))
+        print(*rows[-1], sep=" | ", flush=True)
+    counts = Counter(row[1] for row in rows)
+    said = ", ".join(f"{kind}: {count}" for kind, count in counts.items())
+    slow = statistics.quantiles(times, n=20)[-1] if len(times) > 1 else 0.0
+    print(f"{len(rows)} faults: {said}; {slow:.1f} s for 95% of them")
+    if given.write:
+        lines = ["| fault | explained | foretold | what is said |", "|---|---|---|---|"]
+        lines += [f"| {' | '.join(part.replace('|', '/') for part in row)} |" for row in rows]
+        TABLE.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
