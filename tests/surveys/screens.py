@@ -30,6 +30,8 @@ def run(command: str) -> str:
 def masked(screen: str) -> str:
     """Leave out what a run on another day, or another machine, says otherwise."""
     screen = re.sub(r"^(platform|benchmark|plugins|rootdir).*\n", "", screen, flags=re.MULTILINE)
+    # How much is foretold in ten seconds.
+    screen = re.sub(r"^  what .*?(?=^  broken)", "", screen, flags=re.MULTILINE | re.DOTALL)
     # A line every half minute, where there is no terminal.
     screen = re.sub(r"^\S+: \d+ of \d+ checks.*\n", "", screen, flags=re.MULTILINE)
     screen = re.sub(r"numpy \S+, \S+;", "numpy;", screen)
