@@ -1,4 +1,4 @@
-"""``python .ci/skips.py REPORT.xml NUMBER [REASON ...]``: so many tests were skipped for want of a GPU.
+"""``python .ci/skips.py REPORT.xml NUMBER [REASON ...]``: so many were skipped for want of a GPU.
 
 What CI skips is not known to work: nothing but a missing GPU is a reason there, and what is given:
 what our own implementations do not claim.
