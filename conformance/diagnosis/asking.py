@@ -205,7 +205,7 @@ def same(got: Any, due: Array, size: Callable[[], Array] | None = None) -> bool:
 def as_foretold(one: Seen, model: Model, name: str) -> bool:
     """Compare a result with what a model says."""
     part = model.parts.get(name, RIGHT)
-    divides = any(slot.inverse for slot in part.slots)
+    divides = any(slot.over is not None for slot in part.slots)
 
     def size() -> Array:
         magnitudes = {name: np.abs(array) for name, array in one.values.items()}

@@ -146,7 +146,7 @@ def _predicates(columns: Columns, wrong: Truth) -> Iterator[Condition]:
             numbers[name] = column
     for name, column in numbers.items():
         yield from _of_one(name, column, wrong)
-    plain = {name: column for name, column in numbers.items() if name.isalpha()}
+    plain = {name: column for name, column in numbers.items() if len(name) <= 6 and name.isalpha()}
     for (one, left), (other, right) in itertools.combinations(plain.items(), 2):
         yield from _of_two(one, left, other, right)
 

@@ -72,7 +72,7 @@ class Formula:
     def printed(self, outside: int) -> str:
         """As one writes it; `outside` is how tightly the operator around it binds."""
         if self.operator in {"atom", "number"}:
-            return str(self.parts[0])
+            return WORDS.get(str(self.parts[0]), str(self.parts[0]))
         if self.operator == "named":
             return NAMED[self.parts[0]].printed(outside)
         if self.operator in {"is", "is not"}:
@@ -164,8 +164,20 @@ CALL = (
     "B", "H", "W", "C", "G", "M", "Ho", "Wo", "Kh", "Kw", "sh", "sw", "dh", "dw",
     "top", "bottom", "left", "right",
 )  # fmt: skip
-# `g_other` is the group that the other layout would give.
-PLACE = ("b", "i", "j", "u", "v", "c", "g", "m", "g_other")
+# `g_other` is the group that the other layout would give. The last ones are counts: taps of the
+# output that are inside, products that read the pixel, and later rows and columns that read it.
+PLACE = (
+    "b", "i", "j", "u", "v", "c", "g", "m", "g_other",
+    "taps_inside", "readers", "later_rows", "later_columns",
+)  # fmt: skip
+# Atoms in words.
+WORDS: Mapping[str, str] = {
+    "g_other": "that the other layout gives",
+    "taps_inside": "taps inside",
+    "readers": "products that read the pixel",
+    "later_rows": "later rows of outputs that read the pixel",
+    "later_columns": "later columns of outputs that read the pixel",
+}
 ATOMS = (*PLACE, *CALL)
 
 _A = {name: atom(name) for name in ATOMS}

@@ -50,6 +50,8 @@ _SAMPLE = 60
 _SURVIVORS = 40
 # Formulas of one index, and combinations of those of several, that are held against what is absent.
 _OFFERED, _COMBINATIONS = 12, 120
+# A factor that is one over a formula.
+_ONE_OVER = number(0)
 # Beyond this cost of a formula, formulas for some products only are looked for as well.
 _PLAIN = 3.0
 # Products on which conditions are looked for.
@@ -225,18 +227,25 @@ def _kinds_with(kinds: Columns, off: Truth) -> Iterator[Condition]:
 
 def _factor(values: Column, columns: Columns) -> Slot | None:
     """Find the formula of how often a product counts."""
-    for inverse in (False, True):
-        wanted = 1.0 / values if inverse else values
+    counts = [atom(name) for name in ("taps_inside", "readers")]
+    overs = [None, _ONE_OVER, *counts, atom("Kh") * atom("Kw"), atom("M")]
+    for over in overs:
+        if over is _ONE_OVER:
+            wanted = 1.0 / values
+        else:
+            wanted = values if over is None else values * over(columns)
         whole = np.rint(wanted)
         if np.abs(wanted - whole).max() > 1e-3:
             continue
-        off = whole != 1
+        off = np.abs(values - 1) > 1e-3
         for only in (ALWAYS, *_conditions(columns, off)[:2]):
             kept = slice(None) if only is ALWAYS else off
             inside = {key: column[kept] for key, column in columns.items()}
             slot = next(_formulas("n", inside, whole[kept].astype(np.int64), None), None)
+            if slot is not None and over is _ONE_OVER:
+                return replace(slot, formula=number(1), over=slot.formula, only=only)
             if slot is not None:
-                return replace(slot, only=only, inverse=inverse)
+                return replace(slot, over=over, only=only)
     return None
 
 

@@ -65,13 +65,13 @@ class Slot:
     name : str
         Which, as in `DUE`.
     formula : Formula
-        From the place of the product; `inverse` means one over it.
+        From the place of the product.
     border : str
         What becomes of an index outside, as in `BORDERS`; "every": all along the axis.
     only : Condition
         For which products; for others it is the due one.
-    inverse : bool
-        Of a factor: one over the formula.
+    over : Formula, optional
+        Of a factor: what it is divided by.
     edited : int
         How much of the due formula was exchanged.
     change : str
@@ -82,7 +82,7 @@ class Slot:
     formula: Formula
     border: str = ""
     only: Condition = ALWAYS
-    inverse: bool = False
+    over: Formula | None = None
     edited: int = 0
     change: str = ""
 
@@ -91,8 +91,9 @@ class Slot:
         found = self.formula(columns)
         if self.border:
             found = BORDERS[self.border](found, columns[SIZES[self.name]])
-        if self.inverse:
-            found = 1.0 / np.where(found == 0, 1, found)
+        if self.over is not None:
+            over = self.over(columns)
+            found = found / np.where(over == 0, 1, over)
         due = DUE[self.name](columns)
         return found if self.only is ALWAYS else np.where(self.only(columns), found, due)
 
@@ -194,9 +195,33 @@ def with_groups(case: OperatorCase, columns: dict[str, Column]) -> dict[str, Col
     """Add the group and the member of it that a channel is due (GRP-2, GRP-3)."""
     where, c = case.geometry, columns["c"]
     blocked, interleaved = c // where.members, c % where.groups
+    columns |= _counts(case, columns)
     if where.group_layout == "blocked":
         return columns | {"g": blocked, "m": c % where.members, "g_other": interleaved}
     return columns | {"g": interleaved, "m": c // where.groups, "g_other": blocked}
+
+
+def _counts(case: OperatorCase, columns: Columns) -> dict[str, Column]:
+    """Count the taps of an output that are inside, and the products that read a due pixel."""
+    inside, readers, later = [], [], []
+    for axis, output, tap in zip(case.geometry.axes(case.size), "ij", "uv", strict=True):
+        outputs, taps = np.arange(max(axis.outputs, 0)), np.arange(axis.taps)
+        rows = outputs[:, None] * axis.stride + taps * axis.dilation - axis.before
+        found = (rows >= 0) & (rows < axis.size)
+        inside.append(found.sum(1)[columns[output]])
+        place = rows[columns[output], columns[tap]]
+        within = (place >= 0) & (place < axis.size)
+        reads = np.zeros((len(outputs), axis.size), np.int64)
+        np.add.at(reads, (np.nonzero(found)[0], rows[found]), 1)
+        kept = np.where(within, place, 0)
+        readers.append(np.where(within, reads.sum(0)[kept], 0))
+        # Of outputs that read a pixel, those after one.
+        after = (reads > 0)[::-1].cumsum(0)[::-1] - (reads > 0)
+        later.append(np.where(within, after[columns[output], kept], 0))
+    return {
+        "taps_inside": inside[0] * inside[1], "readers": readers[0] * readers[1],
+        "later_rows": later[0], "later_columns": later[1],
+    }  # fmt: skip
 
 
 def place_columns(case: OperatorCase) -> dict[str, Column]:

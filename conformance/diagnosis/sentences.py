@@ -99,12 +99,12 @@ def _of_slot(slot: Slot) -> Iterable[str]:
     clause = CLAUSES.get(slot.name, "FWD-1")
     only = "" if slot.only is ALWAYS else f", where {slot.only}"
     if slot.name == "n":
-        times = f"1 / ({slot.formula})" if slot.inverse else str(slot.formula)
+        times = f"{slot.formula}" + ("" if slot.over is None else f" / ({slot.over})")
         yield f"counts each product {times} times{only}, due once   ({clause})"
         return
     border = f", {slot.border}" if slot.border else ""
-    found = str(slot.formula).replace("g_other", "that the other layout gives")
-    yield f"reads {_NAMES[slot.name]} {found}{border}{only}   due {DUE[slot.name]}   ({clause})"
+    found = f"{slot.formula}{border}{only}"
+    yield f"reads {_NAMES[slot.name]} {found}   due {DUE[slot.name]}   ({clause})"
     if slot.change:
         yield f"  {slot.change}"
 

@@ -92,6 +92,7 @@ def explained(operator: Any, seconds: float = 20.0) -> Explanation:
         (MUTANTS["KernelGroupMajor"], "group of the kernel"),
         (MUTANTS["EdgeReflected"], "reflected"),
         (MUTANTS["DkernelMean"], "1 / (M) times"),
+        (MUTANTS["DxByAssignment"], "later rows of outputs that read the pixel"),
         (MUTANTS["DkernelOverTheBatch"], "every sample"),
     ],
     ids=lambda one: getattr(one, "__name__", ""),
