@@ -209,7 +209,8 @@ def as_foretold(one: Seen, model: Model, name: str) -> bool:
 
     def size() -> Array:
         magnitudes = {name: np.abs(array) for name, array in one.values.items()}
-        return np.abs(model(one.case, magnitudes)[name])
+        return np.abs(model(one.case, magnitudes, (name,))[name])
 
     got = one.got.get(name)
-    return same(got, model(one.case, one.values)[name], size if divides else None)
+    due = model(one.case, one.values, (name,))[name]
+    return same(got, due, size if divides else None)

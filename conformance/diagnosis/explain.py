@@ -253,7 +253,7 @@ def _simulated(asking: Asking, model: Model, result: str) -> Condition:
         if case.products > 1 << 14:
             continue
         values = Question(asking.judged, case, asking.values).values
-        due, got = asking.right(case, values)[result], model(case, values)[result]
+        due, got = (one(case, values, (result,))[result] for one in (asking.right, model))
         cases.append(case)
         off.append(not np.array_equal(due, got))
     wrong_ = np.array(off)

@@ -310,6 +310,10 @@ DERIVED: dict[str, Formula] = {
     )},
     "u - Kh//2": _A["u"] - _A["Kh"] // _2,
     "v - Kw//2": _A["v"] - _A["Kw"] // _2,
+    "due row": _ROW,
+    "due row - H": _ROW - _A["H"],
+    "due column": _COLUMN,
+    "due column - W": _COLUMN - _A["W"],
     "first row of the window": _A["i"] * _A["sh"] - _A["top"],
     "first column of the window": _A["j"] * _A["sw"] - _A["left"],
     "rows of the window below": _A["i"] * _A["sh"] + (_A["Kh"] - _1) * _A["dh"] - _A["top"]

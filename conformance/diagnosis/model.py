@@ -4,7 +4,7 @@ A model says, for every product of a result, which place of dy, of the kernel an
 how often it counts: a formula for each index. Where nothing else is said, a formula is the due one.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -140,13 +140,22 @@ class Model:
 
     parts: Mapping[str, Part] = field(default_factory=dict)
 
-    def __call__(self, case: OperatorCase, values: Mapping[str, Array]) -> dict[str, Array]:
-        """Foretell every result, in float64."""
+    def __call__(
+        self,
+        case: OperatorCase,
+        values: Mapping[str, Array],
+        results: Sequence[str] = ("y", "dx", "dkernel"),
+    ) -> dict[str, Array]:
+        """Foretell results, in float64."""
         wide = {name: array.astype(np.float64) for name, array in values.items()}
-        return {
-            result: _compute(case, result, self.parts.get(result, RIGHT), wide)
-            for result in ("y", "dx", "dkernel")
-        }
+        listed: dict[Part, dict[str, Column]] = {}
+        foretold = {}
+        for result in results:
+            part = _in_force(case, self.parts.get(result, RIGHT))
+            if part not in listed:
+                listed[part] = products(case, part, places=False)
+            foretold[result] = _summed(result, listed[part], wide)
+        return foretold
 
     @property
     def cost(self) -> float:
@@ -235,8 +244,8 @@ def place_columns(case: OperatorCase) -> dict[str, Column]:
     return with_groups(case, columns)
 
 
-def products(case: OperatorCase, part: Part) -> dict[str, Column]:
-    """List the products of a part: where each takes its factors, and its place."""
+def products(case: OperatorCase, part: Part, *, places: bool = True) -> dict[str, Column]:
+    """List the products of a part: where each takes its factors; its place, if that is wanted."""
     columns = place_columns(case)
     for name in part.every:
         size = int(columns[SIZES[name]][0]) if len(columns["b"]) else 0
@@ -256,16 +265,21 @@ def products(case: OperatorCase, part: Part) -> dict[str, Column]:
         kept &= (found[name] >= 0) & (found[name] < columns[of])
     if part.absent is not None and length:
         kept &= ~part.absent(columns | {"h": found["Ph"], "w": found["Pw"]})
-    both = columns | found
+    both = columns | found if places else found
     return {name: column[kept] for name, column in both.items()}
 
 
-def _compute(case: OperatorCase, result: str, part: Part, values: Mapping[str, Array]) -> Array:
+def _in_force(case: OperatorCase, part: Part) -> Part:
+    """Give the part, or the right one where it does not hold."""
+    if part.when is ALWAYS:
+        return part
     words: dict[str, Any] = {**numbers_of(case), **kinds_of(case)}
     told = {name: np.array([value]) for name, value in words.items()}
-    if part.when is not ALWAYS and not part.when(told)[0]:
-        part = RIGHT
-    listed = products(case, part)
+    return part if part.when(told)[0] else RIGHT
+
+
+def _summed(result: str, listed: Columns, values: Mapping[str, Array]) -> Array:
+    """Add up the products of a result."""
     at = {
         "dy": tuple(listed[name] for name in OUTPUT),
         "kernel": tuple(listed[name] for name in ENTRY),
