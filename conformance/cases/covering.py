@@ -47,8 +47,11 @@ def cover(
     def words(chosen: Mapping[int, int]) -> Row:
         return {names[f]: levels[f][i] for f, i in sorted(chosen.items())}
 
+    every = [(f, i) for f, some in enumerate(levels) for i in range(len(some))]
+    beside = {} if allowed is _any else _beside(every, lambda pair: allowed(words(dict(pair))))
+
     def completed(chosen: dict[int, int]) -> dict[int, int] | None:
-        if not allowed(words(chosen)):
+        if not allowed(words(chosen)) or not _open(chosen, len(names), beside):
             return None
         if len(chosen) == len(names):
             return chosen
@@ -67,6 +70,22 @@ def cover(
             missing.difference_update(itertools.combinations(sorted(row.items()), strength))
             rows.append(words(row))
     return rows
+
+
+def _beside(every: Sequence[Level], allowed: Callable[[Choice], bool]) -> dict[Level, set[Level]]:
+    """Give the levels of other factors that may stand beside each level."""
+    return {
+        one: {other for other in every if other[0] != one[0] and allowed((one, other))}
+        for one in every
+    }
+
+
+def _open(chosen: Mapping[int, int], factors: int, beside: Mapping[Level, set[Level]]) -> bool:
+    """Tell whether each factor has a level left: else every row that begins so is tried in vain."""
+    if not beside or not chosen:
+        return True
+    left = set.intersection(*(beside[level] for level in chosen.items()))
+    return len({f for f, _ in left} | set(chosen)) == factors
 
 
 def _added(chosen: Mapping[int, int], level: Level, strength: int, missing: set[Choice]) -> int:
