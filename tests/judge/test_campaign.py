@@ -13,7 +13,7 @@ from tests.surveys import campaign
 def test_no_false_alarm(kind) -> None:
     count = campaign.run(kind, 3_000, 1, campaign.right(kind, shipped=kind is OPERATOR))
     assert count.alarms == []
-    assert count.judged.total() >= 2_500
+    assert count.judged.total() >= 2_400
     assert len(count.judged) >= 7
     # The bounds are not vacuous: some case comes near its own.
     assert max(count.worst.values()) > 0.85
