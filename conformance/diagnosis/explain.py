@@ -72,7 +72,8 @@ class Explanation:
     @property
     def certain(self) -> bool:
         """Whether enough was foretold, wrong answers among it."""
-        telling = self.arithmetic or self.faulty
+        # What `reveal` calls a hint in part is no certainty as a whole.
+        telling = self.faulty or (self.arithmetic and not any("hint:" in one for one in self.what))
         return bool(self.asked and telling) and self.foretold >= _SURE * self.asked
 
     def as_dict(self) -> dict[str, Any]:

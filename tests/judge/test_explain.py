@@ -127,6 +127,9 @@ def test_what_did_not_foretell_is_a_hint() -> None:
     assert not Explanation(foretold=200, asked=200, faulty=0).certain
     assert Explanation(foretold=195, asked=200, faulty=90).certain
     assert "no time" in Explanation().tested
+    # Of an arithmetic, what is a hint in part.
+    assert Explanation(("y: sums are kept",), foretold=9, asked=9, arithmetic=True).certain
+    assert not Explanation(("y: hint: of 40",), foretold=9, asked=9, arithmetic=True).certain
 
 
 def test_the_model_without_parts_is_the_operator() -> None:
