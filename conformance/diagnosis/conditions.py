@@ -12,13 +12,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from conformance.diagnosis.expressions import Column, Columns, Formula, atom, number
+from conformance.diagnosis.expressions import CALL, Column, Columns, Formula, atom, number
 
 Truth = npt.NDArray[np.bool_]
 _DIVISORS = (2, 3, 4, 5, 6, 7, 8, 16, 32, 64)
 # Conditions of three parts are looked for among so many of their most telling parts.
 _TELLING = 120
 _MOST = 24
+# Sizes and indices are compared with one another; counts and distances with numbers alone.
+_COMPARED = frozenset((*CALL, *"bijuvcgmhw"))
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,7 @@ def _predicates(columns: Columns, wrong: Truth) -> Iterator[Condition]:
             numbers[name] = column
     for name, column in numbers.items():
         yield from _of_one(name, column, wrong)
-    plain = {name: column for name, column in numbers.items() if len(name) <= 6 and name.isalpha()}
+    plain = {name: column for name, column in numbers.items() if name in _COMPARED}
     for (one, left), (other, right) in itertools.combinations(plain.items(), 2):
         yield from _of_two(one, left, other, right)
 

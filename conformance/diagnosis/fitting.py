@@ -14,6 +14,7 @@ import numpy as np
 
 from conformance.cases.case import Array
 from conformance.cases.operator import OperatorCase
+from conformance.claims.formats import FORMATS
 from conformance.diagnosis.conditions import ALWAYS, Condition, Truth, separating
 from conformance.diagnosis.expressions import (
     BEFORE,
@@ -43,7 +44,7 @@ from conformance.diagnosis.model import (
     products,
     with_groups,
 )
-from conformance.diagnosis.readings import ENTRY, OUTPUT, PIXEL, Reading
+from conformance.diagnosis.readings import ENTRY, OUTPUT, PIXEL, ROUNDINGS, Reading
 
 # Products on which formulas are tried before they are tried on all.
 _SAMPLE = 60
@@ -96,8 +97,15 @@ def _agrees(reading: Reading, part: Part) -> bool:
     orders = [np.argsort(one, kind="stable") for one in keys]
     return bool(
         (keys[0][orders[0]] == keys[1][orders[1]]).all()
-        and np.allclose(due["n"][orders[0]], got["n"][orders[1]], rtol=1e-3, atol=0)
+        and _near(got["n"][orders[1]], due["n"][orders[0]], reading.case.dtype).all()
     )
+
+
+def _near(values: Column, due: Column, dtype: str) -> Truth:
+    """Tell which factors are the due ones, but for the roundings of a format."""
+    allowed = ROUNDINGS * FORMATS[dtype].unit_roundoff * np.abs(due)
+    near: Truth = np.abs(values - due) <= allowed
+    return near
 
 
 def _keys(case: OperatorCase, columns: Mapping[str, Array]) -> Array:
@@ -192,7 +200,7 @@ def _slots(name: str, columns: dict[str, Column]) -> list[Slot]:
     values = columns[name]
     usable = {key: columns[key] for key in (*PLACE, *CALL, "same")}
     if name == "n":
-        factor = _factor(values, usable)
+        factor = _factor(values, usable, str(columns["dtype"][0]))
         return [factor] if factor else []
     values = values.astype(np.int64)
     due = DUE[name](usable)
@@ -225,7 +233,7 @@ def _kinds_with(kinds: Columns, off: Truth) -> Iterator[Condition]:
             yield Condition(Formula("is", (name, str(words[0]))), 0.5)
 
 
-def _factor(values: Column, columns: Columns) -> Slot | None:
+def _factor(values: Column, columns: Columns, dtype: str) -> Slot | None:
     """Find the formula of how often a product counts."""
     counts = [atom(name) for name in ("taps_inside", "readers")]
     overs = [None, _ONE_OVER, *counts, atom("Kh") * atom("Kw"), atom("M")]
@@ -235,9 +243,9 @@ def _factor(values: Column, columns: Columns) -> Slot | None:
         else:
             wanted = values if over is None else values * over(columns)
         whole = np.rint(wanted)
-        if np.abs(wanted - whole).max() > 1e-3:
+        if not _near(wanted, whole, dtype).all():
             continue
-        off = np.abs(values - 1) > 1e-3
+        off = ~_near(values, np.ones(len(values)), dtype)
         for only in (ALWAYS, *_conditions(columns, off)[:2]):
             kept = slice(None) if only is ALWAYS else off
             inside = {key: column[kept] for key, column in columns.items()}

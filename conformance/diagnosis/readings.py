@@ -24,6 +24,9 @@ Indices = npt.NDArray[np.int64]
 # Calls that a reading takes at most.
 _MOST_CALLS = 1200
 FUNCTION = {"y": "forward", "dx": "backward", "dkernel": "backward"}
+# A product that counts in part is rounded where it is multiplied, divided and added, and its share
+# once more: so often at most.
+ROUNDINGS = 4
 # What identifies a product: the places of dy (of y: the output), of the kernel and of x.
 OUTPUT, ENTRY, PIXEL = (
     ("Db", "Di", "Dj", "Dc"),
@@ -186,15 +189,16 @@ class _Reader:
         n: Array,
     ) -> Array:
         """Give the number that each met place has, digit by digit where the format is narrow."""
-        base = 1 << max(1, self.bits - 2)
+        # Numbers below 2^(bits - 4): after ROUNDINGS = 4 roundings of 2^-bits each, what comes back
+        # is less than 4 * 2^-bits * 2^(bits - 4) = 1/4 off, and its nearest integer is the number.
+        base = 1 << max(1, self.bits - 4)
         found = np.zeros(len(n))
         weight = 1
         while weight <= numbering.max():
             digits = (numbering // weight % base + 1).reshape(self.shapes[operand])
             got = self._ask({**factors, operand: factors[operand] * digits})[met] / n
             whole = np.rint(got)
-            # A factor that is no power of two leaves a rounding.
-            near = np.abs(got - whole) <= 1e-3
+            near = np.abs(got - whole) <= 0.25
             found += np.where(near, whole - 1, np.nan) * weight
             weight *= base
         return np.where(np.isnan(found), -1, found)
