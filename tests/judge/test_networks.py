@@ -107,6 +107,22 @@ def test_each_structure_meets_each_two_coarse_classes(claims: str, seed: int) ->
     check_cover(structures(claimed, seed), claimed, factors, MOST // 4)
 
 
+def test_a_row_that_cannot_be_completed_is_not_tried_in_vain() -> None:
+    """One level of the first factor goes with none of the last; between them stand twenty."""
+    asked = 0
+
+    def allowed(row: Any) -> bool:
+        nonlocal asked
+        asked += 1
+        # 3^20 rows begin with what nothing completes.
+        assert asked < 20_000
+        return not (row.get("first") == "a" and "last" in row)
+
+    factors: dict[str, Any] = {"first": "ab", **{f"f{n}": "xyz" for n in range(20)}, "last": "z"}
+    rows = cover(factors, 2, allowed)
+    assert {row["first"] for row in rows} == {"b"}
+
+
 def check_cover(
     cases: list[OperatorCase], claimed: Capabilities, factors: network.Classes, most: int
 ) -> None:
