@@ -130,8 +130,9 @@ def _trials(config: pytest.Config, profile: Profile, seed: int) -> list[Trial]:
     options = {
         "profile": profile,
         "seed": seed,
+        "budget": budget,
         # This project's own are judged to the end, however slow the machine is.
-        "budget": float("inf") if ours and budget is None else budget,
+        "to_the_end": ours and budget is None,
         "until_failure": config.getoption("--until-failure"),
     }
     where = Where(**{name: config.getoption(f"--{name.replace('_', '-')}") for name in _WHERE})
@@ -339,6 +340,10 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         words = "while it ran, files of the judge were changed, so that there is no verdict: "
         terminalreporter.write_line(words + ", ".join(broken), red=True)
         return
+    if broke := terminalreporter.getreports("error"):
+        # A check that could not even begin: without -v pytest's own lines are left out.
+        words = f"{len(broke)} checks could not be begun. The first says: {broke[0].longreprtext}"
+        terminalreporter.write_line(words, red=True)
     reports, path = config.stash.get(_REPORTS, []), config.getoption("--report")
     more = f"every failure: {path}" if path else "-v or --report=FILE for every failure"
     shown: list[Any] = []

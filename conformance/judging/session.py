@@ -102,6 +102,8 @@ class Session:
         Seconds, in the place of the profile's.
     until_failure : bool
         Whether to judge no further after the first failure.
+    to_the_end : bool
+        Whether the checks that the budget does not reach are run too, with the fewest cases.
     """
 
     def __init__(
@@ -112,8 +114,10 @@ class Session:
         seed: int | None = None,
         budget: float | None = None,
         until_failure: bool = False,
+        to_the_end: bool = False,
     ) -> None:
         self.profile, self.until_failure = profile, until_failure
+        self.to_the_end = to_the_end
         seed = profile.seed if seed is None else seed
         self.seed = random.SystemRandom().randrange(2**32) if seed is None else seed
         self.budget = profile.budget if budget is None else budget
@@ -148,7 +152,7 @@ class Session:
         end = start + self.budget - self.spent
 
         def late() -> str:
-            return self._spent if time.perf_counter() > end else ""
+            return self._spent if time.perf_counter() > end and not self.to_the_end else ""
 
         try:
             try:
@@ -195,7 +199,7 @@ class Session:
             return "it has failed before"
         if self._deaths[clause] >= _DEATHS:
             return f"it gave no answer {self._deaths[clause]} times under {clause}"
-        return self._spent if self.spent >= self.budget else ""
+        return self._spent if self.spent >= self.budget and not self.to_the_end else ""
 
     @property
     def _spent(self) -> str:
