@@ -29,19 +29,24 @@ from conformance.reporting.progress import Progress
 from conformance.reporting.report import Report, document
 from conformance.reporting.terminal import WIDTH, as_text, by_clause, overview, screen
 
-# What `pytest conformance` judges where nothing is named.
+# What `pytest conformance` judges where nothing is named: the dearest first, since several are
+# judged side by side, and the last one would keep the other core waiting.
 OURS = {
+    LAYER: (
+        "conformance.implementations.layer.keras_layer:xla",
+        "conformance.implementations.layer.keras_layer:eager",
+    ),
     OPERATOR: (
         "conformance.implementations.operator.keras_operator:eager",
         # The operator within the layer, traced: in a graph it is the operator that is traced.
         "conformance.implementations.operator.keras_in_layer:graph",
     ),
-    LAYER: (
-        "conformance.implementations.layer.keras_layer:eager",
-        "conformance.implementations.layer.keras_layer:graph",
-        "conformance.implementations.layer.keras_layer:xla",
-    ),
 }
+# What XLA compiles was traced as a graph is: the graph that is not compiled has its turn at night.
+AT_NIGHT = {LAYER: ("conformance.implementations.layer.keras_layer:graph",), OPERATOR: ()}
+# What each may spend of a profile's budget before the fewest cases are asked: then the default
+# profile takes five minutes for all of them, on two cores.
+_OUR_SHARE = 0.75
 
 _INTERRUPTED = pytest.ExitCode.INTERRUPTED
 _TRIALS = pytest.StashKey[Sequence[Trial]]()
@@ -130,7 +135,7 @@ def _trials(config: pytest.Config, profile: Profile, seed: int) -> list[Trial]:
     options = {
         "profile": profile,
         "seed": seed,
-        "budget": budget,
+        "budget": _OUR_SHARE * profile.budget if ours and budget is None else budget,
         # This project's own are judged to the end, however slow the machine is.
         "to_the_end": ours and budget is None,
         "until_failure": config.getoption("--until-failure"),
@@ -139,7 +144,7 @@ def _trials(config: pytest.Config, profile: Profile, seed: int) -> list[Trial]:
     trials = [
         Trial(name, kind, where, **options)
         for kind, names in (OURS if ours else named).items()
-        for name in names
+        for name in (*names, *(AT_NIGHT[kind] if ours and profile.full_size else ()))
     ]
     if hasattr(config, "workerinput"):
         # The controller has tried them; this process needs those alone that it will judge.
