@@ -1,7 +1,9 @@
 """``python -m tests.surveys.kill_matrix``: judge every mutant; write what rejects it, how soon.
 
 Two surveys: one in the default profile until each mutant's first failure, as a user would meet it,
-and one to the end, of fewer cases, for all clauses and checks that notice.
+and one to the end, of fewer cases, for all clauses and checks that notice. A third, with
+``--rounds N``, judges every mutant N times with new seeds: a mutant that is rejected in some runs
+alone was rejected by luck.
 """
 
 import argparse
@@ -129,6 +131,29 @@ def matrix(zoo: Zoo, workers: int) -> list[str]:
     ]
 
 
+def again_and_again(zoo: Zoo, workers: int, rounds: int) -> list[str]:
+    """How often each mutant is rejected, and after how many seconds at most."""
+    killed, slowest = Counter[str](), Counter[str]()
+    for number in range(1, rounds + 1):
+        soon = survey(zoo, workers, until_failure=True, diagnosis=False)
+        for name, report in soon.items():
+            killed[name] += bool(report["failures"])
+            slowest[name] = max(slowest[name], report["seconds"])
+        print(f"round {number}: {sum(bool(one['failures']) for one in soon.values())}", flush=True)
+    lucky = [name for name in zoo.mutants if killed[name] < rounds]
+    return [
+        f"{len(zoo.mutants) - len(lucky)} of {len(zoo.mutants)} mutants are rejected in each of "
+        f"{rounds} runs of the default profile, {len(lucky)} are not; each seed is new.",
+        "",
+        "| mutant | rejected in | seconds at most |",
+        "|---|---|---|",
+        *(
+            f"| `{name}` | {killed[name]} of {rounds} | {slowest[name]:.1f} |"
+            for name in dict.fromkeys([*lucky, *(name for name, _ in slowest.most_common(10))])
+        ),
+    ]
+
+
 def main() -> None:
     """Run the surveys and write their tables."""
     parser = argparse.ArgumentParser(
@@ -136,8 +161,14 @@ def main() -> None:
     )
     parser.add_argument("--output", type=Path, default=Path("docs/tables"), help="a folder")
     parser.add_argument("--workers", type=int, default=2, help="processes at a time")
+    parser.add_argument("--rounds", type=int, help="judge every mutant so often, and that alone")
     parser.add_argument("tables", nargs="*", help="files to write; all by default")
     options = parser.parse_args()
+    if options.rounds:
+        for name, zoo in ZOOS.items():
+            lines = again_and_again(zoo, options.workers, options.rounds)
+            (options.output / f"{name}-rounds.md").write_text("\n".join(lines) + "\n")
+        return
     surveys = {
         "layer-failures.md": (first_failures, LAYERS),
         "layer-kill-matrix.md": (matrix, LAYERS),
