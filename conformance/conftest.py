@@ -29,11 +29,10 @@ from conformance.reporting.progress import Progress
 from conformance.reporting.report import Report, document
 from conformance.reporting.terminal import WIDTH, as_text, by_clause, overview, screen
 
-# What `pytest conformance` judges where nothing is named: the dearest first, since several are
-# judged side by side, and the last one would keep the other core waiting.
+# What `pytest conformance` judges where nothing is named.
 OURS = {
     LAYER: (
-        "conformance.implementations.layer.keras_layer:xla",
+        "conformance.implementations.layer.keras_layer:graph",
         "conformance.implementations.layer.keras_layer:eager",
     ),
     OPERATOR: (
@@ -42,8 +41,8 @@ OURS = {
         "conformance.implementations.operator.keras_in_layer:graph",
     ),
 }
-# What XLA compiles was traced as a graph is: the graph that is not compiled has its turn at night.
-AT_NIGHT = {LAYER: ("conformance.implementations.layer.keras_layer:graph",), OPERATOR: ()}
+# Whoever chooses a profile has the time for this one too: XLA compiles every geometry anew.
+COMPILED = {LAYER: ("conformance.implementations.layer.keras_layer:xla",), OPERATOR: ()}
 # What each may spend of a profile's budget before the fewest cases are asked: then the default
 # profile takes five minutes for all of them, on two cores.
 _OUR_SHARE = 0.75
@@ -140,11 +139,12 @@ def _trials(config: pytest.Config, profile: Profile, seed: int) -> list[Trial]:
         "to_the_end": ours and budget is None,
         "until_failure": config.getoption("--until-failure"),
     }
+    unusual = profile not in (PROFILES["default"], PROFILES["quick"])
     where = Where(**{name: config.getoption(f"--{name.replace('_', '-')}") for name in _WHERE})
     trials = [
         Trial(name, kind, where, **options)
         for kind, names in (OURS if ours else named).items()
-        for name in (*names, *(AT_NIGHT[kind] if ours and profile.full_size else ()))
+        for name in (*names, *(COMPILED[kind] if ours and unusual else ()))
     ]
     if hasattr(config, "workerinput"):
         # The controller has tried them; this process needs those alone that it will judge.
