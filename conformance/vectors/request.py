@@ -10,6 +10,8 @@ import struct
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from conformance.bounds.expected import Array
 from conformance.cases.geometries import Geometry
 from conformance.cases.operator import OperatorCase
@@ -60,7 +62,7 @@ def refused_calls() -> Mapping[str, Refused]:
     case = OPERATOR.plain(Capabilities())
     right = {**operands(case), **case.geometry.options}
     found = {}
-    for clause, words, fault in FAULTS:
+    for clause, words, fault in [*FAULTS, ("ERR-9", "operands of two dtypes", _mixed)]:
         wrong = fault(right)
         changed = {name for name in right if wrong[name] is not right[name]}
         function = "forward" if changed - {"dy"} else "backward"
@@ -70,6 +72,10 @@ def refused_calls() -> Mapping[str, Refused]:
             options = {name: wrong[name] for name in OPERATOR.keywords}
             found[words] = Refused(clause, (function, given, options))
     return found
+
+
+def _mixed(right: Mapping[str, Any]) -> dict[str, Any]:
+    return {**right, "kernel": right["kernel"].astype(np.float64)}
 
 
 def request(
