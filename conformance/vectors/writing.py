@@ -41,7 +41,7 @@ def write(folder: Path) -> int:
     """Write the set; give the number of its bytes."""
     for name in ("requests", "due"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    tests = [_written(vector, folder) for vector in choice()]
+    tests = [written(vector, folder) for vector in choice()]
     (folder / "index.json").write_text(_json(_index(tests)), encoding="utf-8")
     for name in (SCHEMA, "verify.c"):
         shutil.copyfile(_HERE / name, folder / name)
@@ -80,8 +80,8 @@ def _index(tests: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _written(vector: Vector, folder: Path) -> dict[str, Any]:
-    """Write the files of a vector; give its entry."""
+def written(vector: Vector, folder: Path) -> dict[str, Any]:
+    """Write the files of a vector; give its entry in the index."""
     asked, due = _refused(vector) if vector.case is None else _answered(vector)
     files = {"request": ("requests", asked), "due": ("due", due)}
     entry: dict[str, Any] = {

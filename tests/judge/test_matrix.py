@@ -6,24 +6,23 @@ from pathlib import Path
 import pytest
 
 import conformance
+from conformance.implementations.operator.numpy_unfold import Unfold
+from conformance.mutants.operator.conventions import KernelFlipped
 from conformance.reporting.matrix import main, matrix
 from conformance.reporting.report import document
 
 
 def test_reports_merge(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     paths = []
-    for name in ("right", "wrong"):
-        target = "conformance.implementations.operator.numpy_unfold:Unfold"
-        if name == "wrong":
-            target = "conformance.mutants:KernelFlipped"
-        report = conformance.check(target, clauses="GEO-8", profile="ci", diagnosis=False)
-        paths.append(tmp_path / f"{name}.json")
+    for one in (Unfold, KernelFlipped):
+        report = conformance.check(one, clauses="GEO-8", profile="ci", diagnosis=False)
+        paths.append(tmp_path / f"{one.__name__}.json")
         paths[-1].write_text(json.dumps(document([report]), default=str), encoding="utf-8")
     assert main([str(path) for path in paths]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split("|")[2:4] == [
         " `conformance.implementations.operator.numpy_unfold:Unfold` ",
-        " `conformance.mutants:KernelFlipped` ",
+        " `conformance.mutants.operator.conventions:KernelFlipped` ",
     ]
     assert "| verdict | conforms | fails |" in lines
     assert "| GEO-8 | yes | **no** |" in lines
