@@ -61,6 +61,7 @@ def check(vectors: Path, answers: Path) -> list[Found]:
     claimed: Capabilities = declared(
         _read_json(answers / CLAIMS) if (answers / CLAIMS).exists() else None
     )
+    kinds = {dtype: stored_for(claimed, dtype).name for dtype in claimed.dtypes}
     found = []
     for test in _read_json(vectors / "index.json")["tests"]:
         number, path = test["tcId"], answers / Path(test["request"]["file"]).name
@@ -70,7 +71,7 @@ def check(vectors: Path, answers: Path) -> list[Found]:
             found.append(Found(number, "not answered"))
         else:
             due = (vectors / test["due"]["file"]).read_bytes()
-            found.append(_judged(number, path.read_bytes(), *parse_message(due), claimed))
+            found.append(_judged(number, path.read_bytes(), *parse_message(due), kinds))
     return found
 
 
@@ -100,10 +101,10 @@ def _judged(
     answer: bytes,
     meta: Mapping[str, str],
     due: Mapping[str, Array],
-    claimed: Capabilities,
+    kinds: Mapping[str, str],
 ) -> Found:
     try:
-        _demand(answer, meta, due, claimed)
+        _demand(answer, meta, due, kinds)
     except _WrongError as wrong:
         kind, words = wrong.args
         return Found(number, "wrong", meta.get(f"clause.{kind}", kind), printable(words))
@@ -111,7 +112,7 @@ def _judged(
 
 
 def _demand(
-    answer: bytes, meta: Mapping[str, str], due: Mapping[str, Array], claimed: Capabilities
+    answer: bytes, meta: Mapping[str, str], due: Mapping[str, Array], kinds: Mapping[str, str]
 ) -> None:
     """Raise what is wrong with an answer."""
     try:
@@ -133,8 +134,8 @@ def _demand(
             raise _WrongError("shape", f"{name} must be of shape {value.shape}, got {got.shape}")
         if got.dtype != DTYPES[meta["dtype"]]:
             raise _WrongError("dtype", f"{name} must be {meta['dtype']}, got {got.dtype}")
-        kind = stored_for(claimed, meta["operands"]).name
-        _compare(name, got, Expected(value, _bound(due, name, kind)), meta)
+        bound = _bound(due, name, kinds[meta["operands"]])
+        _compare(name, got, Expected(value, bound), meta)
 
 
 def _bound(due: Mapping[str, Array], name: str, kind: str) -> Array:

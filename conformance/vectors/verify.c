@@ -136,7 +136,10 @@ static int tensor(const Blob *b, const char *name, Tensor *t) {
   t->rank = integers(field(entry, "shape"), t->shape, 8);
   if (t->rank < 0 || integers(field(entry, "data_offsets"), bounds, 2) != 2) return -1;
   t->count = 1;
-  for (int i = 0; i < t->rank; i++) t->count *= t->shape[i];
+  for (int i = 0; i < t->rank; i++) {
+    if (t->shape[i] < 0 || t->shape[i] > (1 << 28) || t->count > (1 << 28)) return -1;
+    t->count *= t->shape[i];
+  }
   t->at = b->data + bounds[0];
   int each = width(t->dtype);
   long size = (long)(b->bytes + b->size - b->data);

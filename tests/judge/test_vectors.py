@@ -11,8 +11,7 @@ import jsonschema
 import numpy as np
 import pytest
 
-from conformance.implementations.operator.numpy_shifted import Shifted
-from conformance.implementations.operator.numpy_unfold import Unfold
+from conformance.claims.capabilities import declared
 from conformance.mutants.operator import MUTANTS
 from conformance.specification import clauses
 from conformance.vectors.checking import CLAIMS, check, verdict
@@ -23,6 +22,7 @@ from conformance.vectors.known import SHOWN, catches, catches_refusal
 from conformance.vectors.request import blob
 from conformance.vectors.writing import write, written
 from conformance.worker.messages import dump_message, parse_message
+from tests.opponents.right_operators import RIGHT
 
 # Of each sort one: geometry, padding, groups, gradients, blocks, arithmetic, special values,
 # defaults, refusal, form.
@@ -124,18 +124,21 @@ def verdicts(folder: Path, answers: Path, verifier: Path, *more: str) -> tuple[s
     return verdict(found), words
 
 
-KEPT = tuple(f"{dtype}=float32-kept" for dtype in ("float16", "bfloat16", "float32"))
-KEPT += ("float64=float64-kept", "--partial")
+def arithmetics(answers: Path) -> list[str]:
+    """Name the arithmetics that are declared, as the program in C is told."""
+    claimed = declared(json.loads((answers / CLAIMS).read_text(encoding="utf-8")))
+    return [*(f"{one}={stored_for(claimed, one).name}" for one in claimed.dtypes), "--partial"]
 
 
-@pytest.mark.parametrize("right", [Unfold, Shifted])
-def test_right_answers_conform(folder: Path, verifier: Path, tmp_path: Path, right: Any) -> None:
-    record(folder, tmp_path, right)
+@pytest.mark.parametrize("name", ["Unfold", "HalfInHalf", "Flushing", "MatrixUnit"])
+def test_right_answers_conform(folder: Path, verifier: Path, tmp_path: Path, name: str) -> None:
+    """In the usual arithmetic, and in others whose bounds are stored."""
+    record(folder, tmp_path, RIGHT[name]())
     for path in tmp_path.glob("*.safetensors"):
         # Who does not validate leaves these unanswered.
         if choice()[int(path.stem) - 1].case is None:
             path.unlink()
-    assert verdicts(folder, tmp_path, verifier, *KEPT) == ("conforms", {})
+    assert verdicts(folder, tmp_path, verifier, *arithmetics(tmp_path)) == ("conforms", {})
 
 
 @pytest.mark.parametrize("name", TEN)
@@ -145,7 +148,7 @@ def test_mutants_fail_the_same(folder: Path, verifier: Path, tmp_path: Path, nam
     for vector in choice():
         if vector.case is None and not claims.get("validates", True):
             (tmp_path / vector.file).unlink()
-    said, wrong = verdicts(folder, tmp_path, verifier, *KEPT)
+    said, wrong = verdicts(folder, tmp_path, verifier, *arithmetics(tmp_path))
     assert said == "fails"
     assert set(wrong) == {one.number for one in choice() if name in one.catches}
 
@@ -192,8 +195,8 @@ def test_the_command(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     assert "did you mean strides?" in capsys.readouterr().err
 
 
-def test_an_arithmetic_that_is_not_stored() -> None:
-    from conformance.claims.capabilities import declared
-
+def test_an_arithmetic_that_is_not_stored(folder: Path, tmp_path: Path) -> None:
+    """It is no fault: there is no verdict."""
+    (tmp_path / CLAIMS).write_text('{"result": {"float16": "float32"}}', encoding="utf-8")
     with pytest.raises(ValueError, match="bounds the vectors have not"):
-        stored_for(declared({"result": "float32"}), "float16")
+        check(folder, tmp_path)
