@@ -225,17 +225,9 @@ class Program:
 
     def _message(self, call: Call) -> tuple[dict[str, str], dict[str, Array]]:
         """Give a call as metadata and tensors."""
-        options = dict(call.options)
-        if "config" in options and not isinstance(options["config"], Mapping):
-            config = options["config"]
-            options["config"] = {
-                field.name: getattr(config, field.name) for field in fields(config)
-            }
-        metadata = {name: json.dumps(value, default=str) for name, value in options.items()}
-        metadata |= {"request": call.function, "due": json.dumps(call.due)}
+        metadata, tensors = message_of(call)
         said = {"again": call.again, "forked": call.forked, "held": call.counted}
         metadata |= {name: "true" for name, wanted in said.items() if wanted}
-        tensors = dict(call.tensors)
         if "layouts" not in self._requests:
             for name, array in tensors.items():
                 if array.dtype.kind in "Oc":
@@ -288,6 +280,17 @@ class Program:
                 raise DiedError(f"it died {self.deaths} times and is not started again")
             self._running = _Running(self.command, self.timeout, self.memory, self.variables)
         return self._running
+
+
+def message_of(call: Call) -> tuple[dict[str, str], dict[str, Array]]:
+    """Give a call as metadata and tensors, as every program understands it."""
+    options = dict(call.options)
+    if "config" in options and not isinstance(options["config"], Mapping):
+        config = options["config"]
+        options["config"] = {field.name: getattr(config, field.name) for field in fields(config)}
+    metadata = {name: json.dumps(value, default=str) for name, value in options.items()}
+    metadata |= {"request": call.function, "due": json.dumps(call.due)}
+    return metadata, dict(call.tensors)
 
 
 class _Running:

@@ -44,7 +44,7 @@ class Server:
         """Give the reply to a request."""
         request = metadata.get("request", "")
         if request in FUNCTIONS:
-            reply = self.host().call(_call(metadata, tensors))
+            reply = self.host().call(call_of(metadata, tensors))
             reply.refused, self._noted[:] = list(self._noted), []
             said, results = _dumped(reply)
             return {"reply": "error" if reply.raised else "results"} | said, results
@@ -82,7 +82,7 @@ class Server:
         for number, one in enumerate(json.loads(metadata["calls"])):
             begin = f"{number}."
             own = {n[len(begin) :]: t for n, t in tensors.items() if n.startswith(begin)}
-            calls.append(_call(one, own))
+            calls.append(call_of(one, own))
         return _bundled(self.host().together(calls, int(metadata["rounds"])))
 
 
@@ -93,7 +93,8 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, Iterable) else repr(value)
 
 
-def _call(metadata: Mapping[str, Any], tensors: Tensors) -> Call:
+def call_of(metadata: Mapping[str, Any], tensors: Tensors) -> Call:
+    """Read the call of a request."""
     options = {name: _tuples(json.loads(metadata[name])) for name in _OPTIONS if name in metadata}
     if "config" in options:
         options["config"] = _configured(metadata["config"])
