@@ -10,7 +10,10 @@ import pytest
 # What a replay of one case has no use for.
 _OF_A_RUN = ("check", "seed", "budget", "quick", "until_failure", "no_diagnosis", "report")
 # Commands by the word that calls them: modules whose function `main` takes what follows the word.
-_COMMANDS = {"reveal": "conformance.reporting.revealed"}
+_COMMANDS = {
+    "reveal": "conformance.reporting.revealed",
+    "campaign": "conformance.campaign.command",
+}
 
 
 def main(arguments: list[str]) -> int:
