@@ -7,11 +7,13 @@ the block had not met. Nothing is judged here.
 
 import itertools
 import random
+import warnings
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from hypothesis.errors import HypothesisDeprecationWarning
 from hypothesis.internal.conjecture.providers import AVAILABLE_PROVIDERS, PrimitiveProvider
 
 from conformance.cases import views
@@ -166,5 +168,8 @@ def _drawn(strategies: list[st.SearchStrategy[Any]]) -> list[Any]:
     def note(case: Any) -> None:
         found.append(case)
 
-    note()
+    with warnings.catch_warnings():
+        # Other threads of a worker use the module `random`, which Hypothesis takes for ours.
+        warnings.simplefilter("ignore", HypothesisDeprecationWarning)
+        note()
     return found[: len(strategies)]
