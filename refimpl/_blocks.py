@@ -188,25 +188,23 @@ class Piece(NamedTuple):
     chunk: tuple[int, ...]
     within: tuple[Span, ...]
     at: tuple[Span, ...]
-    whole: bool
 
 
 def pieces(chunks: Sequence[Sequence[int]], region: tuple[Span, ...]) -> list[Piece]:
     """Give the pieces of chunks that a region is made of."""
     found = []
     for along in itertools.product(*map(_along, chunks, region)):
-        chunk, within, at, whole = zip(*along, strict=True)
-        found.append(Piece(chunk, within, at, all(whole)))
+        found.append(Piece(*zip(*along, strict=True)))
     return found
 
 
-def _along(lengths: Sequence[int], span: Span) -> list[tuple[int, Span, Span, bool]]:
+def _along(lengths: Sequence[int], span: Span) -> list[tuple[int, Span, Span]]:
     found, start = [], 0
     for index, length in enumerate(lengths):
         low, high = max(start, span[0]), min(start + length, span[1])
         if low < high:
             within, at = (low - start, high - start), (low - span[0], high - span[0])
-            found.append((index, within, at, within == (0, length)))
+            found.append((index, within, at))
         start += length
     return found
 

@@ -67,12 +67,18 @@ def _stand_in(shape: tuple[int, ...], dtype: Any) -> npt.NDArray[Any]:
 
 
 def _lazy(name: str, arrays: dict[str, Any], problem: Problem) -> Any:
-    """Plan one result: a task for each block, and one for each part of a chunk that it reads."""
+    """Plan one result: a task for each block, which is given the chunks that it reads.
+
+    Small tasks that cut the parts out would hold less each; with them dask orders the work so
+    that half of all chunks are held at a time (measured), and without them a few.
+    """
     x, kernel = arrays["x"].chunks, arrays["kernel"].chunks
     rows = {"y": (refined(x[0], kernel[0]), *kernel[1:3], x[3]), "dx": x, "dkernel": kernel}
     chunks, axes = rows[name], (problem.vertical, problem.horizontal)
     label = f"involution-{name}-{tokenize(name, arrays, axes, problem.blocked)}"
     graph: dict[Any, Any] = {}
+    # A chunk that nobody reads would be made, and kept, all the same.
+    read: dict[str, Any] = {}
     for block in itertools.product(*(enumerate(spans(lengths)) for lengths in chunks)):
         index, bounds = zip(*block, strict=True)
         shape = tuple(last - first for first, last in bounds)
@@ -80,30 +86,17 @@ def _lazy(name: str, arrays: dict[str, Any], problem: Problem) -> Any:
         if plan is None:
             graph[label, *index] = (partial(np.zeros, shape),)
             continue
-        sources, keys = {}, []
+        sources: dict[str, list[Piece]] = {}
+        keys: list[Any] = []
         for source, region in plan.sources.items():
             found = pieces(arrays[source].chunks, region)
-            keys += [_piece(arrays[source].name, one, label, graph) for one in found]
-            sources[source] = [one.at for one in found]
+            keys += [(arrays[source].name, *one.chunk) for one in found]
+            sources[source] = found
+            read[source] = arrays[source]
         task = partial(_block, name, shape, plan, sources, arrays["x"].dtype, problem.blocked)
         graph[label, *index] = (task, *keys)
-    layers = HighLevelGraph.from_collections(label, graph, dependencies=list(arrays.values()))
+    layers = HighLevelGraph.from_collections(label, graph, dependencies=list(read.values()))
     return da.Array(layers, label, chunks=chunks, meta=np.empty((0,) * len(chunks)))
-
-
-def _piece(array: str, piece: Piece, label: str, graph: dict[Any, Any]) -> Any:
-    """Give the key of a chunk or, where a part of it will do, of a task that copies that part."""
-    chunk = (array, *piece.chunk)
-    if piece.whole:
-        return chunk
-    key = (f"part-of-{label}", array, piece.chunk, piece.within)
-    graph[key] = (partial(_copied, piece.within), chunk)
-    return key
-
-
-def _copied(within: tuple[Span, ...], chunk: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Copy a part, since a view would keep the whole chunk in memory."""
-    return chunk[_slices(within)].copy()
 
 
 def _slices(bounds: tuple[Span, ...]) -> tuple[slice, ...]:
@@ -114,17 +107,17 @@ def _block(
     name: str,
     shape: tuple[int, ...],
     plan: Part,
-    sources: dict[str, list[tuple[Span, ...]]],
+    sources: dict[str, list[Piece]],
     dtype: Any,
     blocked: bool,
-    *parts: npt.NDArray[Any],
+    *chunks: npt.NDArray[Any],
 ) -> npt.NDArray[np.float64]:
-    """Compute one block from the parts of the operands' chunks."""
-    remaining = iter(parts)
+    """Compute one block from the chunks of the operands that it reads."""
+    remaining = iter(chunks)
     stand_ins = {source: _stand_in(lengths, dtype) for source, lengths in plan.shapes.items()}
     operands: dict[str, npt.NDArray[Any]] = dict(stand_ins)
-    for source, places in sources.items():
-        region = _joined(plan.sources[source], places, remaining)
+    for source, found in sources.items():
+        region = _joined(plan.sources[source], found, remaining)
         pick = plan.picks.get(source)
         operands[source] = region if pick is None else region[..., list(pick)]
     answer = involution.result(name, Problem(operands, *plan.axes, blocked))
@@ -136,13 +129,14 @@ def _block(
 
 
 def _joined(
-    region: tuple[Span, ...], places: list[tuple[Span, ...]], parts: Iterator[npt.NDArray[Any]]
+    region: tuple[Span, ...], found: list[Piece], chunks: Iterator[npt.NDArray[Any]]
 ) -> npt.NDArray[Any]:
     """Lay the parts of a region together."""
-    first = next(parts)
-    if len(places) == 1:
-        return first
+    first = next(chunks)
+    if len(found) == 1:
+        return first[_slices(found[0].within)]
     whole = np.empty([last - start for start, last in region], first.dtype)
-    for place, part_ in zip(places, itertools.chain([first], parts), strict=False):
-        whole[_slices(place)] = part_
+    whole[_slices(found[0].at)] = first[_slices(found[0].within)]
+    for piece in found[1:]:
+        whole[_slices(piece.at)] = next(chunks)[_slices(piece.within)]
     return whole

@@ -32,7 +32,7 @@ _CANDIDATES = 3
 _random = random.Random()
 
 
-class _Seeded(PrimitiveProvider):  # type: ignore[misc]
+class _Seeded(PrimitiveProvider):
     """Draws from one seeded generator alone.
 
     Hypothesis's own provider also draws constants of whatever modules happen to be imported, so
@@ -111,15 +111,14 @@ def plans(kind: Kind, claimed: Any) -> list[dict[str, Any]]:
             )
         return found
     modes = (False, True) if claimed.training else (False,)
-    for dtype, recipe, training, convention in itertools.product(
-        formats, kind.recipes, modes, claimed.conventions
-    ):
+    return found + [
+        {"dtype": dtype, "recipe": name, "training": training, "convention": convention}
+        for dtype, name, training, convention in itertools.product(
+            formats, kind.recipes, modes, claimed.conventions
+        )
         # Exact integers only without roundings.
-        if recipe != "integers" or convention == "any":
-            found.append(
-                {"dtype": dtype, "recipe": recipe, "training": training, "convention": convention}
-            )
-    return found
+        if name != "integers" or convention == "any"
+    ]
 
 
 def cases_of(kind: Kind, claimed: Any, seed: int, number: int, size: int) -> list[Asked]:

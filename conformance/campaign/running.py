@@ -6,7 +6,7 @@ that for its outcome.
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from conformance.campaign import blocks, outcome
@@ -74,8 +74,19 @@ def compare(client: Any) -> None:
             raise UnlikeError(f"the worker {address} is not like the client: {'; '.join(unlike)}")
 
 
+def _same(client: dict[str, str], job: dict[str, Any], number: int) -> dict[str, Any]:
+    """Run a block on a worker, which may have come after all were compared."""
+    if unlike := blocks.differences(client, blocks.environment()):
+        raise UnlikeError(f"a worker is not like the client: {'; '.join(unlike)}")
+    return blocks.run(job, number)
+
+
 def by_dask(
-    client: Any, job: dict[str, Any], numbers: list[int], lost: Counter[int]
+    client: Any,
+    job: dict[str, Any],
+    numbers: list[int],
+    lost: Counter[int],
+    judge: Callable[..., dict[str, Any]] = _same,
 ) -> Iterator[tuple[int, Any]]:
     """Run blocks on the workers of a client; give each outcome as it comes.
 
@@ -89,6 +100,8 @@ def by_dask(
         Which blocks.
     lost : Counter
         Is told how often each block was lost with its worker.
+    judge : callable
+        What a worker is to do: given the client's environment, the job and a number.
     """
     from distributed import KilledWorker, as_completed
 
@@ -98,7 +111,7 @@ def by_dask(
 
     def start(number: int) -> None:
         key = f"block-{number}-{lost[number]}-of-{job['seed']}"
-        future = client.submit(_same, blocks.environment(), job, number, key=key, pure=False)
+        future = client.submit(judge, blocks.environment(), job, number, key=key, pure=False)
         names[future] = number
         running.add(future)
 
@@ -120,10 +133,3 @@ def by_dask(
         yield number, found
         if (following := next(due, None)) is not None:
             start(following)
-
-
-def _same(client: dict[str, str], job: dict[str, Any], number: int) -> dict[str, Any]:
-    """Run a block on a worker, which may have come after all were compared."""
-    if unlike := blocks.differences(client, blocks.environment()):
-        raise UnlikeError(f"a worker is not like the client: {'; '.join(unlike)}")
-    return blocks.run(job, number)

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from unittest import mock
 
 import pytest
@@ -19,8 +20,8 @@ JOB = {
     "option": "--implementation",
     "implementations": ["conformance.implementations.operator.numpy_unfold"],
     "seed": 5,
-    "cases": 95,
-    "size": 10,
+    "cases": 76,
+    "size": 8,
     "timeout": None,
     "memory": None,
 }
@@ -126,11 +127,21 @@ def test_killed_workers_a_hanging_one_and_a_killed_client_change_no_byte(
     assert json.loads((tmp_path / "run.json").read_text())["lost"]
 
 
+def fatal(client: object, job: dict, number: int) -> dict:  # noqa: ARG001
+    """Stand for a block whose values the judge itself does not survive."""
+    if number == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return outcome.empty() | {"blocks": 1}
+
+
 @pytest.mark.filterwarnings("ignore")
-def test_a_block_that_kills_its_workers_is_a_finding(tmp_path) -> None:
-    job = JOB | {"implementations": ["tests.opponents.murderous"], "cases": 5, "size": 5}
-    report = command.run(job, tmp_path, 1)
-    assert report["verdict"] == "fails"
+def test_a_block_that_kills_its_workers_is_a_finding() -> None:
+    lost: Counter[int] = Counter()
+    with running.cluster(1, None, 60.0) as client:
+        found = dict(running.by_dask(client, JOB, [0, 1, 2], lost, fatal))
+    assert lost == {1: running.DEATHS}
+    report = outcome.report(JOB, outcome.merged(found.values()))
+    assert (report["blocks"], report["verdict"]) == (3, "fails")
     (failure,) = report["failures"]
-    assert failure["words"] == f"block 0 ended the worker that ran it {running.DEATHS} times"
-    assert "--only=0" in failure["replay"]
+    assert failure["words"] == f"block 1 ended the worker that ran it {running.DEATHS} times"
+    assert "--only=1" in failure["replay"]
