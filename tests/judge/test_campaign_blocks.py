@@ -139,7 +139,8 @@ def test_a_block_that_kills_its_workers_is_a_finding() -> None:
     lost: Counter[int] = Counter()
     with running.cluster(1, None, 60.0) as client:
         found = dict(running.by_dask(client, JOB, [0, 1, 2], lost, fatal))
-    assert lost == {1: running.DEATHS}
+    # A block that was done may be lost too, with a worker that died before it was fetched.
+    assert lost[1] == running.DEATHS
     report = outcome.report(JOB, outcome.merged(found.values()))
     assert (report["blocks"], report["verdict"]) == (3, "fails")
     (failure,) = report["failures"]
