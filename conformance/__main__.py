@@ -14,6 +14,7 @@ _COMMANDS = {
     "reveal": "conformance.reporting.revealed",
     "matrix": "conformance.reporting.matrix",
     "vectors": "conformance.vectors.command",
+    "campaign": "conformance.campaign.command",
 }
 
 

@@ -6,12 +6,13 @@ is compared with.
 """
 
 import math
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from refimpl import _loops
+from refimpl._blocks import in_blocks
 from refimpl._fast import fast_form
 from refimpl._threads import run_rows
 from refimpl._validation import FORMATS, Problem, check
@@ -47,7 +48,8 @@ def forward(
     Parameters
     ----------
     x : array_like, shape (B, H, W, C)
-        Input, channels last; float16, bfloat16, float32 or float64. B may be 0.
+        Input, channels last; float16, bfloat16, float32 or float64. B may be 0. A
+        ``dask.array.Array`` of any chunks makes the result one too, computed when it is asked for.
     kernel : array_like, shape (B, Ho, Wo, Kh, Kw, G)
         One kernel for each output pixel and group; not flipped. G divides C. Same dtype as `x`.
     stride : int or (int, int), default 1
@@ -63,7 +65,9 @@ def forward(
     Returns
     -------
     y : ndarray of float64, shape (B, Ho, Wo, C)
-        Bit-equal at any number of threads (NUM-7), the exact sums rounded once (NUM-5).
+        Bit-equal at any number of threads (NUM-7), the exact sums rounded once (NUM-5), whatever
+        the chunks. As a dask array it has the chunks of `kernel` in rows and columns, of `x` in
+        channels, of both in the batch.
 
     Raises
     ------
@@ -73,7 +77,7 @@ def forward(
     ValueError
         Shapes that do not fit (ERR-1 to ERR-4), a stride, dilation, padding or group layout out of
         range (ERR-5 to ERR-7), an output without rows or columns (ERR-8), numbers that 64-bit
-        indices could not hold (ERR-10).
+        indices could not hold, chunks of unknown sizes (ERR-10).
 
     See Also
     --------
@@ -95,14 +99,11 @@ def forward(
            [21., 36., 27.],
            [20., 33., 24.]])
     """
-    problem = check({"x": x, "kernel": kernel}, stride, dilation, padding, group_layout)
-    # NumPy would warn of a signalling NaN that becomes a float32, and of what the loops, were they
-    # not compiled, make of infinities.
-    with np.errstate(all="ignore"):
-        x, kernel = (_loadable(problem.operands[name]) for name in ("x", "kernel"))
-        y = np.empty((*kernel.shape[:3], x.shape[3]))
-        _fill("forward_rows", y, (x, kernel), problem)
-        return y
+    operands = {"x": x, "kernel": kernel}
+    if in_blocks(operands):
+        (y,) = _lazily(("y",), operands, stride, dilation, padding, group_layout)
+        return cast("npt.NDArray[np.float64]", y)
+    return result("y", check(operands, stride, dilation, padding, group_layout))
 
 
 def backward(
@@ -134,10 +135,11 @@ def backward(
     Returns
     -------
     dx : ndarray of float64, shape (B, H, W, C)
-        Gradient with respect to `x`; zero for pixels that no tap reads (GRD-5).
+        Gradient with respect to `x`; zero for pixels that no tap reads (GRD-5). As a dask array
+        it has the chunks of `x`.
     dkernel : ndarray of float64, shape (B, Ho, Wo, Kh, Kw, G)
         Gradient with respect to `kernel`, summed over the channels of a group; zero at padded
-        taps (GRD-3).
+        taps (GRD-3). As a dask array it has the chunks of `kernel`.
 
     Raises
     ------
@@ -158,38 +160,60 @@ def backward(
     array([0., 1., 2., 3.])
     """
     operands = {"x": x, "kernel": kernel, "dy": dy}
-    problem = check(operands, stride, dilation, padding, group_layout)
-    with np.errstate(all="ignore"):
-        x, kernel, dy = (_loadable(problem.operands[name]) for name in ("x", "kernel", "dy"))
-        dx, dkernel = np.empty(x.shape), np.empty(kernel.shape)
-        _fill("dx_rows", dx, (dy, kernel), problem)
-        _fill("dkernel_rows", dkernel, (dy, x), problem)
+    if in_blocks(operands):
+        dx, dkernel = _lazily(("dx", "dkernel"), operands, stride, dilation, padding, group_layout)
         return dx, dkernel
+    problem = check(operands, stride, dilation, padding, group_layout)
+    # Once for both results.
+    problem = problem._replace(operands={n: _loadable(a) for n, a in problem.operands.items()})
+    return result("dx", problem), result("dkernel", problem)
 
 
-def _fill(
-    name: str,
-    result: npt.NDArray[np.float64],
-    operands: tuple[npt.NDArray[Any], ...],
-    problem: Problem,
-) -> None:
-    """Compute a result: by a fast form, and by the definition what that leaves NaN."""
-    define, steps = getattr(_loops, name), _steps(problem)
-    fast = fast_form(name, problem)
-    doubtful = np.zeros(result.shape[0] * result.shape[1], bool)
+def _lazily(*arguments: Any) -> tuple[Any, ...]:
+    from refimpl import _dask
+
+    return _dask.results(*arguments)
+
+
+# The loop that computes a result, and the operands whose values it reads.
+_MADE_OF = {
+    "y": ("forward_rows", ("x", "kernel")),
+    "dx": ("dx_rows", ("dy", "kernel")),
+    "dkernel": ("dkernel_rows", ("dy", "x")),
+}
+
+
+def result(name: str, problem: Problem) -> npt.NDArray[np.float64]:
+    """Compute y, dx or dkernel: by a fast form, and by the definition what that leaves NaN.
+
+    Parameters
+    ----------
+    name : "y", "dx" or "dkernel"
+        The result.
+    problem : Problem
+        Of an operand that the result is not made of, the shape alone is read.
+    """
+    loop, sources = _MADE_OF[name]
+    x, kernel = (problem.operands[operand].shape for operand in ("x", "kernel"))
+    answer = np.empty({"y": (*kernel[:3], x[3]), "dx": x, "dkernel": kernel}[name])
+    define, fast, steps = getattr(_loops, loop), fast_form(loop, problem), _steps(problem)
+    doubtful = np.zeros(answer.shape[0] * answer.shape[1], bool)
 
     def rows(first: int, last: int) -> None:
         if fast is None:
-            result.reshape(len(doubtful), *result.shape[2:])[first:last] = np.nan
-            define(first, last, *operands, *steps, result)
+            answer.reshape(len(doubtful), *answer.shape[2:])[first:last] = np.nan
+            define(first, last, *operands, *steps, answer)
             return
-        fast(first, last, *operands, *steps, result, doubtful)
+        fast(first, last, *operands, *steps, answer, doubtful)
         for row in np.flatnonzero(doubtful[first:last]) + first:
-            define(row, row + 1, *operands, *steps, result)
+            define(row, row + 1, *operands, *steps, answer)
 
-    kernel = problem.operands["kernel"].shape
-    taps = kernel[3] * kernel[4]
-    run_rows(rows, len(doubtful), math.prod(kernel[:3]) * problem.operands["x"].shape[3] * taps)
+    # NumPy would warn of a signalling NaN that becomes a float32, and of what the loops, were they
+    # not compiled, make of infinities.
+    with np.errstate(all="ignore"):
+        operands = [_loadable(problem.operands[source]) for source in sources]
+        run_rows(rows, len(doubtful), math.prod(kernel[:5]) * x[3])
+    return answer
 
 
 def _loadable(array: npt.NDArray[Any]) -> npt.NDArray[Any]:

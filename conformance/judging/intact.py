@@ -30,6 +30,13 @@ class Seal:
         return sorted(map(str, added + changed))
 
 
+def digest() -> str:
+    """Give one word for all sources of the judge: the same wherever they are the same."""
+    held = _digests().items()
+    sources = sorted(one.hex() for path, one in held if path.suffix == ".py")
+    return hashlib.sha256("".join(sources).encode()).hexdigest()
+
+
 def _digests() -> dict[Path, bytes]:
     return {path: hashlib.sha256(path.read_bytes()).digest() for path in _files()}
 

@@ -1,0 +1,124 @@
+"""Judges one block, in the process that was asked to: a worker's, or the client's own.
+
+What is judged runs in a process of its own, which the block starts and ends. What comes of it
+depends on the job and the number of the block alone.
+"""
+
+import platform
+import sys
+from collections import Counter
+from contextlib import suppress
+from importlib import metadata
+from typing import Any
+
+from conformance.campaign import outcome
+from conformance.campaign.drawing import Asked, cases_of
+from conformance.claims.loading import Judged, Where, load
+from conformance.judging import intact
+from conformance.judging.ask import NotRunError
+from conformance.judging.judge import ConformanceError, Judge, NotClaimedError
+from conformance.judging.record import Failure, Record
+from conformance.kinds import KINDS
+
+# What decides the bits of a block, besides the code of the judge.
+_PACKAGES = ("refimpl", "numpy", "numba", "hypothesis", "ml_dtypes", "dask", "distributed")
+
+
+def environment() -> dict[str, str]:
+    """Give what must be the same wherever blocks run."""
+    found = {"python": sys.version.split()[0], "machine": platform.machine()}
+    for name in _PACKAGES:
+        with suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    found["judge"] = intact.digest()[:16]
+    return found
+
+
+def differences(own: dict[str, str], other: dict[str, str]) -> list[str]:
+    """Say in what two environments differ."""
+    return [
+        f"{name}: {own.get(name, 'none')} here, {other.get(name, 'none')} there"
+        for name in sorted({*own, *other})
+        if own.get(name) != other.get(name)
+    ]
+
+
+def run(job: dict[str, Any], number: int) -> dict[str, Any]:
+    """Judge a block.
+
+    Parameters
+    ----------
+    job : dict
+        What is judged: "option", "implementations", "seed", "cases", "size", "timeout", "memory".
+    number : int
+        Which block.
+
+    Raises
+    ------
+    conformance.claims.loading.LoadError
+        Something cannot be loaded where this runs.
+    """
+    kind = next(one for one in KINDS if one.option == job["option"])
+    where = Where(False, job["timeout"], job["memory"])
+    judged = [load(name, kind, where=where) for name in job["implementations"]]
+    try:
+        claimed = judged[0].capabilities if len(judged) == 1 else kind.capabilities()
+        size = min(job["size"], job["cases"] - number * job["size"])
+        asked = cases_of(kind, claimed, job["seed"], number, size)
+        found = outcome.empty() | {"blocks": 1, "cases": len(asked)}
+        counts = {name: Counter[str]() for name in ("judged", "unclaimed", "failed")}
+        for place, one in enumerate(asked):
+            for implementation in judged:
+                _judge(implementation, one, (number, place), found, counts)
+        found["met"] = sorted({tuple(one.choices) for one in asked})
+        return outcome.merged([found | {name: dict(count) for name, count in counts.items()}])
+    finally:
+        for one_judged in judged:
+            one_judged.host.close()
+
+
+def _judge(
+    judged: Judged,
+    asked: Asked,
+    where: tuple[int, int],
+    found: dict[str, Any],
+    counts: dict[str, Counter[str]],
+) -> None:
+    """Judge one implementation on one case that it claims, and note what comes of it."""
+    case, name = asked.case, judged.name
+    if judged.kind.unclaimed(case, judged.capabilities):
+        counts["unclaimed"][name] += 1
+        return
+    record = Record(name, "campaign", ())
+    with suppress(ConformanceError, NotClaimedError, NotRunError):
+        _ask(Judge(judged, record), asked)
+    counts["judged"][name] += 1
+    for count in record.counts.values():
+        for row in (name, f"recipe {case.recipe}"):
+            key = f"{row}|{case.dtype}"
+            found["worst"][key] = max(found["worst"].get(key, 0.0), count.worst)
+    for failure in record.failures:
+        counts["failed"][f"{name} {failure.clause}"] += 1
+    kept = sum(one["implementation"] == name for one in found["failures"])
+    for failure in record.failures[: max(0, outcome.KEPT - kept)]:
+        found["failures"].append(_plain(failure, where, asked))
+
+
+def _ask(judge: Judge, asked: Asked) -> None:
+    """Ask a case as its operands lie; if that is wrong, as they lie side by side too (FWD-6)."""
+    if asked.layout == "contiguous" or not judge.claimed.memory:
+        judge.check(asked.case)
+        return
+    values = judge.values(asked.case)
+    probe = Judge(judge.judged, Record(judge.judged.name, "campaign", ()))
+    try:
+        probe.check(asked.case, values=asked.viewed(values))
+    except ConformanceError:
+        judge.check(asked.case)
+        judge.check(asked.case, values=asked.viewed(values), blame=("FWD-6",))
+    judge.record.counts.update(probe.record.counts)
+
+
+def _plain(failure: Failure, where: tuple[int, int], asked: Asked) -> dict[str, Any]:
+    dumped = failure.__dict__ | {"clauses": list(failure.clauses)}
+    return {"block": where[0], "place": where[1], "layout": asked.layout, **dumped}
