@@ -168,15 +168,16 @@ def _bisected(asking: Asking, condition: Condition, cared: Sequence[Seen], wrong
             continue
         below = [numbers_of(one.case)[name] for one in cared]
         before = max((n for n in below if n < limit), default=limit)
-        if limit - before < 2:
+        above = min((n for n in below if n >= limit), default=limit)
+        if above - before < 2 or before == limit:
             continue
         off = [one for one, is_wrong in zip(cared, wrong_, strict=True) if is_wrong]
         starts = off or list(cared)
         start = min(starts, key=lambda one: abs(numbers_of(one.case)[name] - limit))
-        for middle in ((before + limit) // 2, before + 1, limit - 1):
+        for middle in ((before + above) // 2, limit, limit - 1, before + 1, above - 1):
             case = start.case.changed(**{field_: middle}).large_enough
             told = numbers_of(case)[name]
-            if before < told < limit and not operator_cases.unclaimed(case, asking.claimed):
+            if before < told < above and not operator_cases.unclaimed(case, asking.claimed):
                 asking.seen.append(asking.ask(case))
                 return True
     return False

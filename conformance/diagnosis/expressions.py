@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from conformance.diagnosis.attributes import negated
+
 Column = npt.NDArray[Any]
 Columns = Mapping[str, Column]
 
@@ -76,7 +78,10 @@ class Formula:
         if self.operator == "named":
             return NAMED[self.parts[0]].printed(outside)
         if self.operator in {"is", "is not"}:
-            return f"{self.parts[0]} {self.operator} {self.parts[1]}"
+            name, word = map(str, self.parts)
+            if word in {"yes", "no"}:
+                return name if (word == "yes") == (self.operator == "is") else negated(name)
+            return f"{name} {self.operator} {word}"
         rule = OPERATORS[self.operator]
         if self.operator == "before":
             size, taps, stride, dilation, given, _ = map(str, self.parts)
