@@ -93,7 +93,11 @@ KEYS: Mapping[str, Callable[[Step], Any]] = {
     "its shapes": lambda step: step.shapes,
     "its shapes and format": lambda step: step.formats,
     "its shapes and options": lambda step: step.options,
-}
+    "the same sums of its operands": lambda step: (
+        step.options, *map(_sums, step.operands.values())),
+    "the same first kilobytes of its operands": lambda step: (
+        step.options, *map(_begin, step.operands.values())),
+}  # fmt: skip
 
 
 def known(past: Past, now: Step, function: str, key: str, which: int) -> Step | None:
@@ -161,6 +165,8 @@ def behind(past: Past, now: Step) -> Row:
             f"{name} {words}": yes(one is not None and holds(one, now))
             for words, holds in BEFORE.items()
         }
+    row["there are samples"] = yes(now.case.batch)
+    row["its own image is NaN"] = yes(now.change == "NaN")
     row["there was a call of the other function, of its shapes"] = yes(
         any(_alike(one, now) for one in other)
     )
@@ -191,6 +197,7 @@ CHANGES: Mapping[str, Callable[[Array], Array]] = {
     "": lambda array: array,
     "in another order": lambda array: np.flip(array).copy(),
     "but for its end": lambda array: _turned_at_the_end(array),
+    "but for signs at its end": lambda array: _negated_at_the_end(array),
     "NaN": lambda array: np.full_like(array, np.nan),
 }
 
@@ -199,6 +206,13 @@ def _turned_at_the_end(array: Array) -> Array:
     flat = array.copy().reshape(-1)
     first = min(1024 // array.itemsize, flat.size // 2)
     flat[first:] = flat[first:][::-1].copy()
+    return flat.reshape(array.shape)
+
+
+def _negated_at_the_end(array: Array) -> Array:
+    flat = array.copy().reshape(-1)
+    first = min(1024 // array.itemsize, flat.size // 2)
+    flat[first:] = -flat[first:]
     return flat.reshape(array.shape)
 
 
@@ -217,24 +231,50 @@ class Courses:
 
     def __init__(self, judged: Judged, case: Any, seed: int) -> None:
         self.judged, self.rng = judged, random.Random(seed)
+        # Courses in which something was wrong, near which others are drawn.
+        self.wrong: list[list[Step]] = []
         self.cases = variants(judged, usable(judged, case))
         self._known: dict[Any, tuple[Values, Any]] = {}
 
     def drawn(self, length: int, functions: Sequence[str] = FUNCTIONS) -> Iterator[Step]:
         """Draw the steps of a course: few cases, so that calls meet their like."""
         rng = self.rng
+        if self.wrong and rng.random() < 0.5:
+            yield from self._near(rng.choice(self.wrong))
+            return
         some = rng.sample(self.cases, min(len(self.cases), rng.choice((1, 2, 3))))
         chosen = rng.choice((functions, functions[:1], functions[1:] or functions))
         step: Step | None = None
         for _ in range(length):
             if step is not None and rng.random() < 0.3:
                 again = rng.random() < 0.5
-                case = step.case.changed(seed=rng.randrange(3))
+                case = step.case.changed(seed=self._seed())
             else:
-                case, again = rng.choice(some).changed(seed=rng.randrange(3)), False
+                case, again = rng.choice(some).changed(seed=self._seed()), False
             change = "" if rng.random() < 0.7 else rng.choice(list(CHANGES))
             step = self.step(case, rng.choice(chosen), change, again=again)
             yield step
+
+    def _seed(self) -> int:
+        """Give a seed of few, so that values come again, or of many, so that they do not."""
+        return self.rng.randrange(self.rng.choice((2, 40)))
+
+    def _near(self, course: Sequence[Step]) -> list[Step]:
+        """Give a course in which something was wrong, with one call more, less or otherwise."""
+        rng, steps = self.rng, list(course)
+        at, way = rng.randrange(len(steps)), rng.randrange(4)
+        one = steps[at]
+        if way == 0 and len(steps) > 1:
+            del steps[at]
+        elif way == 1:
+            steps.insert(at, rng.choice(steps))
+        elif way == 2:
+            case = one.case.changed(seed=self._seed())
+            steps[at] = self.step(case, one.function, one.change, again=one.again)
+        else:
+            case = rng.choice(self.cases).changed(seed=self._seed())
+            steps[at] = self.step(case, one.function, one.change)
+        return steps
 
     def step(self, case: Any, function: str, change: str = "", *, again: bool = False) -> Step:
         """Make a step."""

@@ -24,6 +24,7 @@ from conformance.diagnosis.observing import (
     attributes_of,
     counted,
     learn,
+    learned_rules,
     listed,
     results_of,
     until,
@@ -76,6 +77,9 @@ def explain_putting(judged: Judged, failing: Any, start: float, seconds: float) 
     wrong = [one for one in seen if one.labels]
     if not wrong:
         return None
+    near = _Puts(judged, failing, 3, wrong).observed()
+    seen += until(near, _SEEN, stop(0.6))
+    rules, wrong = learned_rules(seen), [one for one in seen if one.labels]
     results = judged.kind.rules.value
     values = [one for one in wrong if results_of(one.labels, results)]
     few = values[:_CHECKED]

@@ -15,6 +15,7 @@ from conformance.judging.ask import Answer, ask
 from conformance.judging.examine import compare
 
 RAISES, DIES = "raises", "gives no answer"
+_LATER = "a later call writes into"
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def verdict(
     function : str
         "forward" or "backward".
     due : mapping, optional
-        What is expected, where it is known already.
+        What is expected, where it is known already; of results that it lacks no value is looked at.
     **how
         As of `ask`: `again`, `page`, `forked`, options of the call.
     """
@@ -84,7 +85,9 @@ def verdict(
     format_ = claimed.arithmetic(case.dtype).result
     wanted = kind.recipe_of(case).decides
     for name, array in answer.results.items():
-        if (not wanted or name in wanted) and compare(array, due[name], format_)[1] is not None:
+        if name not in due or (wanted and name not in wanted):
+            continue
+        if compare(array, due[name], format_)[1] is not None:
             labels.add(name)
     return Verdict(answer, due, frozenset(labels))
 
@@ -106,11 +109,17 @@ def _label(words: str) -> str:
     if " must be of shape " in words:
         return words.partition(" must be ")[0] + " is of another shape than is due"
     if " must be of dtype " in words:
-        return words.replace(" must be of dtype ", " is not of dtype ").replace(", got ", " but ")
+        name, got = words.partition(" must be ")[0], words.rpartition(" ")[2]
+        return f"{name} is of dtype {got} where another is due"
     if " must be a NumPy array" in words:
         return words.replace(" must be a NumPy array, got ", " is no NumPy array but ")
     return words if words.startswith("results of ") else ""
 
 
 def _overwritten(said: str) -> str:
-    return f"a later call writes into {said.partition(' ')[0]} of an earlier one"
+    return f"{_LATER} {said.partition(' ')[0]} of an earlier one"
+
+
+def is_overwriting(label: str) -> bool:
+    """Tell whether a label is about results of earlier calls."""
+    return label.startswith(_LATER)
