@@ -22,7 +22,7 @@ from conformance.diagnosis import experiments
 from conformance.diagnosis.answers import Question, Raised
 from conformance.diagnosis.conditions import Condition, separating
 from conformance.diagnosis.expressions import Column
-from conformance.diagnosis.model import RIGHT, Model, kinds_of, numbers_of
+from conformance.diagnosis.model import RIGHT, Model, attributes_of, numbers_of
 from conformance.diagnosis.readings import Reading, read
 
 RESULTS = ("y", "dx", "dkernel")
@@ -34,6 +34,10 @@ _SIZES = {
 }  # fmt: skip
 # Of sums: as many as float16 and TF32 hold.
 _BITS = 11
+# Of the cases so many are in another format or of no samples; of these so many are of no samples.
+_OTHERS, _EMPTY = 0.2, 0.25
+# By what x is scaled, by the seed, where it takes other numbers to fail; from which range on.
+_SCALES, _WIDE = {5: 2.0**-6, 6: 2.0**11, 7: 2.0**-3}, 100
 
 
 @dataclass
@@ -60,11 +64,15 @@ class Asking:
         self.start = time.perf_counter()
         self.seconds = seconds
         self.dtype = failing.dtype if failing else self.claimed.first_dtype
-        if failing is not None and failing.recipe not in experiments.FINITE:
+        # Where it takes other numbers to fail, integers may be too small, or no integers at all.
+        self.scaled = failing is not None and failing.recipe not in experiments.FINITE
+        if failing is not None and self.scaled:
             failing = failing.changed(recipe="integers")
         self.failing = failing
         self.rng = random.Random(20261124)
+        # What was asked: what was answered, and what raised instead.
         self.seen: list[Seen] = []
+        self.refused: list[Seen] = []
         self.readings: dict[tuple[str, str], Reading] = {}
         self.right = Model()
 
@@ -79,7 +87,16 @@ class Asking:
         if self.failing is None:
             return anywhere
         near = experiments.near(self.failing, self.claimed, rng)
-        return itertools.chain.from_iterable(zip(near, anywhere, near, strict=False))
+        both = itertools.chain.from_iterable(zip(near, anywhere, near, strict=False))
+        return (self._otherwise(case, rng) for case in both)
+
+    def _otherwise(self, case: OperatorCase, rng: random.Random) -> OperatorCase:
+        """Change the format of some cases, and ask for no samples now and then."""
+        if self.claimed.compiles or rng.random() > _OTHERS:
+            return case
+        if self.claimed.empty_batch and rng.random() < _EMPTY:
+            return case.changed(batch=0)
+        return case.changed(dtype=rng.choice(self.claimed.dtypes))
 
     def ask(self, case: OperatorCase) -> Seen:
         """Ask a case, and compare with what is right."""
@@ -94,16 +111,24 @@ class Asking:
     def values(self, case: OperatorCase, bits: int) -> Mapping[str, Array]:
         """Operands so short that no arithmetic is too narrow for them: what is wrong is the map."""
         made: Mapping[str, Array] = self.judged.kind.values(case, min(bits, _BITS))
-        return made
+        scale = _SCALES.get(case.seed % 8, 1.0) if self.scaled else 1.0
+        if scale == 1 or (scale > 1 and FORMATS[case.dtype].largest_exponent < _WIDE):
+            return made
+        # By a power of two: all sums stay exact.
+        return {**made, "x": made["x"] * made["x"].dtype.type(scale)}
+
+    def note(self, one: Seen) -> None:
+        """Keep what was asked."""
+        (self.refused if one.raised else self.seen).append(one)
 
     def learn(self, number: int, share: float) -> None:
         """Ask cases to learn from."""
         if self.failing is not None and self.failing.products <= _MOST_VALUES:
-            self.seen.append(self.ask(self.failing))
+            self.note(self.ask(self.failing))
         for case in itertools.islice(self.cases(), number):
             if not self.left(share):
                 return
-            self.seen.append(self.ask(case))
+            self.note(self.ask(case))
 
     def read(self, case: OperatorCase, result: str) -> Reading:
         """Read a map, once."""
@@ -114,11 +139,9 @@ class Asking:
         return self.readings[key]
 
 
-def columns_of(cases: Sequence[OperatorCase]) -> dict[str, Column]:
-    """The attributes of cases, as columns."""
-    rows = [{**numbers_of(one), **kinds_of(one), "values": one.recipe} for one in cases]
-    for row in rows:
-        del row["same"]
+def columns_of(seen: Sequence[Seen]) -> dict[str, Column]:
+    """The attributes of cases and of their values, as columns."""
+    rows = [attributes_of(one.case, one.values) for one in seen]
     return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
 
@@ -127,16 +150,19 @@ def learned(
     result: str,
     is_wrong: Callable[[Seen], bool] | None = None,
     matters: Callable[[Seen], bool] | None = None,
+    *,
+    refusals: bool = False,
 ) -> list[Condition]:
     """Learn when a result is wrong, asking what tells the conditions that are left apart.
 
-    A case that is right matters only where `matters` says so.
+    A case that is right matters only where `matters` says so; what raised only where `refusals`.
     """
     label = is_wrong or (lambda one: one.wrong[result])
     found: list[Condition] = []
     for _ in range(24):
-        cared = [one for one in asking.seen if matters is None or label(one) or matters(one)]
-        columns = columns_of([one.case for one in cared])
+        every = [*asking.seen, *(asking.refused if refusals else ())]
+        cared = [one for one in every if matters is None or label(one) or matters(one)]
+        columns = columns_of(cared)
         wrong_ = np.array([label(one) for one in cared])
         found = separating(columns, wrong_)
         if not found or not asking.left(0.68):
@@ -145,8 +171,10 @@ def learned(
             continue
         if len(found) < 2:
             return found
-        fresh = list(itertools.islice(asking.cases(), 150))
-        votes = np.array([one(columns_of(fresh)) for one in found])
+        fresh = list(itertools.islice(asking.cases(), 100))
+        drawn = [Seen(case, Question(asking.judged, case, asking.values).values, {}) for case in fresh]
+        told = columns_of(drawn)
+        votes = np.array([one(told) for one in found])
         split = np.flatnonzero(votes.any(0) & ~votes.all(0))
         # Cases on which the simplest two differ, or on which opinions are most divided.
         first = [n for n in split if votes[0, n] != votes[1, n]]
@@ -156,7 +184,7 @@ def learned(
             return found
         for n in asked:
             if asking.left(0.7):
-                asking.seen.append(asking.ask(fresh[n]))
+                asking.note(asking.ask(fresh[n]))
     return found
 
 
@@ -178,7 +206,7 @@ def _bisected(asking: Asking, condition: Condition, cared: Sequence[Seen], wrong
             case = start.case.changed(**{field_: middle}).large_enough
             told = numbers_of(case)[name]
             if before < told < above and not operator_cases.unclaimed(case, asking.claimed):
-                asking.seen.append(asking.ask(case))
+                asking.note(asking.ask(case))
                 return True
     return False
 

@@ -20,6 +20,10 @@ def yes(truth: Any) -> str:
     return "yes" if truth else "no"
 
 
+# Both numbers of a pair in one word.
+PAIRS: Mapping[str, str] = {
+    "kernel": "kernel_shape", "stride": "stride", "dilation": "dilation",
+}  # fmt: skip
 # Counts of a call that fast code looks at before it takes another path.
 COUNTS: Mapping[str, Callable[[OperatorCase], int]] = {
     "max(sh, sw)": lambda case: max(case.geometry.stride),
@@ -67,9 +71,12 @@ def _on_one_index(array: Array) -> bool:
     )
 
 
-def of_counts(case: OperatorCase) -> dict[str, int]:
-    """Give the counts of a case."""
-    return {name: count(case) for name, count in COUNTS.items()}
+def of_counts(case: OperatorCase) -> Row:
+    """Give the counts of a case, and its pairs as words."""
+    words = {
+        name: "x".join(map(str, getattr(case.geometry, pair))) for name, pair in PAIRS.items()
+    }
+    return {**{name: count(case) for name, count in COUNTS.items()}, **words}
 
 
 def of_values(values: Mapping[str, Array]) -> Row:

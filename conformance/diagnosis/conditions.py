@@ -146,7 +146,7 @@ def _predicates(columns: Columns, wrong: Truth) -> Iterator[Condition]:
             for word in np.unique(column):
                 if word in {"yes", "no"}:
                     # Of an attribute: that it holds is simpler than that it does not.
-                    yield Condition(Formula("is", (name, str(word))), 1.05 + (word == "no") * 0.7)
+                    yield Condition(Formula("is", (name, str(word))), 1.35 + (word == "no") * 0.7)
                     continue
                 yield Condition(Formula("is", (name, str(word))), 1.0)
                 yield Condition(Formula("is not", (name, str(word))), 1.1)

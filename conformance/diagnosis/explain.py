@@ -20,17 +20,22 @@ from conformance.claims.loading import Judged
 from conformance.claims.program import DiedError
 from conformance.diagnosis.answers import Question
 from conformance.diagnosis.asking import RESULTS, Asking, Seen, as_foretold, columns_of, learned
+from conformance.diagnosis.behaviour import alone, explain_behaviour, remembers
 from conformance.diagnosis.conditions import ALWAYS, Condition, separating
 from conformance.diagnosis.fitting import fitted, wrong
 from conformance.diagnosis.model import Model, Part
 from conformance.diagnosis.readings import Reading, affordable
 from conformance.diagnosis.reveal import reveal
 from conformance.diagnosis.sentences import sentences
+from conformance.diagnosis.verdicts import RAISES
+from conformance.judging.ask import NotRunError
 
 # Cases that are asked to learn from, and fresh ones that an explanation must foretell.
 _LEARNED, _FORETOLD = 90, 200
 # Of what is foretold; below it an explanation is a hint.
 _SURE = 0.95
+# How long to ask.
+_SECONDS = 10.0
 # Maps that are read at a time, and how often what contradicts an explanation is learned from.
 _READ, _ROUNDS = 7, 4
 # Seconds for which an explanation is tested at least.
@@ -68,10 +73,14 @@ class Explanation:
     exact: bool = False
     arithmetic: bool = False
     seconds: float = 0.0
+    # Of the wrong answers so many were foretold; None: as many as of all.
+    caught: int | None = None
 
     @property
     def certain(self) -> bool:
         """Whether enough was foretold, wrong answers among it."""
+        if self.caught is not None and self.caught < _SURE * self.faulty:
+            return False
         # What `reveal` calls a hint in part is no certainty as a whole.
         telling = self.faulty or (self.arithmetic and not any("hint:" in one for one in self.what))
         return bool(self.asked and telling) and self.foretold >= _SURE * self.asked
@@ -92,19 +101,54 @@ class Explanation:
         return said if self.certain else f"a hint: it {said}"
 
 
-def explained(judged: Judged, failing: Any) -> Explanation | None:
-    """Explain an implementation of any kind; nothing where it gives no answers any more."""
+def explained(judged: Judged, failing: Any, check: str = "") -> Explanation | None:
+    """Explain an implementation of any kind; nothing where it gives no answers any more.
+
+    Parameters
+    ----------
+    judged : Judged
+        The implementation and what it claims.
+    failing : Case
+        A case that it fails, made small.
+    check : str
+        Name of the check that met it, which points to what to ask first.
+    """
     if judged.host.given_up:
         return None
-    with contextlib.suppress(DiedError):
-        judged.host.anew()
-        found: Explanation | None = judged.kind.explain(judged, failing)
-        return found
+    with contextlib.suppress(DiedError, NotRunError):
+        return _explained(judged, failing, check)
     return None
 
 
+def _explained(judged: Judged, failing: Any, check: str) -> Explanation | None:
+    """Explain its map or numbers, its behaviour, or what of both foretells enough."""
+    start = time.perf_counter()
+    shown = alone(judged, failing)
+    wrong = shown & set(judged.kind.rules.value)
+    steady = bool(wrong) and not remembers(judged, failing)
+    raises = bool(shown) and shown <= {RAISES}
+    found: Explanation | None = None
+    if steady or raises:
+        judged.host.anew()
+        found = judged.kind.explain(judged, failing)
+        if found is not None and found.certain:
+            return found
+    told = explain_behaviour(judged, failing, check, start, _SECONDS) if not steady else None
+    if told is not None:
+        other = Explanation(
+            told.what, told.where, told.when, told.foretold, told.asked, told.faulty, told.exact,
+            seconds=time.perf_counter() - start, caught=told.caught,
+        )  # fmt: skip
+        if other.certain or found is None or not found.asked:
+            found = other
+    if found is None and not steady and not raises:
+        judged.host.anew()
+        found = judged.kind.explain(judged, failing)
+    return found
+
+
 def explain(
-    judged: Judged, failing: OperatorCase | None = None, seconds: float = 10.0
+    judged: Judged, failing: OperatorCase | None = None, seconds: float = _SECONDS
 ) -> Explanation | None:
     """Find what an operator computes instead of what it should.
 
@@ -125,11 +169,10 @@ def explain(
     asking = Asking(judged, failing, seconds)
     asking.learn(_LEARNED, 0.3)
     faulty = {name for one in asking.seen for name in RESULTS if one.wrong[name]}
+    if not faulty and asking.refused:
+        return _of_exceptions(asking)
     if not faulty:
         return _of_arithmetic(judged, asking)
-    raising = [one for one in asking.seen if one.raised]
-    if raising and all(one.raised for one in asking.seen if any(one.wrong.values())):
-        return _of_exceptions(asking, raising)
     parts = _parts(asking, sorted(faulty, key=RESULTS.index))
     when = _conditions(asking, sorted(faulty, key=RESULTS.index), parts)
     return _tested(asking, parts, when)
@@ -246,7 +289,7 @@ def _alike(asking: Asking, one: str, other: str) -> bool:
 
 def _simulated(asking: Asking, model: Model, result: str) -> Condition:
     """Give the condition under which a model is wrong; nothing needs to be asked for it."""
-    cases, off = [], []
+    cases, off = list[Seen](), []
     stop = time.perf_counter() + 0.08 * asking.seconds
     for case in itertools.islice(asking.cases(), 300):
         if time.perf_counter() > stop:
@@ -255,7 +298,7 @@ def _simulated(asking: Asking, model: Model, result: str) -> Condition:
             continue
         values = Question(asking.judged, case, asking.values).values
         due, got = (one(case, values, (result,))[result] for one in (asking.right, model))
-        cases.append(case)
+        cases.append(Seen(case, values, {}))
         off.append(not np.array_equal(due, got))
     wrong_ = np.array(off)
     if not wrong_.any():
@@ -271,7 +314,9 @@ def _tested(
     model, known = Model(parts), {one.case for one in asking.seen}
     faulty = [name for name in RESULTS if any(one.wrong[name] for one in asking.seen)]
     exact = all(name in parts for name in faulty)
-    foretold = asked = off = 0
+    # A harmless refusal does not hide what is wrong besides.
+    refuses = _refusals(asking)
+    foretold = asked = off = caught = 0
     # What was found late is tested all the same.
     stop = max(asking.start + asking.seconds, time.perf_counter() + _LEAST)
     for case in itertools.islice(asking.cases(fresh=True), 4 * _FORETOLD):
@@ -281,20 +326,40 @@ def _tested(
             continue
         one = asking.ask(case)
         asked += 1
-        off += any(one.wrong.values())
-        foretold += _foretold(one, model, parts, when)
+        if one.raised or (refuses and refuses[0](columns_of([one]))[0]):
+            right = bool(refuses) and bool(one.raised)
+        else:
+            right = _foretold(one, model, parts, when)
+        wrong_ = bool(one.raised) or any(one.wrong.values())
+        off, foretold, caught = off + wrong_, foretold + right, caught + (wrong_ and right)
     said = sentences(parts, when, faulty, asking.seen)
+    besides = _besides(asking, refuses)
     return Explanation(
-        said.what, said.where, said.when, foretold, asked, off, exact,
-        seconds=time.perf_counter() - asking.start,
+        said.what + besides, said.where, said.when, foretold, asked, off, exact,
+        seconds=time.perf_counter() - asking.start, caught=caught,
     )  # fmt: skip
+
+
+def _refusals(asking: Asking) -> list[Condition]:
+    """Learn when it raises; nothing where it never does."""
+    if not asking.refused:
+        return []
+    return learned(asking, "y", lambda one: bool(one.raised), refusals=True)
+
+
+def _besides(asking: Asking, refuses: Sequence[Condition]) -> tuple[str, ...]:
+    """Say that it raises besides, and when."""
+    if not asking.refused:
+        return ()
+    when = f", where {refuses[0]}" if refuses else ""
+    return (f"besides: {asking.refused[0].raised[:160]}{when}",)
 
 
 def _foretold(
     one: Seen, model: Model, parts: Mapping[str, Part], when: Mapping[str, Condition]
 ) -> bool:
     """Tell whether every result of a fresh case is as foretold."""
-    columns = columns_of([one.case])
+    columns = columns_of([one])
     for name in RESULTS:
         if name in parts or name not in when:
             if not as_foretold(one, model, name):
@@ -320,22 +385,23 @@ def _of_arithmetic(judged: Judged, asking: Asking) -> Explanation | None:
     )
 
 
-def _of_exceptions(asking: Asking, raising: Sequence[Seen]) -> Explanation:
+def _of_exceptions(asking: Asking) -> Explanation:
     """Explain an operator that raises where it should answer."""
-    found = learned(asking, "y", lambda one: bool(one.raised))
+    found = _refusals(asking)
     words: dict[str, int] = {}
-    for one in raising:
+    for one in asking.refused:
         words[one.raised] = words.get(one.raised, 0) + 1
     most = max(words, key=lambda said: words[said])
-    foretold = asked = off = 0
+    foretold = asked = off = caught = 0
     for case in itertools.islice(asking.cases(fresh=True), _FORETOLD):
         if not asking.left(1.0) or not found:
             break
         one = asking.ask(case)
-        asked += 1
-        off += bool(one.raised)
-        foretold += bool(found[0](columns_of([case]))[0]) == bool(one.raised)
+        raised = bool(one.raised)
+        right = bool(found[0](columns_of([one]))[0]) == raised
+        asked, off = asked + 1, off + raised
+        foretold, caught = foretold + right, caught + (raised and right)
     return Explanation(
         (most[:160],), ("no result is given",), (str(found[0]),) if found else (),
-        foretold, asked, off, seconds=time.perf_counter() - asking.start,
+        foretold, asked, off, seconds=time.perf_counter() - asking.start, caught=caught,
     )  # fmt: skip

@@ -15,10 +15,10 @@ import numpy as np
 
 from conformance.cases.case import Array
 from conformance.cases.operator import OperatorCase
-from conformance.diagnosis.attributes import Row, of_counts, of_values
+from conformance.diagnosis import model
+from conformance.diagnosis.attributes import Row, of_values
 from conformance.diagnosis.conditions import ALWAYS, Condition, separating
 from conformance.diagnosis.expressions import Column
-from conformance.diagnosis.model import kinds_of, numbers_of
 
 # Labels of which conditions are looked for; fresh observations that are to be foretold.
 _LABELS, FORETOLD = 6, 240
@@ -95,9 +95,9 @@ class Rules:
 
 def attributes_of(case: Any, values: Mapping[str, Array] | None = None) -> Row:
     """Give the attributes of a case of either kind, and of its values."""
-    row: Row = of_values(values) if values else {}
     if isinstance(case, OperatorCase):
-        return {**numbers_of(case), **kinds_of(case), **of_counts(case), **row}
+        return model.attributes_of(case, values or {})
+    row: Row = of_values(values) if values else {}
     for one in (case, getattr(case, case.part)):
         for name in (field.name for field in fields(one)):
             value = getattr(one, name)
