@@ -33,6 +33,10 @@ COUNTS: Mapping[str, Callable[[OperatorCase], int]] = {
     "B*Ho*Wo": lambda case: case.batch * case.grid[0] * case.grid[1],
     "entries of y": lambda case: case.batch * case.grid[0] * case.grid[1] * case.channels,
     "entries of x": lambda case: case.batch * case.height * case.width * case.channels,
+    "entries of an image": lambda case: case.height * case.width * case.channels,
+    "entries of a sample's kernel": lambda case: (
+        case.grid[0] * case.grid[1] * case.geometry.taps * case.geometry.groups
+    ),
     "products": lambda case: case.products,
 }
 

@@ -4,6 +4,7 @@ It tries the explanations in turn, beginning with the one that the failing check
 one of them has foretold enough. Each is a module of its own, and knows no kind.
 """
 
+import itertools
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -25,13 +26,18 @@ _TURN = (
     "calls_in_turn", "values_in_turn", "calls_leave_no_trace", "asked_again", "calls_at_once",
     "backward_needs", "shapes_do_not", "operands_are_read", "sizes_in_turn", "bilinear",
 )  # fmt: skip
+# Seconds in which a case is asked over and over; products of a case that is asked often.
+_PATIENCE, _MOST_PRODUCTS = 2.0, 1 << 16
+# Recipes of values that shortcuts look for.
+_SPECIAL = ("constant", "equal", "one", "zero", "repeated", "sparse", "one-hot")
 
 
 def remembers(judged: Judged, failing: Any) -> bool:
     """Tell whether the answer to one case, asked over and over, is now right and now wrong."""
     case = usable(judged, failing)
     courses = Courses(judged, case, 0)
-    labels: dict[tuple[str, int], set[frozenset[str]]] = {}
+    labels: dict[tuple[str, str], set[frozenset[str]]] = {}
+    stop = time.perf_counter() + _PATIENCE
     for functions in (FUNCTIONS, FUNCTIONS[::-1]):
         steps = [
             courses.step(one.changed(seed=seed), function)
@@ -41,6 +47,8 @@ def remembers(judged: Judged, failing: Any) -> bool:
         ]
         for _, step, found in courses.walk(iter(steps)):
             labels.setdefault((step.function, step.case.token), set()).add(found.labels)
+            if time.perf_counter() > stop:
+                break
     return any(len(seen) > 1 for seen in labels.values())
 
 
@@ -50,6 +58,28 @@ def alone(judged: Judged, failing: Any) -> frozenset[str]:
     kind = judged.kind
     values = kind.values(failing, kind.bits(failing, judged.capabilities))
     return frozenset().union(*(verdict(judged, failing, values, f).labels for f in FUNCTIONS))
+
+
+def affordable_case(judged: Judged, failing: Any, wrong: frozenset[str]) -> Any:
+    """Give a case of fewer products in which the same is wrong, if a few tries find one."""
+    for change in ({"batch": 1}, {"members": 1}, {"groups": 1}, {"members": 2}):
+        if not wrong or getattr(failing, "products", 0) <= _MOST_PRODUCTS:
+            break
+        smaller = failing.changed(**change)
+        if smaller.products < failing.products and wrong <= alone(judged, smaller):
+            failing = smaller
+    return failing
+
+
+def special_values(judged: Judged, failing: Any) -> tuple[Any, frozenset[str]] | None:
+    """Give a case of special values that is wrong, where the case as it is made is right."""
+    kind, results = judged.kind, set(judged.kind.rules.value)
+    for recipe, seed in itertools.product(_SPECIAL, range(3)):
+        if recipe in kind.recipes:
+            case = failing.changed(recipe=recipe, seed=seed)
+            if (labels := alone(judged, case)) & results:
+                return case, labels
+    return None
 
 
 def explain_behaviour(

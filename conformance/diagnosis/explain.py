@@ -20,7 +20,13 @@ from conformance.claims.loading import Judged
 from conformance.claims.program import DiedError
 from conformance.diagnosis.answers import Question
 from conformance.diagnosis.asking import RESULTS, Asking, Seen, as_foretold, columns_of, learned
-from conformance.diagnosis.behaviour import alone, explain_behaviour, remembers
+from conformance.diagnosis.behaviour import (
+    affordable_case,
+    alone,
+    explain_behaviour,
+    remembers,
+    special_values,
+)
 from conformance.diagnosis.conditions import ALWAYS, Condition, separating
 from conformance.diagnosis.fitting import fitted, wrong
 from conformance.diagnosis.model import Model, Part
@@ -40,6 +46,8 @@ _SECONDS = 10.0
 _READ, _ROUNDS = 7, 4
 # Seconds for which an explanation is tested at least.
 _LEAST = 2.0
+# Up to this cost of a part nothing simpler is looked for.
+_SIMPLE = 3.0
 # Products of maps that are read first; pixels of an axis on which a reading tells much.
 _FEW, _WIDE = 4000, 4
 
@@ -124,7 +132,11 @@ def _explained(judged: Judged, failing: Any, check: str) -> Explanation | None:
     """Explain its map or numbers, its behaviour, or what of both foretells enough."""
     start = time.perf_counter()
     shown = alone(judged, failing)
+    if not shown and (special := special_values(judged, failing)):
+        # What a view makes of values shows without the view.
+        failing, shown = special
     wrong = shown & set(judged.kind.rules.value)
+    failing = affordable_case(judged, failing, wrong)
     steady = bool(wrong) and not remembers(judged, failing)
     raises = bool(shown) and shown <= {RAISES}
     found: Explanation | None = None
@@ -200,7 +212,11 @@ def _parts(asking: Asking, faulty: Sequence[str]) -> dict[str, Part]:
                 parts.pop(result, None)
                 break
             parts[result] = part
-            if not _contradicting(asking, result, part) or not asking.left(0.6):
+            if not (against := _contradicting(asking, result, part)) or not asking.left(0.6):
+                break
+            if not any(one.wrong[result] for one in against):
+                # Right in some cases: not another map, but a condition is lacking.
+                parts[result] = _gated(asking, result, part) or part
                 break
     return parts
 
@@ -209,16 +225,23 @@ def _fitted(
     asking: Asking, result: str, readings: Sequence[Reading], before: Sequence[Part]
 ) -> Part | None:
     """Fit all readings; else the wrong ones, in the cases to which a condition confines them."""
-    part = fitted(readings, before)
-    if part is not None:
-        return part
+    whole = fitted(readings, before)
     off = [one for one in readings if wrong(one)]
-    if len(off) == len(readings) or not asking.left(0.6):
-        return None
+    simple = whole is not None and whole.cost <= _SIMPLE
+    if simple or len(off) == len(readings) or not asking.left(0.55):
+        return whole
+    # Simpler where it is wrong, perhaps, with a condition that says where that is.
     part = fitted(off, before)
-    if part is None:
-        return None
+    if part is None or (whole is not None and part.cost >= whole.cost):
+        return whole
+    return _gated(asking, result, part) or whole
+
+
+def _gated(asking: Asking, result: str, part: Part) -> Part | None:
+    """Confine a part to the cases in which it holds, where in all others it is right."""
     model = Model({result: part})
+    if any(one.wrong[result] for one in _contradicting(asking, result, part)):
+        return None
     found = learned(asking, result, matters=lambda one: not as_foretold(one, model, result))
     return replace(part, when=found[0]) if found else None
 

@@ -152,7 +152,8 @@ class Model:
         listed: dict[Part, dict[str, Column]] = {}
         foretold = {}
         for result in results:
-            part = _in_force(case, values, self.parts.get(result, RIGHT))
+            part = self.parts.get(result, RIGHT)
+            part = part if in_force(case, values, part) else RIGHT
             if part not in listed:
                 listed[part] = products(case, part, places=False)
             foretold[result] = _summed(result, listed[part], wide)
@@ -277,13 +278,12 @@ def attributes_of(case: OperatorCase, values: Mapping[str, Array]) -> dict[str, 
     return row
 
 
-def _in_force(case: OperatorCase, values: Mapping[str, Array], part: Part) -> Part:
-    """Give the part, or the right one where it does not hold."""
+def in_force(case: OperatorCase, values: Mapping[str, Array], part: Part) -> bool:
+    """Tell whether a part holds in a case; where it does not, the right one does."""
     if part.when is ALWAYS:
-        return part
+        return True
     words = attributes_of(case, values)
-    told = {name: np.array([value]) for name, value in words.items()}
-    return part if part.when(told)[0] else RIGHT
+    return bool(part.when({name: np.array([value]) for name, value in words.items()})[0])
 
 
 def _summed(result: str, listed: Columns, values: Mapping[str, Array]) -> Array:

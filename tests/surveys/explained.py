@@ -7,6 +7,7 @@ answers, whether it foretold all of them bit for bit, and how long it took.
 
 import argparse
 import statistics
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 import conformance
 from conformance.claims.loading import load
 from conformance.diagnosis.explain import explained
+from conformance.judging.shrink import smallest
 from conformance.kinds import OPERATOR
 from conformance.mutants import operator
 from conformance.mutants.guarded import guarded
@@ -59,17 +61,19 @@ def main() -> None:
             print(f"{name}: not rejected", flush=True)
             continue
         judged = load(fault, OPERATOR)
-        failing = OPERATOR.case.parse(report.smallest.token)
-        found = explained(judged, failing, report.smallest.check)
+        shown = smallest(judged, report.failures)
+        assert shown is not None
+        start = time.perf_counter()
+        found = explained(judged, OPERATOR.case.parse(shown.token), shown.check)
+        seconds = time.perf_counter() - start
+        times.append(seconds)
         if found is None:
             rows.append((name, "nothing found", "", "", ""))
         else:
             kind = ("exact" if found.exact else "condition") if found.certain else "hint"
-            times.append(found.seconds)
             share = f"{found.foretold} of {found.asked}"
             rows.append((name, kind, share, "; ".join(found.what), "; ".join(found.when)))
-        took = f"{found.seconds:.1f} s" if found else ""
-        print(*rows[-1], took, sep=" | ", flush=True)
+        print(*rows[-1], f"{seconds:.1f} s", sep=" | ", flush=True)
     counts = Counter(row[1] for row in rows)
     said = ", ".join(f"{kind}: {count}" for kind, count in counts.items())
     slow = statistics.quantiles(times, n=20)[-1] if len(times) > 1 else 0.0
