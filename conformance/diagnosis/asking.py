@@ -88,6 +88,11 @@ class Asking:
             due["dx"], due["dkernel"] = involution.backward(*operands, **options)
         return due
 
+    @property
+    def plain(self) -> OperatorCase:
+        """A plain case on real numbers."""
+        return operator_cases.plain_case(self.claimed, dtype=self.dtype, recipe="normal")
+
     def left(self, share: float) -> bool:
         """Whether less than a share of the time is spent."""
         return time.perf_counter() - self.start < share * self.seconds
@@ -184,7 +189,8 @@ def learned(
         if len(found) < 2:
             return found
         fresh = list(itertools.islice(asking.cases(), 100))
-        drawn = [Seen(case, Question(asking.judged, case, asking.values).values, {}) for case in fresh]
+        made = (Question(asking.judged, case, asking.values).values for case in fresh)
+        drawn = [Seen(case, values, {}) for case, values in zip(fresh, made, strict=True)]
         told = columns_of(drawn)
         votes = np.array([one(told) for one in found])
         split = np.flatnonzero(votes.any(0) & ~votes.all(0))

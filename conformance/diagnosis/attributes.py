@@ -47,6 +47,15 @@ def _equal(array: Array, part: Any) -> bool:
     return bool((array == part).all())
 
 
+def _on_one_index(array: Array) -> bool:
+    where = np.argwhere(array)
+    return bool(len(where)) and any(
+        size > 2 and len(np.unique(where[:, axis])) == 1
+        for axis, size in enumerate(array.shape)
+        if axis
+    )
+
+
 # Of an operand that has entries: what shortcuts look for.
 VALUES: Mapping[str, Callable[[Array], Any]] = {
     "{} is zero": lambda a: not a.any(),
@@ -58,7 +67,7 @@ VALUES: Mapping[str, Callable[[Array], Any]] = {
     "{} is mostly zero, but not all": lambda a: (a == 0).mean() > 0.8 and bool(a.any()),
     "{} is equal in all pixels": lambda a: _equal(a, a[_PIXELS]),
     "{} is equal in all samples": lambda a: len(a) > 1 and _equal(a, a[:1]),
-    "{} is zero but for one index of an axis": lambda a: _on_one_index(a),
+    "{} is zero but for one index of an axis": _on_one_index,
     "{} is of integers": lambda a: _equal(a, np.trunc(a)),
     "{} goes beyond 1000": lambda a: (np.abs(a) > 1000).any(),
     "{} has NaN": lambda a: np.isnan(a).any(),
@@ -66,20 +75,9 @@ VALUES: Mapping[str, Callable[[Array], Any]] = {
 }
 
 
-def _on_one_index(array: Array) -> bool:
-    where = np.argwhere(array)
-    return bool(len(where)) and any(
-        size > 2 and len(np.unique(where[:, axis])) == 1
-        for axis, size in enumerate(array.shape)
-        if axis
-    )
-
-
 def of_counts(case: OperatorCase) -> Row:
     """Give the counts of a case, and its pairs as words."""
-    words = {
-        name: "x".join(map(str, getattr(case.geometry, pair))) for name, pair in PAIRS.items()
-    }
+    words = {name: "x".join(map(str, getattr(case.geometry, pair))) for name, pair in PAIRS.items()}
     return {**{name: count(case) for name, count in COUNTS.items()}, **words}
 
 

@@ -12,7 +12,6 @@ from typing import Any
 
 from conformance.claims.loading import Judged
 from conformance.diagnosis import experiments
-from conformance.diagnosis.attributes import Row
 from conformance.diagnosis.courses import usable, variants
 from conformance.diagnosis.observing import (
     FORETOLD,
@@ -76,7 +75,7 @@ def _observed(judged: Judged, failing: Any, seed: int) -> Iterator[Observed]:
         found = verdict(judged, case, values, function, {})
         labels = {one for one in found.labels if one not in results and one != RAISES}
         labels |= {f"raises {_plain(found.raised)}"} if found.raised else set()
-        row: Row = {"function": function} | attributes_of(case, values)
+        row: dict[str, Any] = {"function": function} | attributes_of(case, values)
         yield Observed(row, frozenset(labels), (case, found))
 
 
@@ -118,7 +117,9 @@ def explain_keeping(judged: Judged, failing: Any, start: float, seconds: float) 
     Kept is what grows in two stretches of calls one after the other, as the suite has it.
     """
     rng, kind = random.Random(1), judged.kind
-    plain = kind.enlarged(kind.plain(judged.capabilities, members=4), (31, 32))
+    plain = failing
+    if plain.recipe != "integers" or plain.batch == 0:
+        plain = kind.enlarged(kind.plain(judged.capabilities, members=4), (31, 32))
 
     def observed() -> Iterator[Observed]:
         yield _kept(judged, plain, "forward")
@@ -137,9 +138,7 @@ def explain_keeping(judged: Judged, failing: Any, start: float, seconds: float) 
     fresh = list(until(found, _KEPT, max(start + seconds, time.perf_counter() + 2)))
     foretold = [rules.foretells(one) for one in fresh]
     labels = sorted({label for one in seen for label in one.labels})
-    return Learned(
-        tuple(labels), (), whens(rules, seen), *counted(foretold, fresh)
-    )
+    return Learned(tuple(labels), (), whens(rules, seen), *counted(foretold, fresh))
 
 
 def _kept(judged: Judged, case: Any, function: str) -> Observed:
@@ -161,6 +160,5 @@ def _kept(judged: Judged, case: Any, function: str) -> Observed:
             if min(second - first, third - second) >= enough:
                 grow = "grows" if name == "memory" else "grow in number"
                 labels.add(f"{name} of the process {grow} with each call of {function}")
-    row: Row = {"function": function} | attributes_of(case)
+    row: dict[str, Any] = {"function": function} | attributes_of(case)
     return Observed(row, frozenset(labels))
-

@@ -80,13 +80,16 @@ def _wide(step: Step) -> int:
 
 Past = Sequence[Step]
 COUNTED: Mapping[str, Callable[[Past, Step], int]] = {
-    "number of the call": lambda past, now: len(past) + 1,
-    "number of the call among those of its function": lambda past, now: 1
-    + sum(one.function == now.function for one in past),
-    "number of the call among those of its function and shapes": lambda past, now: 1
-    + sum(one.function == now.function and _alike(one, now) for one in past),
-    "number of the call among those of its shapes": lambda past, now: 1
-    + sum(_alike(one, now) for one in past),
+    "number of the call": lambda past, _: len(past) + 1,
+    "number of the call among those of its function": lambda past, now: (
+        1 + sum(one.function == now.function for one in past)
+    ),
+    "number of the call among those of its function and shapes": lambda past, now: (
+        1 + sum(one.function == now.function and _alike(one, now) for one in past)
+    ),
+    "number of the call among those of its shapes": lambda past, now: (
+        1 + sum(_alike(one, now) for one in past)
+    ),
 }
 # What a call may be known again by.
 KEYS: Mapping[str, Callable[[Step], Any]] = {
@@ -111,19 +114,25 @@ def known(past: Past, now: Step, function: str, key: str, which: int) -> Step | 
 EARLIER: Mapping[str, Callable[[Step, Step], bool]] = {
     "there was an earlier call of its shapes": lambda one, now: one.shapes == now.shapes,
     "there was an earlier call of its shapes and format": _alike,
-    "there was an earlier call of its shapes and options": lambda one, now: one.options
-    == now.options,
-    "there was an earlier call of its shapes with other values": lambda one, now: _alike(one, now)
-    and not _same(one, now, but=_bytes),
+    "there was an earlier call of its shapes and options": lambda one, now: (
+        one.options == now.options
+    ),
+    "there was an earlier call of its shapes with other values": lambda one, now: (
+        _alike(one, now) and not _same(one, now, but=_bytes)
+    ),
     "there was an earlier call of the same sums of operands, otherwise other values": (
-        lambda one, now: one.options == now.options
-        and _same(one, now, but=_sums)
-        and not _same(one, now, but=_bytes)
+        lambda one, now: (
+            one.options == now.options
+            and _same(one, now, but=_sums)
+            and not _same(one, now, but=_bytes)
+        )
     ),
     "there was an earlier call of the same first kilobytes, otherwise other values": (
-        lambda one, now: one.options == now.options
-        and _same(one, now, but=_begin)
-        and not _same(one, now, but=_bytes)
+        lambda one, now: (
+            one.options == now.options
+            and _same(one, now, but=_begin)
+            and not _same(one, now, but=_bytes)
+        )
     ),
     "there was an earlier call of other shapes": lambda one, now: one.shapes != now.shapes,
     "there was an earlier call on a larger image": lambda one, now: _size(one) > _size(now),
@@ -134,16 +143,18 @@ BEFORE: Mapping[str, Callable[[Step, Step], bool]] = {
     "was of the same shapes": _alike,
     "was in another format": lambda one, now: one.case.dtype != now.case.dtype,
     "was in a narrower format": lambda one, now: _wide(one) < _wide(now),
-    "was on a larger image": lambda one, now: (one.case.height, one.case.width)
-    > (now.case.height, now.case.width),
+    "was on a larger image": lambda one, now: (
+        (one.case.height, one.case.width) > (now.case.height, now.case.width)
+    ),
     "was on a larger call": lambda one, now: _size(one) > _size(now),
-    "was on NaN": lambda one, now: one.change == "NaN",
+    "was on NaN": lambda one, _: one.change == "NaN",
     "was on NaN of its shapes": lambda one, now: one.change == "NaN" and one.shapes == now.shapes,
-    "was of no samples": lambda one, now: one.case.batch == 0,
+    "was of no samples": lambda one, _: one.case.batch == 0,
     "was of another function": lambda one, now: one.function != now.function,
     "lay in the same memory": lambda one, now: now.again and _alike(one, now),
-    "was of its shapes with other values": lambda one, now: _alike(one, now)
-    and not _same(one, now, but=_bytes),
+    "was of its shapes with other values": lambda one, now: (
+        _alike(one, now) and not _same(one, now, but=_bytes)
+    ),
 }
 
 
@@ -192,16 +203,6 @@ def _differences(past: Past, now: Step) -> Row:
     return row
 
 
-# What is changed about the values: so that they agree with others in all but a little.
-CHANGES: Mapping[str, Callable[[Array], Array]] = {
-    "": lambda array: array,
-    "in another order": lambda array: np.flip(array).copy(),
-    "but for its end": lambda array: _turned_at_the_end(array),
-    "but for signs at its end": lambda array: _negated_at_the_end(array),
-    "NaN": lambda array: np.full_like(array, np.nan),
-}
-
-
 def _turned_at_the_end(array: Array) -> Array:
     flat = array.copy().reshape(-1)
     first = min(1024 // array.itemsize, flat.size // 2)
@@ -214,6 +215,16 @@ def _negated_at_the_end(array: Array) -> Array:
     first = min(1024 // array.itemsize, flat.size // 2)
     flat[first:] = -flat[first:]
     return flat.reshape(array.shape)
+
+
+# What is changed about the values: so that they agree with others in all but a little.
+CHANGES: Mapping[str, Callable[[Array], Array]] = {
+    "": lambda array: array,
+    "in another order": lambda array: np.flip(array).copy(),
+    "but for its end": _turned_at_the_end,
+    "but for signs at its end": _negated_at_the_end,
+    "NaN": lambda array: np.full_like(array, np.nan),
+}
 
 
 class Courses:

@@ -30,8 +30,9 @@ from conformance.diagnosis.behaviour import (
 from conformance.diagnosis.conditions import ALWAYS, Condition, separating
 from conformance.diagnosis.fitting import fitted, wrong
 from conformance.diagnosis.model import Model, Part
+from conformance.diagnosis.numbers import explain_numbers
+from conformance.diagnosis.observing import Learned
 from conformance.diagnosis.readings import Reading, affordable
-from conformance.diagnosis.reveal import reveal
 from conformance.diagnosis.sentences import sentences
 from conformance.diagnosis.verdicts import RAISES
 from conformance.judging.ask import NotRunError
@@ -147,12 +148,15 @@ def _explained(judged: Judged, failing: Any, check: str) -> Explanation | None:
             return found
     told = explain_behaviour(judged, failing, check, start, _SECONDS) if not steady else None
     if told is not None:
-        other = Explanation(
-            told.what, told.where, told.when, told.foretold, told.asked, told.faulty, told.exact,
-            seconds=time.perf_counter() - start, caught=told.caught,
-        )  # fmt: skip
+        other = _told(told, start)
         if other.certain or found is None or not found.asked:
             found = other
+    if steady and (found is None or not found.certain):
+        # No map, perhaps a law of numbers.
+        judged.host.anew()
+        numbers = explain_numbers(judged, failing, time.perf_counter(), 0.4 * _SECONDS)
+        if numbers is not None and numbers.learned.certain:
+            found = _told(numbers.learned, start)
     if found is None and not steady and not raises:
         judged.host.anew()
         found = judged.kind.explain(judged, failing)
@@ -184,7 +188,7 @@ def explain(
     if not faulty and asking.refused:
         return _of_exceptions(asking)
     if not faulty:
-        return _of_arithmetic(judged, asking)
+        return _of_arithmetic(judged, failing or asking.plain, asking)
     parts = _parts(asking, sorted(faulty, key=RESULTS.index))
     when = _conditions(asking, sorted(faulty, key=RESULTS.index), parts)
     return _tested(asking, parts, when)
@@ -392,20 +396,29 @@ def _foretold(
     return True
 
 
-def _of_arithmetic(judged: Judged, asking: Asking) -> Explanation | None:
+def _of_arithmetic(judged: Judged, failing: OperatorCase, asking: Asking) -> Explanation | None:
     """Explain an operator whose map is right and whose numbers are not."""
-    found = reveal(judged, asking.dtype)
-    if not found.words:
+    found = explain_numbers(judged, failing, time.perf_counter(), 0.7 * asking.seconds)
+    if found is None:
         return None
+    own, sums = found
+    when = own.when
+    if sums is None:
+        return _told(own, asking.start)
+    share = f"foretold {own.foretold} of {own.asked} calls, right or wrong"
+    lines = (f"{'' if own.certain else 'a hint: it '}{share}", *when[-1:])
     return Explanation(
-        tuple(found.words),
-        when=(f"operands are {asking.dtype}",),
-        foretold=found.foretold,
-        asked=found.asked,
-        exact=True,
-        arithmetic=True,
-        seconds=time.perf_counter() - asking.start,
-    )
+        own.what, own.where, (*when[:-1], *lines), sums.foretold, sums.asked,
+        exact=True, arithmetic=True, seconds=time.perf_counter() - asking.start,
+    )  # fmt: skip
+
+
+def _told(own: Learned, start: float) -> Explanation:
+    """Give what was learned of behaviour or numbers as an explanation."""
+    return Explanation(
+        own.what, own.where, own.when, own.foretold, own.asked, own.faulty, own.exact,
+        seconds=time.perf_counter() - start, caught=own.caught,
+    )  # fmt: skip
 
 
 def _of_exceptions(asking: Asking) -> Explanation:

@@ -78,10 +78,7 @@ class Formula:
         if self.operator == "named":
             return NAMED[self.parts[0]].printed(outside)
         if self.operator in {"is", "is not"}:
-            name, word = map(str, self.parts)
-            if word in {"yes", "no"}:
-                return name if (word == "yes") == (self.operator == "is") else negated(name)
-            return f"{name} {self.operator} {word}"
+            return _kind(self.operator, *map(str, self.parts))
         rule = OPERATORS[self.operator]
         if self.operator == "before":
             size, taps, stride, dilation, given, _ = map(str, self.parts)
@@ -113,6 +110,13 @@ class Formula:
 
     def __mod__(self, other: "Formula") -> "Formula":
         return Formula("%", (self, other))
+
+
+def _kind(operator: str, name: str, word: str) -> str:
+    """Say that a word of a case is, or is not, another; of "yes" and "no" whether it holds."""
+    if word in {"yes", "no"}:
+        return name if (word == "yes") == (operator == "is") else negated(name)
+    return f"{name} {operator} {word}"
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,10 @@ from conformance.diagnosis.observing import (
     learned_rules,
     listed,
     results_of,
-    until as taken,
     whens,
+)
+from conformance.diagnosis.observing import (
+    until as taken,
 )
 from conformance.diagnosis.verdicts import expected, is_overwriting
 from conformance.judging.examine import compare
@@ -71,9 +73,7 @@ def explain_history(judged: Judged, failing: Any, start: float, seconds: float) 
     when = whens(rules, seen)
     if alone and not all(foretold):
         others = {label for one in seen for label in one.labels} - set(judged.kind.rules.value)
-        foretold = [
-            _gives(judged, one, instead) and not one.labels & others for one in fresh
-        ]
+        foretold = [_gives(judged, one, instead) and not one.labels & others for one in fresh]
         when = ("wherever that is another answer than what is due", when[-1])
     return Learned(
         _what(courses, wrong, instead), _where(judged, wrong), when,
@@ -114,9 +114,7 @@ def _counting(judged: Judged, failing: Any, stop: float) -> Learned | None:
     return None
 
 
-def _long(
-    courses: Courses, case: Any, function: str, number: int, stop: float
-) -> list[Observed]:
+def _long(courses: Courses, case: Any, function: str, number: int, stop: float) -> list[Observed]:
     seen = []
     steps = repeated(courses, case, function, number)
     for past, _, found in courses.walk(steps):
@@ -197,7 +195,7 @@ INSTEAD: Mapping[str, Foreign] = dict(_table())
 
 
 def _instead(judged: Judged, seen: Sequence[Observed]) -> tuple[str, bool]:
-    """Find what is given in the place of the answer in every wrong call; in right ones as well?
+    """Find what is given in the place of the answer in every wrong call; and in right ones.
 
     What is given in all of them is a program that needs no condition.
     """

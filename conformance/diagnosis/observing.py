@@ -99,7 +99,7 @@ def attributes_of(case: Any, values: Mapping[str, Array] | None = None) -> Row:
         return model.attributes_of(case, values or {})
     row: Row = of_values(values) if values else {}
     for one in (case, getattr(case, case.part)):
-        for name in (field.name for field in fields(one)):
+        for name in (entry.name for entry in fields(one)):
             value = getattr(one, name)
             if name not in {case.part, "seed"}:
                 plain = isinstance(value, int | float) and not isinstance(value, bool)

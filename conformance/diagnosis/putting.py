@@ -37,6 +37,8 @@ from conformance.worker.memory import layout_of
 from conformance.worker.pages import PLACES
 
 _SEEN, _CHECKED, _SAMPLE = 150, 8, 60
+
+
 # How memory that is no plain C-contiguous array may be read as if it were one.
 # As they are laid anew with their axes in the order in which they lie.
 def _packed(array: Array) -> Array:
@@ -45,7 +47,7 @@ def _packed(array: Array) -> Array:
 
 READ: Mapping[str, Callable[[Array], Array]] = {
     "{} is read in the order in which it lies in memory": lambda a: a.ravel("K").reshape(a.shape),
-    "{} is read in the order of its axes in memory": lambda a: _packed(a),
+    "{} is read in the order of its axes in memory": _packed,
     "{} is read forwards in memory": lambda a: a[
         tuple(slice(None, None, -1 if step < 0 else 1) for step in a.strides)
     ],
