@@ -66,8 +66,9 @@ class Asking:
         self.seconds = seconds
         self.dtype = failing.dtype if failing else self.claimed.first_dtype
         # Where it takes other numbers to fail, integers may be too small, or no integers at all.
-        self.scaled = failing is not None and failing.recipe not in experiments.FINITE
-        if failing is not None and self.scaled:
+        self.scaled = False
+        self.exact = failing is None or failing.recipe in experiments.FINITE
+        if failing is not None and not self.exact:
             failing = failing.changed(recipe="integers")
         self.failing = failing
         self.rng = random.Random(20261124)

@@ -42,7 +42,7 @@ _LEARNED, _FORETOLD = 90, 200
 # Of what is foretold; below it an explanation is a hint.
 _SURE = 0.95
 # How long to ask.
-_SECONDS = 10.0
+_SECONDS = 8.0
 # Maps that are read at a time, and how often what contradicts an explanation is learned from.
 _READ, _ROUNDS = 7, 4
 # Seconds for which an explanation is tested at least.
@@ -183,15 +183,28 @@ def explain(
         None where nothing that is asked here is wrong.
     """
     asking = Asking(judged, failing, seconds)
-    asking.learn(_LEARNED, 0.3)
-    faulty = {name for one in asking.seen for name in RESULTS if one.wrong[name]}
+    # Where real numbers fail, integers say whether the map is right.
+    asking.learn(_LEARNED if asking.exact else _LEARNED // 3, 0.3)
+    faulty = _faulty(asking)
     if not faulty and asking.refused:
         return _of_exceptions(asking)
     if not faulty:
-        return _of_arithmetic(judged, failing or asking.plain, asking)
+        found = _of_arithmetic(judged, failing or asking.plain, asking)
+        if asking.exact or (found is not None and found.certain) or not asking.left(0.9):
+            return found
+        # Larger numbers, or no integers, perhaps.
+        asking.scaled = True
+        asking.learn(_LEARNED, 1.0)
+        faulty = _faulty(asking)
+        if not faulty:
+            return found
     parts = _parts(asking, sorted(faulty, key=RESULTS.index))
     when = _conditions(asking, sorted(faulty, key=RESULTS.index), parts)
     return _tested(asking, parts, when)
+
+
+def _faulty(asking: Asking) -> set[str]:
+    return {name for one in asking.seen for name in RESULTS if one.wrong[name]}
 
 
 def _parts(asking: Asking, faulty: Sequence[str]) -> dict[str, Part]:

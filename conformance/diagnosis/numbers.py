@@ -15,7 +15,7 @@ import numpy as np
 from conformance.bounds.expected import Expected
 from conformance.cases.case import Array
 from conformance.cases.operator import OperatorCase
-from conformance.claims.formats import Format
+from conformance.claims.formats import FORMATS, Format
 from conformance.claims.loading import Judged
 from conformance.diagnosis.conduct import cases_near
 from conformance.diagnosis.observing import (
@@ -66,13 +66,13 @@ def explain_numbers(judged: Judged, failing: Any, start: float, seconds: float) 
     def stop(share: float) -> float:
         return max(start + share * seconds, time.perf_counter() + 0.5)
 
-    rules, seen = learn(_observed(judged, failing, 1), _SEEN, stop(0.45))
+    rules, seen = learn(_observed(judged, failing, 1), _SEEN, stop(0.35))
     wrong = [one for one in seen if one.labels]
     if not wrong:
         return None
     law, alone = _law(judged, seen)
     found = None if law or not isinstance(failing, OperatorCase) else _revealed(judged, wrong)
-    fresh = list(until(_observed(judged, failing, 2), FORETOLD, stop(0.9)))
+    fresh = list(until(_observed(judged, failing, 2), FORETOLD, stop(0.8)))
     foretold = [rules.foretells(one) for one in fresh]
     when = whens(rules, seen)
     if alone and not all(foretold):
@@ -124,6 +124,9 @@ LAWS: Mapping[str, Law] = {
         value, -_SUM_LIMIT, _SUM_LIMIT
     ),
     "NaN and infinite results are replaced by finite numbers": _finite,
+    "NaN and infinite sums are replaced by finite numbers of float32": lambda value, f: _finite(
+        value, f if f.bits > FORMATS["float32"].bits else FORMATS["float32"]
+    ),
     "NaN and infinite results are replaced by zero": lambda value, _: np.where(
         np.isfinite(value), value, 0.0
     ),
@@ -153,7 +156,9 @@ def _obeys(judged: Judged, one: Observed, words: str) -> bool:
     for name, array in found.answer.results.items():
         due = found.due[name]
         if name in one.labels:
-            due = Expected(LAWS[words](due.value, format_), due.bound)
+            # An infinite number has no bound.
+            bound = np.where(np.isfinite(due.bound), due.bound, 0.0)
+            due = Expected(LAWS[words](due.value, format_), bound)
         if compare(array, due, format_)[1] is not None:
             return False
     return True
