@@ -82,7 +82,7 @@ def explain_history(judged: Judged, failing: Any, start: float, seconds: float) 
 
 
 def _observed(courses: Courses) -> Iterator[Observed]:
-    lengths = _LENGTHS
+    lengths: Sequence[int] = _LENGTHS
     while True:
         for past, step, found in courses.walk(courses.drawn(courses.rng.choice(lengths))):
             row = behind(past, step) | {"function": step.function}
@@ -132,7 +132,7 @@ Foreign = Callable[[Judged, Past, Step], Mapping[str, Expected] | None]
 def _answer(*where: Any) -> Foreign:
     def give(judged: Judged, past: Past, now: Step) -> Mapping[str, Expected] | None:
         one = known(past, now, now.function, *where)
-        return one and expected(judged, one.case, one.values)
+        return expected(judged, one.case, one.values) if one else None
 
     return give
 
@@ -151,7 +151,9 @@ def _operand(name: str, *where: Any) -> Foreign:
 def _options(*where: Any) -> Foreign:
     def give(judged: Judged, past: Past, now: Step) -> Mapping[str, Expected] | None:
         one = known(past, now, *where)
-        return one and expected(judged, one.case.changed(dtype=now.case.dtype), now.values)
+        if one is None:
+            return None
+        return expected(judged, one.case.changed(dtype=now.case.dtype), now.values)
 
     return give
 

@@ -182,7 +182,7 @@ def _revealed(judged: Judged, wrong: Sequence[Observed]) -> Found | None:
 
 def _summing(judged: Judged, wrong: Sequence[Observed], result: str) -> OperatorCase | None:
     """Give the smallest wrong call in which sums of a result can be asked one by one."""
-    able = []
+    able = list[OperatorCase]()
     for case, _ in (one.about for one in wrong if result in one.labels):
         where = case.geometry
         terms = where.members if result == "dkernel" else where.taps

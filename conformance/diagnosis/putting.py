@@ -95,7 +95,7 @@ def explain_putting(judged: Judged, failing: Any, start: float, seconds: float) 
     labels = sorted({label for one in wrong for label in one.labels})
     when = whens(rules, seen)
     if alone and not all(foretold) and set(labels) <= set(results):
-        foretold = [_all_give(judged, [one], instead) for one in fresh]
+        foretold = [instead is not None and _all_give(judged, [one], instead) for one in fresh]
         when = ("wherever that is another order than that of the entries", when[-1])
     return Learned(
         _what(judged, labels, wrong, instead), _where(judged, labels), when,
@@ -120,11 +120,11 @@ class _Puts:
         rng, kind, claimed = self.rng, self.judged.kind, self.judged.capabilities
         for case, function in itertools.product(self.cases, FUNCTIONS):
             # On the plain call nothing may be wrong: else it is not how it is put.
-            yield self._put(case, function, {}, {})
+            yield self._put(case, {}, {}, function)
         while True:
             if self.wrong and rng.random() < 0.4:
-                _, case, _, views, how, function = rng.choice(self.wrong).about
-                yield self._put(case.changed(seed=rng.randrange(500)), function, views, how)
+                _, before, _, *put = rng.choice(self.wrong).about
+                yield self._put(before.changed(seed=rng.randrange(500)), *put)
                 continue
             case = rng.choice(self.cases).changed(seed=rng.randrange(500))
             values = kind.values(case, kind.bits(case, claimed))
@@ -139,9 +139,9 @@ class _Puts:
                 how["forked"] = True
             elif way < 0.95:
                 how |= _written(kind.arguments(function, case, values)[1], rng)
-            yield self._put(case, function, views, how)
+            yield self._put(case, views, how, function)
 
-    def _put(self, case: Any, function: str, views: Views, how: Mapping[str, Any]) -> Observed:
+    def _put(self, case: Any, views: Views, how: Mapping[str, Any], function: str) -> Observed:
         kind, judged = self.judged.kind, self.judged
         plain = kind.values(case, kind.bits(case, judged.capabilities))
         values = {n: views[n](array) if n in views else array for n, array in plain.items()}
