@@ -42,7 +42,7 @@ _LEARNED, _FORETOLD = 90, 200
 # Of what is foretold; below it an explanation is a hint.
 _SURE = 0.95
 # How long to ask.
-_SECONDS = 8.0
+SECONDS = 8.0
 # Maps that are read at a time, and how often what contradicts an explanation is learned from.
 _READ, _ROUNDS = 7, 4
 # Seconds for which an explanation is tested at least.
@@ -146,7 +146,7 @@ def _explained(judged: Judged, failing: Any, check: str) -> Explanation | None:
         found = judged.kind.explain(judged, failing)
         if found is not None and found.certain:
             return found
-    told = explain_behaviour(judged, failing, check, start, _SECONDS) if not steady else None
+    told = explain_behaviour(judged, failing, check, start, SECONDS) if not steady else None
     if told is not None:
         other = _told(told, start)
         if other.certain or found is None or not found.asked:
@@ -154,7 +154,7 @@ def _explained(judged: Judged, failing: Any, check: str) -> Explanation | None:
     if steady and (found is None or not found.certain):
         # No map, perhaps a law of numbers.
         judged.host.anew()
-        numbers = explain_numbers(judged, failing, time.perf_counter(), 0.4 * _SECONDS)
+        numbers = explain_numbers(judged, failing, time.perf_counter(), 0.4 * SECONDS)
         if numbers is not None and numbers.learned.certain:
             found = _told(numbers.learned, start)
     if found is None and not steady and not raises:
@@ -164,7 +164,7 @@ def _explained(judged: Judged, failing: Any, check: str) -> Explanation | None:
 
 
 def explain(
-    judged: Judged, failing: OperatorCase | None = None, seconds: float = _SECONDS
+    judged: Judged, failing: OperatorCase | None = None, seconds: float | None = None
 ) -> Explanation | None:
     """Find what an operator computes instead of what it should.
 
@@ -174,15 +174,15 @@ def explain(
         The implementation and what it claims.
     failing : OperatorCase, optional
         A case that it fails, made small.
-    seconds : float
-        How long to ask; it says what it had by then.
+    seconds : float, optional
+        How long to ask, `SECONDS` by default; it says what it had by then.
 
     Returns
     -------
     Explanation or None
         None where nothing that is asked here is wrong.
     """
-    asking = Asking(judged, failing, seconds)
+    asking = Asking(judged, failing, SECONDS if seconds is None else seconds)
     # Where real numbers fail, integers say whether the map is right.
     asking.learn(_LEARNED if asking.exact else _LEARNED // 3, 0.3)
     faulty = _faulty(asking)
