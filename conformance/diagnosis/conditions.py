@@ -21,6 +21,8 @@ _TURNS = range(2, 33)
 # Conditions of three parts are looked for among so many of their most telling parts.
 _TELLING = 120
 _MOST = 24
+# Of conditions in which an "or" stands within an "and", so many outer parts are tried.
+_OUTER = 12
 # Sizes and indices are compared with one another; counts and distances with numbers alone.
 _COMPARED = frozenset((*CALL, *"bijuvcgmhw"))
 
@@ -98,7 +100,26 @@ def separating(columns: Columns, wrong: Truth, most: int = _MOST) -> list[Condit
             for chosen in _covers(~held[usable][:, ~target], count):
                 picked = [parts[usable[n]][0] for n in chosen]
                 found.append(_joined(word, picked))
+    if not found:
+        found = list(_nested(parts, truths, wrong))
     return sorted(found, key=lambda one: one.cost)[:most]
+
+
+def _nested(
+    parts: Sequence[tuple[Condition, Truth]], truths: Truth, wrong: Truth
+) -> Iterator[Condition]:
+    """Give conditions "a and (b or c)": within the few most telling ones that are always there."""
+    always = np.flatnonzero(truths[:, wrong].all(1))
+    telling = always[np.argsort(truths[always][:, ~wrong].sum(1), kind="stable")][:_OUTER]
+    for outer in telling:
+        within = truths[outer]
+        # Those of which none is true where it is right.
+        sure = np.flatnonzero(~truths[:, within & ~wrong].any(1))
+        lacking = (~truths[sure][:, wrong]).astype(np.float32)
+        pairs = np.argwhere(np.triu(lacking @ lacking.T == 0, 1))
+        for one, other in pairs[np.argsort(pairs.sum(1), kind="stable")][:4].tolist():
+            inner = _joined("or", [parts[sure[one]][0], parts[sure[other]][0]])
+            yield _joined("and", [parts[outer][0], inner])
 
 
 def _joined(word: str, parts: Sequence[Condition]) -> Condition:

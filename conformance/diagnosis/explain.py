@@ -357,6 +357,7 @@ def _tested(
     # A harmless refusal does not hide what is wrong besides.
     refuses = _refusals(asking)
     foretold = asked = off = caught = 0
+    fresh = list[Seen]()
     # What was found late is tested all the same.
     stop = max(asking.start + asking.seconds, time.perf_counter() + _LEAST)
     for case in itertools.islice(asking.cases(fresh=True), 4 * _FORETOLD):
@@ -365,6 +366,7 @@ def _tested(
         if case in known:
             continue
         one = asking.ask(case)
+        fresh.append(one)
         asked += 1
         if one.raised or (refuses and refuses[0](columns_of([one]))[0]):
             right = bool(refuses) and bool(one.raised)
@@ -372,12 +374,27 @@ def _tested(
             right = _foretold(one, model, parts, when)
         wrong_ = bool(one.raised) or any(one.wrong.values())
         off, foretold, caught = off + wrong_, foretold + right, caught + (wrong_ and right)
-    said = sentences(parts, when, faulty, asking.seen)
+    said = sentences(parts, _held(when, parts, fresh), faulty, asking.seen)
     besides = _besides(asking, refuses)
     return Explanation(
         said.what + besides, said.where, said.when, foretold, asked, off, exact,
         seconds=time.perf_counter() - asking.start, caught=caught,
     )  # fmt: skip
+
+
+def _held(
+    when: Mapping[str, Condition], parts: Mapping[str, Part], fresh: Sequence[Seen]
+) -> dict[str, Condition]:
+    """Say of no part when it is wrong, unless that is foretold too."""
+    answered = [one for one in fresh if not one.raised]
+    if not answered:
+        return dict(when)
+    columns, kept = columns_of(answered), dict(when)
+    for name in parts.keys() & when.keys():
+        alike = when[name](columns) == [one.wrong[name] for one in answered]
+        if alike.mean() < _SURE:
+            kept[name] = Condition(ALWAYS.formula, -1.0)
+    return kept
 
 
 def _refusals(asking: Asking) -> list[Condition]:

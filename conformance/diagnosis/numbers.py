@@ -207,6 +207,6 @@ def _of_sums(found: Found | None, results: Sequence[str], wrong: Sequence[Observ
     more = " (NaN or infinities are among them)" if special else ""
     verb = "is" if len(results) == 1 else "are"
     return [
-        f"{listed(results)} {verb} further from the exact sums than any order of adding is{more}; "
+        f"{listed(results)} {verb} further from what is due than rounding is{more}; "
         "no arithmetic was found that gives them"
     ]
