@@ -193,11 +193,14 @@ _A = {name: atom(name) for name in ATOMS}
 _1, _2 = number(1), number(2)
 
 
-def _same(taps: str, stride: str, dilation: Formula, size: str, outputs: str) -> Formula:
-    """The rule of "same" padding (GEO-7), with parts of it exchanged."""
+def _same(
+    taps: str, stride: str, dilation: Formula, size: str, outputs: str, more: int = 0
+) -> Formula:
+    """The rule of "same" padding (GEO-7), with parts of it exchanged; `more` to round up."""
     reach = (_A[taps] - _1) * dilation
     lacking = (_A[outputs] - _1) * _A[stride] + reach + _1 - _A[size]
-    return Formula("max", (lacking, number(0))) // _2
+    padded = Formula("max", (lacking, number(0)))
+    return (padded + number(more) if more else padded) // _2
 
 
 # The padding before each axis, as a rule of its sizes.
@@ -249,6 +252,7 @@ NAMED: dict[str, Formula] = {
         "half the reach": (_A[k] - _1) * _A[d] // _2,
         "half the reach up": ((_A[k] - _1) * _A[d] + _1) // _2,
         "undilated same": _same(k, s, _1, n, o),
+        "same with the odd pixel before": _same(k, s, _A[d], n, o, 1),
         "phase": _A[s] - _1,
     }.items()},
     "both vertical": _A["top"] + _A["bottom"],
@@ -261,6 +265,12 @@ NAMED: dict[str, Formula] = {
 }  # fmt: skip
 
 
+def _clamped(flat: Formula) -> Formula:
+    """An index into the pixels of an image, kept within it."""
+    below = Formula("min", (flat, _A["H"] * _A["W"] - _1))
+    return Formula("max", (below, number(0)))
+
+
 _ROW = _A["i"] * _A["sh"] + _A["u"] * _A["dh"] - _A["top"]
 _COLUMN = _A["j"] * _A["sw"] + _A["v"] * _A["dw"] - _A["left"]
 NAMED |= {
@@ -268,6 +278,9 @@ NAMED |= {
     "column of the flat index": (_ROW * _A["W"] + _COLUMN) % _A["W"],
     "row by columns": (_COLUMN * _A["H"] + _ROW) // _A["W"],
     "column by columns": (_COLUMN * _A["H"] + _ROW) % _A["W"],
+    # Rows are checked and columns are not: the last index of the image at most, and the first.
+    "row of the clamped flat index": _clamped(_ROW * _A["W"] + _COLUMN) // _A["W"],
+    "column of the clamped flat index": _clamped(_ROW * _A["W"] + _COLUMN) % _A["W"],
 }
 
 
