@@ -19,7 +19,15 @@ from conformance.cases.operator import OperatorCase
 from conformance.claims.loading import Judged
 from conformance.claims.program import DiedError
 from conformance.diagnosis.answers import Question
-from conformance.diagnosis.asking import RESULTS, Asking, Seen, as_foretold, columns_of, learned
+from conformance.diagnosis.asking import (
+    RESULTS,
+    Asking,
+    Seen,
+    as_foretold,
+    columns_of,
+    learned,
+    slowness,
+)
 from conformance.diagnosis.behaviour import (
     affordable_case,
     alone,
@@ -131,7 +139,7 @@ def explained(judged: Judged, failing: Any, check: str = "") -> Explanation | No
 
 def _explained(judged: Judged, failing: Any, check: str) -> Explanation | None:
     """Explain its map or numbers, its behaviour, or what of both foretells enough."""
-    start = time.perf_counter()
+    start, seconds = time.perf_counter(), SECONDS * slowness()
     shown = alone(judged, failing)
     if not shown and (special := special_values(judged, failing)):
         # What a view makes of values shows without the view.
@@ -146,7 +154,7 @@ def _explained(judged: Judged, failing: Any, check: str) -> Explanation | None:
         found = judged.kind.explain(judged, failing)
         if found is not None and found.certain:
             return found
-    told = explain_behaviour(judged, failing, check, start, SECONDS) if not steady else None
+    told = explain_behaviour(judged, failing, check, start, seconds) if not steady else None
     if told is not None:
         other = _told(told, start)
         if other.certain or found is None or not found.asked:
@@ -154,7 +162,7 @@ def _explained(judged: Judged, failing: Any, check: str) -> Explanation | None:
     if steady and (found is None or not found.certain):
         # No map, perhaps a law of numbers.
         judged.host.anew()
-        numbers = explain_numbers(judged, failing, time.perf_counter(), 0.4 * SECONDS)
+        numbers = explain_numbers(judged, failing, time.perf_counter(), 0.4 * seconds)
         if numbers is not None and numbers.learned.certain:
             found = _told(numbers.learned, start)
     if found is None and not steady and not raises:
@@ -182,7 +190,8 @@ def explain(
     Explanation or None
         None where nothing that is asked here is wrong.
     """
-    asking = Asking(judged, failing, SECONDS if seconds is None else seconds)
+    # Where others use the machine too, it takes more seconds of the clock.
+    asking = Asking(judged, failing, SECONDS * slowness() if seconds is None else seconds)
     # Where real numbers fail, integers say whether the map is right.
     asking.learn(_LEARNED if asking.exact else _LEARNED // 3, 0.3)
     faulty = _faulty(asking)

@@ -25,7 +25,7 @@ GUIDE_COMMANDS = tuple(
         "KernelGroupMajor --check=values",
         "VectorsIgnoreDilation --check=network_integers",
         "SumsInHalf --check=forward_bound[float32-normal]",
-        "KernelCachedByShape --check=calls_in_turn[small]",
+        "KernelCachedByShape --check=axes",
         "EvenKernelsRefused --check=values",
     )
 )
