@@ -61,7 +61,7 @@ def slowness() -> float:
 class Seen:
     """A case that was asked, its operands, and what came back for each result."""
 
-    case: OperatorCase
+    case: Any
     values: Mapping[str, Array]
     got: Mapping[str, Any]
     wrong: dict[str, bool] = field(default_factory=dict)
@@ -76,6 +76,10 @@ class Seen:
 class Asking:
     """Asks an implementation within a time, and keeps what it answered."""
 
+    sizes: Mapping[str, str] = _SIZES
+    # What raises is kept apart.
+    parts_refusals = False
+
     def __init__(self, judged: Judged, failing: OperatorCase | None, seconds: float) -> None:
         self.judged, self.claimed = judged, judged.capabilities
         self.start = time.perf_counter()
@@ -89,8 +93,8 @@ class Asking:
         self.failing = failing
         self.rng = random.Random(20261124)
         # What was asked: what was answered, and what raised instead.
-        self.seen: list[Seen] = []
-        self.refused: list[Seen] = []
+        self.seen: list[Any] = []
+        self.refused: list[Any] = []
         self.readings: dict[tuple[str, str], Reading] = {}
 
     def right(
@@ -156,7 +160,8 @@ class Asking:
 
     def note(self, one: Seen) -> None:
         """Keep what was asked."""
-        (self.refused if one.raised else self.seen).append(one)
+        apart = self.parts_refusals and one.raised
+        (self.refused if apart else self.seen).append(one)
 
     def learn(self, number: int, share: float) -> None:
         """Ask cases to learn from."""
@@ -175,6 +180,19 @@ class Asking:
             self.readings[key] = read(self.judged, plain, result)
         return self.readings[key]
 
+    def columns(self, seen: Sequence[Seen]) -> dict[str, Column]:
+        """The attributes of what was asked, as columns."""
+        return columns_of(seen)
+
+    def number_of(self, case: Any, name: str) -> int:
+        """One of the numbers of a case."""
+        return numbers_of(case)[name]
+
+    def resized(self, case: Any, name: str, number: int) -> Any:
+        """Give a case of another size, if it is claimed."""
+        found = case.changed(**{name: number}).large_enough
+        return None if operator_cases.unclaimed(found, self.claimed) else found
+
 
 def columns_of(seen: Sequence[Seen]) -> dict[str, Column]:
     """The attributes of cases and of their values, as columns."""
@@ -185,8 +203,8 @@ def columns_of(seen: Sequence[Seen]) -> dict[str, Column]:
 def learned(
     asking: Asking,
     result: str,
-    is_wrong: Callable[[Seen], bool] | None = None,
-    matters: Callable[[Seen], bool] | None = None,
+    is_wrong: Callable[[Any], bool] | None = None,
+    matters: Callable[[Any], bool] | None = None,
     *,
     refusals: bool = False,
 ) -> list[Condition]:
@@ -199,7 +217,7 @@ def learned(
     for _ in range(24):
         every = [*asking.seen, *(asking.refused if refusals else ())]
         cared = [one for one in every if matters is None or label(one) or matters(one)]
-        columns = columns_of(cared)
+        columns = asking.columns(cared)
         wrong_ = np.array([label(one) for one in cared])
         found = separating(columns, wrong_)
         if not found or not asking.left(0.68):
@@ -211,7 +229,7 @@ def learned(
         fresh = list(itertools.islice(asking.cases(), 100))
         made = (Question(asking.judged, case, asking.values).values for case in fresh)
         drawn = [Seen(case, values, {}) for case, values in zip(fresh, made, strict=True)]
-        told = columns_of(drawn)
+        told = asking.columns(drawn)
         votes = np.array([one(told) for one in found])
         split = np.flatnonzero(votes.any(0) & ~votes.all(0))
         # Cases on which the simplest two differ, or on which opinions are most divided.
@@ -228,22 +246,21 @@ def learned(
 
 def _bisected(asking: Asking, condition: Condition, cared: Sequence[Seen], wrong_: Any) -> bool:
     """Ask the case in the middle between right and wrong of a threshold; false if none is left."""
-    for name, field_ in _SIZES.items():
+    for name, field_ in asking.sizes.items():
         limit = condition.thresholds.get(name)
         if limit is None:
             continue
-        below = [numbers_of(one.case)[name] for one in cared]
+        below = [asking.number_of(one.case, name) for one in cared]
         before = max((n for n in below if n < limit), default=limit)
         above = min((n for n in below if n >= limit), default=limit)
         if above - before < 2 or before == limit:
             continue
         off = [one for one, is_wrong in zip(cared, wrong_, strict=True) if is_wrong]
         starts = off or list(cared)
-        start = min(starts, key=lambda one: abs(numbers_of(one.case)[name] - limit))
+        start = min(starts, key=lambda one: abs(asking.number_of(one.case, name) - limit))
         for middle in ((before + above) // 2, limit, limit - 1, before + 1, above - 1):
-            case = start.case.changed(**{field_: middle}).large_enough
-            told = numbers_of(case)[name]
-            if before < told < above and not operator_cases.unclaimed(case, asking.claimed):
+            case = asking.resized(start.case, field_, middle)
+            if case is not None and before < asking.number_of(case, name) < above:
                 asking.note(asking.ask(case))
                 return True
     return False

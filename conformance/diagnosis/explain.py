@@ -77,6 +77,8 @@ class Explanation:
         Answers were foretold bit for bit, not only whether they are right.
     arithmetic : bool
         It is about sums: what is foretold are sums, right and wrong ones.
+    bounded : bool
+        Answers that round were foretold: within their bound, not bit for bit.
     seconds : float
         How long it took.
     """
@@ -89,6 +91,7 @@ class Explanation:
     faulty: int = 0
     exact: bool = False
     arithmetic: bool = False
+    bounded: bool = False
     seconds: float = 0.0
     # Of the wrong answers so many were foretold; None: as many as of all.
     caught: int | None = None
@@ -111,7 +114,8 @@ class Explanation:
         """How far the explanation was tested, in words."""
         if not self.asked:
             return "not tested: there was no time for it"
-        how = "bit for bit" if self.exact else "right or wrong"
+        exactly = "within their bounds" if self.bounded else "bit for bit"
+        how = exactly if self.exact else "right or wrong"
         what = "sums" if self.arithmetic else "answers"
         said = f"foretold {self.foretold:,} of {self.asked:,} new {what}, {how}"
         said += "" if self.arithmetic else f"; {self.faulty} of them were wrong"
@@ -192,11 +196,12 @@ def explain(
     """
     # Where others use the machine too, it takes more seconds of the clock.
     asking = Asking(judged, failing, SECONDS * slowness() if seconds is None else seconds)
+    asking.parts_refusals = True
     # Where real numbers fail, integers say whether the map is right.
     asking.learn(_LEARNED if asking.exact else _LEARNED // 3, 0.3)
     faulty = _faulty(asking)
     if not faulty and asking.refused:
-        return _of_exceptions(asking)
+        return of_exceptions(asking, asking.refused)
     if not faulty:
         found = _of_arithmetic(judged, failing or asking.plain, asking)
         if asking.exact or (found is not None and found.certain) or not asking.left(0.9):
@@ -408,7 +413,7 @@ def _held(
 
 def _refusals(asking: Asking) -> list[Condition]:
     """Learn when it raises; nothing where it never does."""
-    if not asking.refused:
+    if not any(one.raised for one in (*asking.seen, *asking.refused)):
         return []
     return learned(asking, "y", lambda one: bool(one.raised), refusals=True)
 
@@ -460,11 +465,11 @@ def _told(own: Learned, start: float) -> Explanation:
     )  # fmt: skip
 
 
-def _of_exceptions(asking: Asking) -> Explanation:
+def of_exceptions(asking: Asking, raising: Sequence[Seen]) -> Explanation:
     """Explain an operator that raises where it should answer."""
     found = _refusals(asking)
     words: dict[str, int] = {}
-    for one in asking.refused:
+    for one in raising:
         words[one.raised] = words.get(one.raised, 0) + 1
     most = max(words, key=lambda said: words[said])
     foretold = asked = off = caught = 0
@@ -473,7 +478,7 @@ def _of_exceptions(asking: Asking) -> Explanation:
             break
         one = asking.ask(case)
         raised = bool(one.raised)
-        right = bool(found[0](columns_of([one]))[0]) == raised
+        right = bool(found[0](asking.columns([one]))[0]) == raised
         asked, off = asked + 1, off + raised
         foretold, caught = foretold + right, caught + (raised and right)
     return Explanation(
