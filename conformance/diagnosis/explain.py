@@ -50,7 +50,7 @@ _LEARNED, _FORETOLD = 90, 200
 # Of what is foretold; below it an explanation is a hint.
 _SURE = 0.95
 # How long to ask.
-SECONDS = 8.0
+SECONDS = 9.0
 # Maps that are read at a time, and how often what contradicts an explanation is learned from.
 _READ, _ROUNDS = 7, 4
 # Seconds for which an explanation is tested at least.
@@ -280,7 +280,12 @@ def _gated(asking: Asking, result: str, part: Part) -> Part | None:
 def _readings(asking: Asking, result: str, part: Part | None) -> list[Reading]:
     """Read maps where the result is wrong, and some where it is right."""
     small = sorted(
-        (one for one in asking.seen if affordable(one.case) and one.case.batch),
+        (
+            one
+            for one in asking.seen
+            # Numbers are read digit by digit where the format is narrow.
+            if one.case.dtype == asking.dtype and affordable(one.case) and one.case.batch
+        ),
         key=lambda one: (one.case.products > _FEW, one.case.token),
     )
     # On a wide image a wrong pixel is a pixel, and not one that is missing.

@@ -22,10 +22,10 @@ _MUTANT = "python -m conformance --seed=1 --implementation=conformance.mutants:"
 GUIDE_COMMANDS = tuple(
     _MUTANT + words
     for words in (
-        "KernelGroupMajor --check=values",
-        "VectorsIgnoreDilation --check=network_integers",
+        "VerticalStrideForBoth --check=values --in-process",
+        "EqualKernelsConvolved --check=views[constant] --in-process",
         "SumsInHalf --check=forward_bound[float32-normal]",
-        "KernelCachedByShape --check=axes",
+        "KernelCachedByShape --check=values_in_turn[small] --in-process",
         "EvenKernelsRefused --check=values",
     )
 )
