@@ -22,8 +22,9 @@ from conformance.diagnosis import experiments
 from conformance.diagnosis.answers import Question, Raised
 from conformance.diagnosis.conditions import Condition, separating
 from conformance.diagnosis.expressions import Column
-from conformance.diagnosis.model import RIGHT, Model, kinds_of, numbers_of
+from conformance.diagnosis.model import RIGHT, Model, attributes_of, in_force, numbers_of
 from conformance.diagnosis.readings import Reading, read
+from refimpl import involution
 
 RESULTS = ("y", "dx", "dkernel")
 _MOST_VALUES = 1 << 19
@@ -34,13 +35,33 @@ _SIZES = {
 }  # fmt: skip
 # Of sums: as many as float16 and TF32 hold.
 _BITS = 11
+# Of the cases so many are in another format or of no samples; of these so many are of no samples.
+_OTHERS, _EMPTY = 0.2, 0.25
+# By what x is scaled, by the seed, where it takes other numbers to fail; from which range on.
+_SCALES, _WIDE = {5: 2.0**-6, 6: 2.0**11, 7: 2.0**-3}, 100
+
+
+# Up to so many products the model without parts says what is due.
+_SMALL = 1 << 12
+_RIGHT = Model()
+# How much slower than alone a machine that is shared is taken to be, at most.
+_SLOWEST, _SPUN = 3.0, 0.04
+
+
+def slowness() -> float:
+    """Tell how many seconds of the clock a second of the processor takes just now: 1 to 3."""
+    start, used = time.perf_counter(), time.thread_time()
+    while time.thread_time() - used < _SPUN:
+        pass
+    spent = time.thread_time() - used
+    return min(_SLOWEST, max(1.0, (time.perf_counter() - start) / spent))
 
 
 @dataclass
 class Seen:
     """A case that was asked, its operands, and what came back for each result."""
 
-    case: OperatorCase
+    case: Any
     values: Mapping[str, Array]
     got: Mapping[str, Any]
     wrong: dict[str, bool] = field(default_factory=dict)
@@ -55,18 +76,46 @@ class Seen:
 class Asking:
     """Asks an implementation within a time, and keeps what it answered."""
 
+    sizes: Mapping[str, str] = _SIZES
+    # What raises is kept apart.
+    parts_refusals = False
+
     def __init__(self, judged: Judged, failing: OperatorCase | None, seconds: float) -> None:
         self.judged, self.claimed = judged, judged.capabilities
         self.start = time.perf_counter()
         self.seconds = seconds
         self.dtype = failing.dtype if failing else self.claimed.first_dtype
-        if failing is not None and failing.recipe not in experiments.FINITE:
+        # Where it takes other numbers to fail, integers may be too small, or no integers at all.
+        self.scaled = False
+        self.exact = failing is None or failing.recipe in experiments.FINITE
+        if failing is not None and not self.exact:
             failing = failing.changed(recipe="integers")
         self.failing = failing
         self.rng = random.Random(20261124)
-        self.seen: list[Seen] = []
+        # What was asked: what was answered, and what raised instead.
+        self.seen: list[Any] = []
+        self.refused: list[Any] = []
         self.readings: dict[tuple[str, str], Reading] = {}
-        self.right = Model()
+
+    def right(
+        self, case: OperatorCase, values: Mapping[str, Array], results: Sequence[str] = RESULTS
+    ) -> dict[str, Array]:
+        """Give what is due: of operands as short as these every sum is exact."""
+        if case.products <= _SMALL:
+            # The threads of the oracle wait for each other on a machine that is shared.
+            return _RIGHT(case, values, results)
+        options, due = case.geometry.options, dict[str, Array]()
+        if "y" in results:
+            due["y"] = involution.forward(values["x"], values["kernel"], **options)
+        if {"dx", "dkernel"} & set(results):
+            operands = values["dy"], values["x"], values["kernel"]
+            due["dx"], due["dkernel"] = involution.backward(*operands, **options)
+        return due
+
+    @property
+    def plain(self) -> OperatorCase:
+        """A plain case on real numbers."""
+        return operator_cases.plain_case(self.claimed, dtype=self.dtype, recipe="normal")
 
     def left(self, share: float) -> bool:
         """Whether less than a share of the time is spent."""
@@ -79,7 +128,16 @@ class Asking:
         if self.failing is None:
             return anywhere
         near = experiments.near(self.failing, self.claimed, rng)
-        return itertools.chain.from_iterable(zip(near, anywhere, near, strict=False))
+        both = itertools.chain.from_iterable(zip(near, anywhere, near, strict=False))
+        return (self._otherwise(case, rng) for case in both)
+
+    def _otherwise(self, case: OperatorCase, rng: random.Random) -> OperatorCase:
+        """Change the format of some cases, and ask for no samples now and then."""
+        if self.claimed.compiles or rng.random() > _OTHERS:
+            return case
+        if self.claimed.empty_batch and rng.random() < _EMPTY:
+            return case.changed(batch=0)
+        return case.changed(dtype=rng.choice(self.claimed.dtypes))
 
     def ask(self, case: OperatorCase) -> Seen:
         """Ask a case, and compare with what is right."""
@@ -94,16 +152,25 @@ class Asking:
     def values(self, case: OperatorCase, bits: int) -> Mapping[str, Array]:
         """Operands so short that no arithmetic is too narrow for them: what is wrong is the map."""
         made: Mapping[str, Array] = self.judged.kind.values(case, min(bits, _BITS))
-        return made
+        scale = _SCALES.get(case.seed % 8, 1.0) if self.scaled else 1.0
+        if scale == 1 or (scale > 1 and FORMATS[case.dtype].largest_exponent < _WIDE):
+            return made
+        # By a power of two: all sums stay exact.
+        return {**made, "x": made["x"] * made["x"].dtype.type(scale)}
+
+    def note(self, one: Seen) -> None:
+        """Keep what was asked."""
+        apart = self.parts_refusals and one.raised
+        (self.refused if apart else self.seen).append(one)
 
     def learn(self, number: int, share: float) -> None:
         """Ask cases to learn from."""
         if self.failing is not None and self.failing.products <= _MOST_VALUES:
-            self.seen.append(self.ask(self.failing))
+            self.note(self.ask(self.failing))
         for case in itertools.islice(self.cases(), number):
             if not self.left(share):
                 return
-            self.seen.append(self.ask(case))
+            self.note(self.ask(case))
 
     def read(self, case: OperatorCase, result: str) -> Reading:
         """Read a map, once."""
@@ -113,30 +180,44 @@ class Asking:
             self.readings[key] = read(self.judged, plain, result)
         return self.readings[key]
 
+    def columns(self, seen: Sequence[Seen]) -> dict[str, Column]:
+        """The attributes of what was asked, as columns."""
+        return columns_of(seen)
 
-def columns_of(cases: Sequence[OperatorCase]) -> dict[str, Column]:
-    """The attributes of cases, as columns."""
-    rows = [{**numbers_of(one), **kinds_of(one), "values": one.recipe} for one in cases]
-    for row in rows:
-        del row["same"]
+    def number_of(self, case: Any, name: str) -> int:
+        """One of the numbers of a case."""
+        return numbers_of(case)[name]
+
+    def resized(self, case: Any, name: str, number: int) -> Any:
+        """Give a case of another size, if it is claimed."""
+        found = case.changed(**{name: number}).large_enough
+        return None if operator_cases.unclaimed(found, self.claimed) else found
+
+
+def columns_of(seen: Sequence[Seen]) -> dict[str, Column]:
+    """The attributes of cases and of their values, as columns."""
+    rows = [attributes_of(one.case, one.values) for one in seen]
     return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
 
 def learned(
     asking: Asking,
     result: str,
-    is_wrong: Callable[[Seen], bool] | None = None,
-    matters: Callable[[Seen], bool] | None = None,
+    is_wrong: Callable[[Any], bool] | None = None,
+    matters: Callable[[Any], bool] | None = None,
+    *,
+    refusals: bool = False,
 ) -> list[Condition]:
     """Learn when a result is wrong, asking what tells the conditions that are left apart.
 
-    A case that is right matters only where `matters` says so.
+    A case that is right matters only where `matters` says so; what raised only where `refusals`.
     """
     label = is_wrong or (lambda one: one.wrong[result])
     found: list[Condition] = []
     for _ in range(24):
-        cared = [one for one in asking.seen if matters is None or label(one) or matters(one)]
-        columns = columns_of([one.case for one in cared])
+        every = [*asking.seen, *(asking.refused if refusals else ())]
+        cared = [one for one in every if matters is None or label(one) or matters(one)]
+        columns = asking.columns(cared)
         wrong_ = np.array([label(one) for one in cared])
         found = separating(columns, wrong_)
         if not found or not asking.left(0.68):
@@ -145,8 +226,11 @@ def learned(
             continue
         if len(found) < 2:
             return found
-        fresh = list(itertools.islice(asking.cases(), 150))
-        votes = np.array([one(columns_of(fresh)) for one in found])
+        fresh = list(itertools.islice(asking.cases(), 100))
+        made = (Question(asking.judged, case, asking.values).values for case in fresh)
+        drawn = [Seen(case, values, {}) for case, values in zip(fresh, made, strict=True)]
+        told = asking.columns(drawn)
+        votes = np.array([one(told) for one in found])
         split = np.flatnonzero(votes.any(0) & ~votes.all(0))
         # Cases on which the simplest two differ, or on which opinions are most divided.
         first = [n for n in split if votes[0, n] != votes[1, n]]
@@ -156,28 +240,28 @@ def learned(
             return found
         for n in asked:
             if asking.left(0.7):
-                asking.seen.append(asking.ask(fresh[n]))
+                asking.note(asking.ask(fresh[n]))
     return found
 
 
 def _bisected(asking: Asking, condition: Condition, cared: Sequence[Seen], wrong_: Any) -> bool:
     """Ask the case in the middle between right and wrong of a threshold; false if none is left."""
-    for name, field_ in _SIZES.items():
+    for name, field_ in asking.sizes.items():
         limit = condition.thresholds.get(name)
         if limit is None:
             continue
-        below = [numbers_of(one.case)[name] for one in cared]
+        below = [asking.number_of(one.case, name) for one in cared]
         before = max((n for n in below if n < limit), default=limit)
-        if limit - before < 2:
+        above = min((n for n in below if n >= limit), default=limit)
+        if above - before < 2 or before == limit:
             continue
         off = [one for one, is_wrong in zip(cared, wrong_, strict=True) if is_wrong]
         starts = off or list(cared)
-        start = min(starts, key=lambda one: abs(numbers_of(one.case)[name] - limit))
-        for middle in ((before + limit) // 2, before + 1, limit - 1):
-            case = start.case.changed(**{field_: middle}).large_enough
-            told = numbers_of(case)[name]
-            if before < told < limit and not operator_cases.unclaimed(case, asking.claimed):
-                asking.seen.append(asking.ask(case))
+        start = min(starts, key=lambda one: abs(asking.number_of(one.case, name) - limit))
+        for middle in ((before + above) // 2, limit, limit - 1, before + 1, above - 1):
+            case = asking.resized(start.case, field_, middle)
+            if case is not None and before < asking.number_of(case, name) < above:
+                asking.note(asking.ask(case))
                 return True
     return False
 
@@ -205,6 +289,8 @@ def same(got: Any, due: Array, size: Callable[[], Array] | None = None) -> bool:
 def as_foretold(one: Seen, model: Model, name: str) -> bool:
     """Compare a result with what a model says."""
     part = model.parts.get(name, RIGHT)
+    if part == RIGHT or not in_force(one.case, one.values, part):
+        return not one.wrong[name]
     divides = any(slot.over is not None for slot in part.slots)
 
     def size() -> Array:

@@ -15,10 +15,14 @@ import numpy.typing as npt
 from conformance.diagnosis.expressions import CALL, Column, Columns, Formula, atom, number
 
 Truth = npt.NDArray[np.bool_]
-_DIVISORS = (2, 3, 4, 5, 6, 7, 8, 16, 32, 64)
+_DIVISORS = (2, 3, 4, 5, 6, 7, 8, 14, 16, 32, 49, 64)
+# Of counts of calls.
+_TURNS = range(2, 33)
 # Conditions of three parts are looked for among so many of their most telling parts.
 _TELLING = 120
 _MOST = 24
+# Of conditions in which an "or" stands within an "and", so many outer parts are tried.
+_OUTER = 12
 # Sizes and indices are compared with one another; counts and distances with numbers alone.
 _COMPARED = frozenset((*CALL, *"bijuvcgmhw"))
 
@@ -96,7 +100,26 @@ def separating(columns: Columns, wrong: Truth, most: int = _MOST) -> list[Condit
             for chosen in _covers(~held[usable][:, ~target], count):
                 picked = [parts[usable[n]][0] for n in chosen]
                 found.append(_joined(word, picked))
+    if not found:
+        found = list(_nested(parts, truths, wrong))
     return sorted(found, key=lambda one: one.cost)[:most]
+
+
+def _nested(
+    parts: Sequence[tuple[Condition, Truth]], truths: Truth, wrong: Truth
+) -> Iterator[Condition]:
+    """Give conditions "a and (b or c)": within the few most telling ones that are always there."""
+    always = np.flatnonzero(truths[:, wrong].all(1))
+    telling = always[np.argsort(truths[always][:, ~wrong].sum(1), kind="stable")][:_OUTER]
+    for outer in telling:
+        within = truths[outer]
+        # Those of which none is true where it is right.
+        sure = np.flatnonzero(~truths[:, within & ~wrong].any(1))
+        lacking = (~truths[sure][:, wrong]).astype(np.float32)
+        pairs = np.argwhere(np.triu(lacking @ lacking.T == 0, 1))
+        for one, other in pairs[np.argsort(pairs.sum(1), kind="stable")][:4].tolist():
+            inner = _joined("or", [parts[sure[one]][0], parts[sure[other]][0]])
+            yield _joined("and", [parts[outer][0], inner])
 
 
 def _joined(word: str, parts: Sequence[Condition]) -> Condition:
@@ -142,6 +165,10 @@ def _predicates(columns: Columns, wrong: Truth) -> Iterator[Condition]:
     for name, column in columns.items():
         if column.dtype.kind in "US":
             for word in np.unique(column):
+                if word in {"yes", "no"}:
+                    # Of an attribute: that it holds is simpler than that it does not.
+                    yield Condition(Formula("is", (name, str(word))), 1.35 + (word == "no") * 0.7)
+                    continue
                 yield Condition(Formula("is", (name, str(word))), 1.0)
                 yield Condition(Formula("is not", (name, str(word))), 1.1)
         elif len(np.unique(column)) > 1:
@@ -155,9 +182,10 @@ def _predicates(columns: Columns, wrong: Truth) -> Iterator[Condition]:
 
 def _of_one(name: str, column: Column, wrong: Truth) -> Iterator[Condition]:
     values = np.unique(column)
-    for before, value in itertools.pairwise(values.tolist()):
+    for before, found in itertools.pairwise(values.tolist()):
+        value = _round(before, found)
         # A threshold where right becomes wrong, or wrong right.
-        near = np.unique(wrong[(column == before) | (column == value)])
+        near = np.unique(wrong[(column == before) | (column == found)])
         if len(near) == 2 or len(values) < 8:
             cost = 1.4 if value - before == 1 else 1.5
             yield Condition(Formula(">=", (atom(name), number(value))), cost)
@@ -168,13 +196,22 @@ def _of_one(name: str, column: Column, wrong: Truth) -> Iterator[Condition]:
             yield Condition(Formula("=", (atom(name), number(value))), cost)
             yield Condition(Formula("!=", (atom(name), number(value))), cost + 0.05)
     if len(values) > 2:
-        for divisor in _DIVISORS:
+        for divisor in _TURNS if name.startswith("number of") else _DIVISORS:
             rest = Formula("%", (atom(name), number(divisor)))
             # Even and odd are thought of first.
             cost = 1.3 if divisor == 2 else 2.0
             yield Condition(Formula("=", (rest, number(0))), cost)
             yield Condition(Formula("!=", (rest, number(0))), cost + 0.05)
             yield Condition(Formula("=", (rest, number(divisor - 1))), 2.1)
+
+
+def _round(before: int, value: int) -> int:
+    """Give the roundest number above one and up to another: that of most zeros at its end."""
+    for digits in range(value.bit_length() if value > 0 else 0, 0, -1):
+        unit = 1 << digits
+        if value // unit * unit > before:
+            return value // unit * unit
+    return value
 
 
 def _of_two(one: str, left: Column, other: str, right: Column) -> Iterator[Condition]:

@@ -72,7 +72,8 @@ def near(case: OperatorCase, claimed: Capabilities, rng: random.Random) -> Itera
             elif name in allowed:
                 value = rng.choice(allowed[name])
             else:
-                value = _size(getattr(case, name, None) or getattr(case.geometry, name), rng)
+                own = getattr(case, name) if hasattr(case, name) else getattr(case.geometry, name)
+                value = _size(own, rng)
             changed = changed.changed(**{name: value})
         changed = changed.large_enough
         if max(changed.size) <= _TINY and rng.random() < 0.5:

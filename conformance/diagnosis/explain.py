@@ -19,22 +19,44 @@ from conformance.cases.operator import OperatorCase
 from conformance.claims.loading import Judged
 from conformance.claims.program import DiedError
 from conformance.diagnosis.answers import Question
-from conformance.diagnosis.asking import RESULTS, Asking, Seen, as_foretold, columns_of, learned
+from conformance.diagnosis.asking import (
+    RESULTS,
+    Asking,
+    Seen,
+    as_foretold,
+    columns_of,
+    learned,
+    slowness,
+)
+from conformance.diagnosis.behaviour import (
+    affordable_case,
+    alone,
+    explain_behaviour,
+    remembers,
+    special_values,
+)
 from conformance.diagnosis.conditions import ALWAYS, Condition, separating
 from conformance.diagnosis.fitting import fitted, wrong
 from conformance.diagnosis.model import Model, Part
+from conformance.diagnosis.numbers import explain_numbers
+from conformance.diagnosis.observing import Learned
 from conformance.diagnosis.readings import Reading, affordable
-from conformance.diagnosis.reveal import reveal
 from conformance.diagnosis.sentences import sentences
+from conformance.diagnosis.verdicts import RAISES
+from conformance.judging.ask import NotRunError
 
 # Cases that are asked to learn from, and fresh ones that an explanation must foretell.
 _LEARNED, _FORETOLD = 90, 200
 # Of what is foretold; below it an explanation is a hint.
 _SURE = 0.95
+# How long to ask.
+SECONDS = 9.0
 # Maps that are read at a time, and how often what contradicts an explanation is learned from.
 _READ, _ROUNDS = 7, 4
 # Seconds for which an explanation is tested at least.
 _LEAST = 2.0
+# Up to this cost of a part nothing simpler is looked for.
+_SIMPLE = 3.0
 # Products of maps that are read first; pixels of an axis on which a reading tells much.
 _FEW, _WIDE = 4000, 4
 
@@ -55,6 +77,8 @@ class Explanation:
         Answers were foretold bit for bit, not only whether they are right.
     arithmetic : bool
         It is about sums: what is foretold are sums, right and wrong ones.
+    bounded : bool
+        Answers that round were foretold: within their bound, not bit for bit.
     seconds : float
         How long it took.
     """
@@ -67,11 +91,16 @@ class Explanation:
     faulty: int = 0
     exact: bool = False
     arithmetic: bool = False
+    bounded: bool = False
     seconds: float = 0.0
+    # Of the wrong answers so many were foretold; None: as many as of all.
+    caught: int | None = None
 
     @property
     def certain(self) -> bool:
         """Whether enough was foretold, wrong answers among it."""
+        if self.caught is not None and self.caught < _SURE * self.faulty:
+            return False
         # What `reveal` calls a hint in part is no certainty as a whole.
         telling = self.faulty or (self.arithmetic and not any("hint:" in one for one in self.what))
         return bool(self.asked and telling) and self.foretold >= _SURE * self.asked
@@ -85,26 +114,69 @@ class Explanation:
         """How far the explanation was tested, in words."""
         if not self.asked:
             return "not tested: there was no time for it"
-        how = "bit for bit" if self.exact else "right or wrong"
+        exactly = "within their bounds" if self.bounded else "bit for bit"
+        how = exactly if self.exact else "right or wrong"
         what = "sums" if self.arithmetic else "answers"
         said = f"foretold {self.foretold:,} of {self.asked:,} new {what}, {how}"
         said += "" if self.arithmetic else f"; {self.faulty} of them were wrong"
         return said if self.certain else f"a hint: it {said}"
 
 
-def explained(judged: Judged, failing: Any) -> Explanation | None:
-    """Explain an implementation of any kind; nothing where it gives no answers any more."""
+def explained(judged: Judged, failing: Any, check: str = "") -> Explanation | None:
+    """Explain an implementation of any kind; nothing where it gives no answers any more.
+
+    Parameters
+    ----------
+    judged : Judged
+        The implementation and what it claims.
+    failing : Case
+        A case that it fails, made small.
+    check : str
+        Name of the check that met it, which points to what to ask first.
+    """
     if judged.host.given_up:
         return None
-    with contextlib.suppress(DiedError):
-        judged.host.anew()
-        found: Explanation | None = judged.kind.explain(judged, failing)
-        return found
+    with contextlib.suppress(DiedError, NotRunError):
+        return _explained(judged, failing, check)
     return None
 
 
+def _explained(judged: Judged, failing: Any, check: str) -> Explanation | None:
+    """Explain its map or numbers, its behaviour, or what of both foretells enough."""
+    start, seconds = time.perf_counter(), SECONDS * slowness()
+    shown = alone(judged, failing)
+    if not shown and (special := special_values(judged, failing)):
+        # What a view makes of values shows without the view.
+        failing, shown = special
+    wrong = shown & set(judged.kind.rules.value)
+    failing = affordable_case(judged, failing, wrong)
+    steady = bool(wrong) and not remembers(judged, failing)
+    raises = bool(shown) and shown <= {RAISES}
+    found: Explanation | None = None
+    if steady or raises:
+        judged.host.anew()
+        found = judged.kind.explain(judged, failing)
+        if found is not None and found.certain:
+            return found
+    told = explain_behaviour(judged, failing, check, start, seconds) if not steady else None
+    if told is not None:
+        other = _told(told, start)
+        if other.certain or found is None or not found.asked:
+            found = other
+    if steady and (found is None or not found.certain):
+        # No map, perhaps a law of numbers.
+        judged.host.anew()
+        numbers = explain_numbers(judged, failing, time.perf_counter(), 0.4 * seconds)
+        if numbers is not None and numbers.learned.certain:
+            found = _told(numbers.learned, start)
+    if found is None and not steady and not raises:
+        judged.host.anew()
+        found = judged.kind.explain(judged, failing)
+    return found
+
+
 def explain(
-    judged: Judged, failing: OperatorCase | None = None, seconds: float = 10.0
+    judged: Judged, failing: OperatorCase | None = None, seconds: float | None = None
 ) -> Explanation | None:
     """Find what an operator computes instead of what it should.
 
@@ -114,25 +186,39 @@ def explain(
         The implementation and what it claims.
     failing : OperatorCase, optional
         A case that it fails, made small.
-    seconds : float
-        How long to ask; it says what it had by then.
+    seconds : float, optional
+        How long to ask, `SECONDS` by default; it says what it had by then.
 
     Returns
     -------
     Explanation or None
         None where nothing that is asked here is wrong.
     """
-    asking = Asking(judged, failing, seconds)
-    asking.learn(_LEARNED, 0.3)
-    faulty = {name for one in asking.seen for name in RESULTS if one.wrong[name]}
+    # Where others use the machine too, it takes more seconds of the clock.
+    asking = Asking(judged, failing, SECONDS * slowness() if seconds is None else seconds)
+    asking.parts_refusals = True
+    # Where real numbers fail, integers say whether the map is right.
+    asking.learn(_LEARNED if asking.exact else _LEARNED // 3, 0.3)
+    faulty = _faulty(asking)
+    if not faulty and asking.refused:
+        return of_exceptions(asking, asking.refused)
     if not faulty:
-        return _of_arithmetic(judged, asking)
-    raising = [one for one in asking.seen if one.raised]
-    if raising and all(one.raised for one in asking.seen if any(one.wrong.values())):
-        return _of_exceptions(asking, raising)
+        found = _of_arithmetic(judged, failing or asking.plain, asking)
+        if asking.exact or (found is not None and found.certain) or not asking.left(0.9):
+            return found
+        # Larger numbers, or no integers, perhaps.
+        asking.scaled = True
+        asking.learn(_LEARNED, 1.0)
+        faulty = _faulty(asking)
+        if not faulty:
+            return found
     parts = _parts(asking, sorted(faulty, key=RESULTS.index))
     when = _conditions(asking, sorted(faulty, key=RESULTS.index), parts)
     return _tested(asking, parts, when)
+
+
+def _faulty(asking: Asking) -> set[str]:
+    return {name for one in asking.seen for name in RESULTS if one.wrong[name]}
 
 
 def _parts(asking: Asking, faulty: Sequence[str]) -> dict[str, Part]:
@@ -157,7 +243,11 @@ def _parts(asking: Asking, faulty: Sequence[str]) -> dict[str, Part]:
                 parts.pop(result, None)
                 break
             parts[result] = part
-            if not _contradicting(asking, result, part) or not asking.left(0.6):
+            if not (against := _contradicting(asking, result, part)) or not asking.left(0.6):
+                break
+            if not any(one.wrong[result] for one in against):
+                # Right in some cases: not another map, but a condition is lacking.
+                parts[result] = _gated(asking, result, part) or part
                 break
     return parts
 
@@ -166,16 +256,23 @@ def _fitted(
     asking: Asking, result: str, readings: Sequence[Reading], before: Sequence[Part]
 ) -> Part | None:
     """Fit all readings; else the wrong ones, in the cases to which a condition confines them."""
-    part = fitted(readings, before)
-    if part is not None:
-        return part
+    whole = fitted(readings, before)
     off = [one for one in readings if wrong(one)]
-    if len(off) == len(readings) or not asking.left(0.6):
-        return None
+    simple = whole is not None and whole.cost <= _SIMPLE
+    if simple or len(off) == len(readings) or not asking.left(0.55):
+        return whole
+    # Simpler where it is wrong, perhaps, with a condition that says where that is.
     part = fitted(off, before)
-    if part is None:
-        return None
+    if part is None or (whole is not None and part.cost >= whole.cost):
+        return whole
+    return _gated(asking, result, part) or whole
+
+
+def _gated(asking: Asking, result: str, part: Part) -> Part | None:
+    """Confine a part to the cases in which it holds, where in all others it is right."""
     model = Model({result: part})
+    if any(one.wrong[result] for one in _contradicting(asking, result, part)):
+        return None
     found = learned(asking, result, matters=lambda one: not as_foretold(one, model, result))
     return replace(part, when=found[0]) if found else None
 
@@ -183,7 +280,12 @@ def _fitted(
 def _readings(asking: Asking, result: str, part: Part | None) -> list[Reading]:
     """Read maps where the result is wrong, and some where it is right."""
     small = sorted(
-        (one for one in asking.seen if affordable(one.case) and one.case.batch),
+        (
+            one
+            for one in asking.seen
+            # Numbers are read digit by digit where the format is narrow.
+            if one.case.dtype == asking.dtype and affordable(one.case) and one.case.batch
+        ),
         key=lambda one: (one.case.products > _FEW, one.case.token),
     )
     # On a wide image a wrong pixel is a pixel, and not one that is missing.
@@ -246,7 +348,7 @@ def _alike(asking: Asking, one: str, other: str) -> bool:
 
 def _simulated(asking: Asking, model: Model, result: str) -> Condition:
     """Give the condition under which a model is wrong; nothing needs to be asked for it."""
-    cases, off = [], []
+    cases, off = list[Seen](), []
     stop = time.perf_counter() + 0.08 * asking.seconds
     for case in itertools.islice(asking.cases(), 300):
         if time.perf_counter() > stop:
@@ -255,7 +357,7 @@ def _simulated(asking: Asking, model: Model, result: str) -> Condition:
             continue
         values = Question(asking.judged, case, asking.values).values
         due, got = (one(case, values, (result,))[result] for one in (asking.right, model))
-        cases.append(case)
+        cases.append(Seen(case, values, {}))
         off.append(not np.array_equal(due, got))
     wrong_ = np.array(off)
     if not wrong_.any():
@@ -271,7 +373,10 @@ def _tested(
     model, known = Model(parts), {one.case for one in asking.seen}
     faulty = [name for name in RESULTS if any(one.wrong[name] for one in asking.seen)]
     exact = all(name in parts for name in faulty)
-    foretold = asked = off = 0
+    # A harmless refusal does not hide what is wrong besides.
+    refuses = _refusals(asking)
+    foretold = asked = off = caught = 0
+    fresh = list[Seen]()
     # What was found late is tested all the same.
     stop = max(asking.start + asking.seconds, time.perf_counter() + _LEAST)
     for case in itertools.islice(asking.cases(fresh=True), 4 * _FORETOLD):
@@ -280,21 +385,57 @@ def _tested(
         if case in known:
             continue
         one = asking.ask(case)
+        fresh.append(one)
         asked += 1
-        off += any(one.wrong.values())
-        foretold += _foretold(one, model, parts, when)
-    said = sentences(parts, when, faulty, asking.seen)
+        if one.raised or (refuses and refuses[0](columns_of([one]))[0]):
+            right = bool(refuses) and bool(one.raised)
+        else:
+            right = _foretold(one, model, parts, when)
+        wrong_ = bool(one.raised) or any(one.wrong.values())
+        off, foretold, caught = off + wrong_, foretold + right, caught + (wrong_ and right)
+    said = sentences(parts, _held(when, parts, fresh), faulty, asking.seen)
+    besides = _besides(asking, refuses)
     return Explanation(
-        said.what, said.where, said.when, foretold, asked, off, exact,
-        seconds=time.perf_counter() - asking.start,
+        said.what + besides, said.where, said.when, foretold, asked, off, exact,
+        seconds=time.perf_counter() - asking.start, caught=caught,
     )  # fmt: skip
+
+
+def _held(
+    when: Mapping[str, Condition], parts: Mapping[str, Part], fresh: Sequence[Seen]
+) -> dict[str, Condition]:
+    """Say of no part when it is wrong, unless that is foretold too."""
+    answered = [one for one in fresh if not one.raised]
+    if not answered:
+        return dict(when)
+    columns, kept = columns_of(answered), dict(when)
+    for name in parts.keys() & when.keys():
+        alike = when[name](columns) == [one.wrong[name] for one in answered]
+        if alike.mean() < _SURE:
+            kept[name] = Condition(ALWAYS.formula, -1.0)
+    return kept
+
+
+def _refusals(asking: Asking) -> list[Condition]:
+    """Learn when it raises; nothing where it never does."""
+    if not any(one.raised for one in (*asking.seen, *asking.refused)):
+        return []
+    return learned(asking, "y", lambda one: bool(one.raised), refusals=True)
+
+
+def _besides(asking: Asking, refuses: Sequence[Condition]) -> tuple[str, ...]:
+    """Say that it raises besides, and when."""
+    if not asking.refused:
+        return ()
+    when = f", where {refuses[0]}" if refuses else ""
+    return (f"besides: {asking.refused[0].raised[:160]}{when}",)
 
 
 def _foretold(
     one: Seen, model: Model, parts: Mapping[str, Part], when: Mapping[str, Condition]
 ) -> bool:
     """Tell whether every result of a fresh case is as foretold."""
-    columns = columns_of([one.case])
+    columns = columns_of([one])
     for name in RESULTS:
         if name in parts or name not in when:
             if not as_foretold(one, model, name):
@@ -304,38 +445,48 @@ def _foretold(
     return True
 
 
-def _of_arithmetic(judged: Judged, asking: Asking) -> Explanation | None:
+def _of_arithmetic(judged: Judged, failing: OperatorCase, asking: Asking) -> Explanation | None:
     """Explain an operator whose map is right and whose numbers are not."""
-    found = reveal(judged, asking.dtype)
-    if not found.words:
+    found = explain_numbers(judged, failing, time.perf_counter(), 0.7 * asking.seconds)
+    if found is None:
         return None
+    own, sums = found
+    when = own.when
+    if sums is None:
+        return _told(own, asking.start)
+    share = f"foretold {own.foretold} of {own.asked} calls, right or wrong"
+    lines = (f"{'' if own.certain else 'a hint: it '}{share}", *when[-1:])
     return Explanation(
-        tuple(found.words),
-        when=(f"operands are {asking.dtype}",),
-        foretold=found.foretold,
-        asked=found.asked,
-        exact=True,
-        arithmetic=True,
-        seconds=time.perf_counter() - asking.start,
-    )
+        own.what, own.where, (*when[:-1], *lines), sums.foretold, sums.asked,
+        exact=True, arithmetic=True, seconds=time.perf_counter() - asking.start,
+    )  # fmt: skip
 
 
-def _of_exceptions(asking: Asking, raising: Sequence[Seen]) -> Explanation:
+def _told(own: Learned, start: float) -> Explanation:
+    """Give what was learned of behaviour or numbers as an explanation."""
+    return Explanation(
+        own.what, own.where, own.when, own.foretold, own.asked, own.faulty, own.exact,
+        seconds=time.perf_counter() - start, caught=own.caught,
+    )  # fmt: skip
+
+
+def of_exceptions(asking: Asking, raising: Sequence[Seen]) -> Explanation:
     """Explain an operator that raises where it should answer."""
-    found = learned(asking, "y", lambda one: bool(one.raised))
+    found = _refusals(asking)
     words: dict[str, int] = {}
     for one in raising:
         words[one.raised] = words.get(one.raised, 0) + 1
     most = max(words, key=lambda said: words[said])
-    foretold = asked = off = 0
+    foretold = asked = off = caught = 0
     for case in itertools.islice(asking.cases(fresh=True), _FORETOLD):
         if not asking.left(1.0) or not found:
             break
         one = asking.ask(case)
-        asked += 1
-        off += bool(one.raised)
-        foretold += bool(found[0](columns_of([case]))[0]) == bool(one.raised)
+        raised = bool(one.raised)
+        right = bool(found[0](asking.columns([one]))[0]) == raised
+        asked, off = asked + 1, off + raised
+        foretold, caught = foretold + right, caught + (raised and right)
     return Explanation(
         (most[:160],), ("no result is given",), (str(found[0]),) if found else (),
-        foretold, asked, off, seconds=time.perf_counter() - asking.start,
+        foretold, asked, off, seconds=time.perf_counter() - asking.start, caught=caught,
     )  # fmt: skip

@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from conformance.diagnosis.attributes import negated
+
 Column = npt.NDArray[Any]
 Columns = Mapping[str, Column]
 
@@ -76,7 +78,7 @@ class Formula:
         if self.operator == "named":
             return NAMED[self.parts[0]].printed(outside)
         if self.operator in {"is", "is not"}:
-            return f"{self.parts[0]} {self.operator} {self.parts[1]}"
+            return _kind(self.operator, *map(str, self.parts))
         rule = OPERATORS[self.operator]
         if self.operator == "before":
             size, taps, stride, dilation, given, _ = map(str, self.parts)
@@ -108,6 +110,13 @@ class Formula:
 
     def __mod__(self, other: "Formula") -> "Formula":
         return Formula("%", (self, other))
+
+
+def _kind(operator: str, name: str, word: str) -> str:
+    """Say that a word of a case is, or is not, another; of "yes" and "no" whether it holds."""
+    if word in {"yes", "no"}:
+        return name if (word == "yes") == (operator == "is") else negated(name)
+    return f"{name} {operator} {word}"
 
 
 @dataclass(frozen=True)
@@ -184,11 +193,14 @@ _A = {name: atom(name) for name in ATOMS}
 _1, _2 = number(1), number(2)
 
 
-def _same(taps: str, stride: str, dilation: Formula, size: str, outputs: str) -> Formula:
-    """The rule of "same" padding (GEO-7), with parts of it exchanged."""
+def _same(
+    taps: str, stride: str, dilation: Formula, size: str, outputs: str, more: int = 0
+) -> Formula:
+    """The rule of "same" padding (GEO-7), with parts of it exchanged; `more` to round up."""
     reach = (_A[taps] - _1) * dilation
     lacking = (_A[outputs] - _1) * _A[stride] + reach + _1 - _A[size]
-    return Formula("max", (lacking, number(0))) // _2
+    padded = Formula("max", (lacking, number(0)))
+    return (padded + number(more) if more else padded) // _2
 
 
 # The padding before each axis, as a rule of its sizes.
@@ -240,6 +252,7 @@ NAMED: dict[str, Formula] = {
         "half the reach": (_A[k] - _1) * _A[d] // _2,
         "half the reach up": ((_A[k] - _1) * _A[d] + _1) // _2,
         "undilated same": _same(k, s, _1, n, o),
+        "same with the odd pixel before": _same(k, s, _A[d], n, o, 1),
         "phase": _A[s] - _1,
     }.items()},
     "both vertical": _A["top"] + _A["bottom"],
@@ -252,6 +265,12 @@ NAMED: dict[str, Formula] = {
 }  # fmt: skip
 
 
+def _clamped(flat: Formula) -> Formula:
+    """An index into the pixels of an image, kept within it."""
+    below = Formula("min", (flat, _A["H"] * _A["W"] - _1))
+    return Formula("max", (below, number(0)))
+
+
 _ROW = _A["i"] * _A["sh"] + _A["u"] * _A["dh"] - _A["top"]
 _COLUMN = _A["j"] * _A["sw"] + _A["v"] * _A["dw"] - _A["left"]
 NAMED |= {
@@ -259,6 +278,9 @@ NAMED |= {
     "column of the flat index": (_ROW * _A["W"] + _COLUMN) % _A["W"],
     "row by columns": (_COLUMN * _A["H"] + _ROW) // _A["W"],
     "column by columns": (_COLUMN * _A["H"] + _ROW) % _A["W"],
+    # Rows are checked and columns are not: the last index of the image at most, and the first.
+    "row of the clamped flat index": _clamped(_ROW * _A["W"] + _COLUMN) // _A["W"],
+    "column of the clamped flat index": _clamped(_ROW * _A["W"] + _COLUMN) % _A["W"],
 }
 
 

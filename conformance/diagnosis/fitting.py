@@ -324,7 +324,12 @@ def _everywhere(name: str, columns: Columns, wanted: Column) -> Iterator[tuple[i
         return
     known = [number(1), number(0), *(atom(one) for one in (*PLACE, *CALL) if one in columns)]
     leaves = {part for part, _ in places(whole) if part.operator == "atom"}
-    for was in sorted(leaves - {atom("same"), *map(atom, BEFORE)}, key=str):
+    # Steps are thought of before sizes.
+    order = sorted(
+        leaves - {atom("same"), *map(atom, BEFORE)},
+        key=lambda one: (str(one)[0] not in "sd", str(one)),
+    )
+    for was in order:
         for rank, now in enumerate(known):
             formula = renamed(whole, was, now)
             for _, border in _equal(name, formula, columns, wanted, 1):

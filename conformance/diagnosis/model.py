@@ -12,6 +12,7 @@ import numpy as np
 
 from conformance.cases.case import Array
 from conformance.cases.operator import OperatorCase
+from conformance.diagnosis.attributes import of_counts, of_values
 from conformance.diagnosis.conditions import ALWAYS, Condition
 from conformance.diagnosis.expressions import Column, Columns, Formula, atom, number
 from conformance.diagnosis.readings import ENTRY, OUTPUT, PIXEL
@@ -151,7 +152,8 @@ class Model:
         listed: dict[Part, dict[str, Column]] = {}
         foretold = {}
         for result in results:
-            part = _in_force(case, self.parts.get(result, RIGHT))
+            part = self.parts.get(result, RIGHT)
+            part = part if in_force(case, values, part) else RIGHT
             if part not in listed:
                 listed[part] = products(case, part, places=False)
             foretold[result] = _summed(result, listed[part], wide)
@@ -269,13 +271,19 @@ def products(case: OperatorCase, part: Part, *, places: bool = True) -> dict[str
     return {name: column[kept] for name, column in both.items()}
 
 
-def _in_force(case: OperatorCase, part: Part) -> Part:
-    """Give the part, or the right one where it does not hold."""
+def attributes_of(case: OperatorCase, values: Mapping[str, Array]) -> dict[str, Any]:
+    """Give all that a condition on a call may speak of."""
+    row = {**numbers_of(case), **kinds_of(case), **of_counts(case), **of_values(values)}
+    del row["same"]
+    return row
+
+
+def in_force(case: OperatorCase, values: Mapping[str, Array], part: Part) -> bool:
+    """Tell whether a part holds in a case; where it does not, the right one does."""
     if part.when is ALWAYS:
-        return part
-    words: dict[str, Any] = {**numbers_of(case), **kinds_of(case)}
-    told = {name: np.array([value]) for name, value in words.items()}
-    return part if part.when(told)[0] else RIGHT
+        return True
+    words = attributes_of(case, values)
+    return bool(part.when({name: np.array([value]) for name, value in words.items()})[0])
 
 
 def _summed(result: str, listed: Columns, values: Mapping[str, Array]) -> Array:

@@ -284,6 +284,7 @@ def reveal(
     results: Iterable[str] = RESULTS,
     sides: Iterable[int] = SIDES,
     network: bool = True,
+    cases: Mapping[str, OperatorCase] | None = None,
 ) -> Found:
     """Find the arithmetic of an operator on operands of a format.
 
@@ -299,6 +300,8 @@ def reveal(
         Sums of the squares of these numbers of terms.
     network : bool
         A call of the shape that networks have is asked too.
+    cases : mapping of str to OperatorCase, optional
+        By result: sums are asked in calls of these shapes alone, in the place of the usual ones.
 
     Returns
     -------
@@ -308,7 +311,12 @@ def reveal(
     parts, unasked = {}, {}
     for result in results:
         try:
-            part = _part(judged, result, dtype, tuple(sides), network=network)
+            if cases:
+                found = identify(Sums(judged, result, cases[result]))
+                special = tuple(specials(Sums(judged, result, cases[result])))
+                part: Part | None = Part(result, (found,), None, "", special)
+            else:
+                part = _part(judged, result, dtype, tuple(sides), network=network)
         except NoAnswerError as error:
             unasked[result] = str(error)
             continue

@@ -85,7 +85,7 @@ class Report:
             report.smallest = shown
             report.hints = hints(judged, report.failures)
             case = judged.kind.case.parse(shown.token)
-            report.explanation = explained(judged, case)
+            report.explanation = explained(judged, case, shown.check)
             report.diagnosis = diagnose(judged, case)
         elif report.failures:
             report.smallest = smallest(judged, report.failures, 0.0)

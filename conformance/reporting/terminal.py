@@ -99,7 +99,9 @@ def _explained(report: "Report") -> Iterable[tuple[str, list[str]]]:
     """What is wrong, where and when; and which known fault it is like."""
     found, like = report.explanation, report.diagnosis
     if found is not None and found.certain:
-        for title, lines in (("what", found.what), ("where", found.where), ("when", found.when)):
+        # That it raises stands in the line above.
+        what = "" if report.verdict == "refuses" else "what"
+        for title, lines in ((what, found.what), ("where", found.where), ("when", found.when)):
             if lines:
                 yield title, list(lines[:_MOST_LINES])
         yield "tested", [found.tested]

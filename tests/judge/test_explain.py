@@ -2,6 +2,7 @@
 
 import itertools
 import random
+import time
 from typing import Any
 
 import numpy as np
@@ -10,18 +11,26 @@ import pytest
 import conformance
 from conformance.cases.operator_recipes import operands
 from conformance.claims.loading import load
+from conformance.diagnosis.attributes import negated
+from conformance.diagnosis.behaviour import explain_behaviour, remembers
 from conformance.diagnosis.conditions import separating
+from conformance.diagnosis.conduct import explain_conduct
 from conformance.diagnosis.experiments import drawn
 from conformance.diagnosis.explain import Explanation, explain
 from conformance.diagnosis.expressions import NAMED, Formula, atom, number, pool, renamed, reread
 from conformance.diagnosis.fitting import fitted, wrong
+from conformance.diagnosis.history import explain_history
 from conformance.diagnosis.model import Model, Part
+from conformance.diagnosis.numbers import explain_numbers
+from conformance.diagnosis.observing import Learned
+from conformance.diagnosis.putting import explain_putting
 from conformance.diagnosis.readings import read
 from conformance.implementations.operator.numpy_shifted import Shifted
 from conformance.implementations.operator.numpy_unfold import Call, Entry, Pixel, Place, Unfold
 from conformance.kinds import OPERATOR
 from conformance.mutants.operator import MUTANTS
 from refimpl import involution
+from tests.opponents.right_operators import Pairwise
 
 CLAIMED = load(Unfold, OPERATOR).capabilities
 
@@ -73,6 +82,20 @@ class LargeBatchesRaise(Unfold):
         return super().forward(x, kernel, **options)
 
 
+class RaisesBesides(MUTANTS["FirstGroupForAll"]):  # type: ignore[misc]
+    """A wrong map, and an empty batch that raises."""
+
+    def forward(self, x: Any, kernel: Any, **options: Any) -> Any:
+        if not len(x):
+            raise ValueError("empty batch")
+        return super().forward(x, kernel, **options)
+
+    def backward(self, dy: Any, x: Any, kernel: Any, **options: Any) -> Any:
+        if not len(x):
+            raise ValueError("empty batch")
+        return super().backward(dy, x, kernel, **options)
+
+
 def explained(operator: Any, seconds: float = 60.0) -> Explanation:
     report = conformance.check(operator, profile="survey", until_failure=True, diagnosis=False)
     assert report.smallest is not None
@@ -113,6 +136,80 @@ def test_an_exception_is_explained_by_its_condition() -> None:
 def test_an_arithmetic_is_explained_where_the_map_is_right() -> None:
     found = explained(MUTANTS["OperandsThroughTensorCores"])
     assert any("factors are" in line for line in found.what), found
+
+
+CASE = "dtype=float32,recipe=integers,batch=2,height=5,width=4,groups=2,members=2,kernel_shape=3x3"
+
+
+@pytest.mark.parametrize(
+    ("explains", "mutant", "what", "when"),
+    [
+        (
+            explain_history,
+            "KernelCachedByShape",
+            "computed with kernel of the first call of its shapes",
+            "had another kernel",
+        ),
+        (explain_history, "EveryTenthCallWrong", "calls", "number of the call"),
+        (explain_putting, "StridesInMemoryIgnored", "in the order of its axes", "wherever"),
+        (explain_conduct, "ScalesInPlace", "forward writes into x", ""),
+        (explain_conduct, "EmptyBatchRefused", "raises ValueError: empty batch", "B = 0"),
+    ],
+    ids=lambda one: one if isinstance(one, str) else "",
+)
+def test_behaviour_is_identified_and_foretells(
+    explains: Any, mutant: str, what: str, when: str
+) -> None:
+    judged = load(MUTANTS[mutant], OPERATOR)
+    found = explains(judged, OPERATOR.case.parse(CASE), time.perf_counter(), 6.0)
+    assert what in found.what[0], found
+    assert when in found.when[0], found
+    assert found.certain, found
+
+
+def test_a_law_of_numbers_is_identified() -> None:
+    judged = load(MUTANTS["ClippedAtZero"], OPERATOR)
+    found = explain_numbers(judged, OPERATOR.case.parse(CASE), time.perf_counter(), 5.0)
+    assert found is not None
+    assert found.learned.what == ("y: negative results are given as zero",)
+    assert found.learned.exact
+
+
+def test_a_refusal_does_not_hide_what_is_wrong_besides() -> None:
+    found = explain(load(RaisesBesides, OPERATOR), OPERATOR.case.parse(CASE), 8.0)
+    assert found is not None
+    assert "group of the kernel" in found.what[0]
+    assert found.what[-1] == "besides: raises ValueError: empty batch, where B = 0"
+    assert found.certain, found
+
+
+@pytest.mark.parametrize("operator", [Shifted, Pairwise], ids=lambda one: one.__name__)
+def test_no_behaviour_is_found_where_nothing_is_wrong(operator: Any) -> None:
+    judged, case = load(operator, OPERATOR), OPERATOR.case.parse(CASE)
+    assert explain_behaviour(judged, case, "", time.perf_counter(), 0.5) is None
+    assert not remembers(judged, case)
+    assert explain_numbers(judged, case, time.perf_counter(), 0.5) is None
+
+
+def test_who_foretold_no_wrong_call_is_a_hint() -> None:
+    known = {"what": ("it is late",), "where": (), "when": ()}
+    assert Learned(**known, foretold=240, asked=240, faulty=9, caught=9).certain
+    assert not Learned(**known, foretold=233, asked=240, faulty=9, caught=2).certain
+    assert not Learned(**known, foretold=240, asked=240, faulty=0, caught=0).certain
+    assert not Explanation(foretold=196, asked=200, faulty=5, caught=1).certain
+
+
+def test_attributes_read_as_sentences() -> None:
+    assert str(Formula("is", ("kernel is zero", "yes"))) == "kernel is zero"
+    assert str(Formula("is", ("kernel is zero", "no"))) == "kernel is not zero"
+    assert negated("x has zeros") == "x has no zeros"
+    assert negated("the call before was on NaN") == "the call before was not on NaN"
+
+
+def test_thresholds_are_round_where_nothing_tells_otherwise() -> None:
+    columns = {"products": np.array([10, 900, 1100, 5000])}
+    found = separating(columns, columns["products"] > 1000)
+    assert str(found[0]) == "products >= 1024"
 
 
 @pytest.mark.parametrize("operator", [Unfold, Shifted, "refimpl.involution"], ids=str)

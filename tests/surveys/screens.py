@@ -1,8 +1,11 @@
-"""``python -m tests.surveys.screens``: write the screens of the README, verbatim from runs.
+"""``python -m tests.surveys.screens [--guide]``: write the screens of the README, or of the guide.
+
+They are verbatim from runs.
 
 What differs from machine to machine (versions, seconds) is masked where a test compares them.
 """
 
+import argparse
 import os
 import re
 import subprocess
@@ -13,6 +16,18 @@ README = Path(__file__).parents[2] / "README.md"
 COMMANDS = (
     "python -m pytest conformance --seed=1 --implementation=conformance.mutants:OddPixelBefore",
     "python -m pytest conformance --seed=1 --implementation=refimpl.involution",
+)
+GUIDE = README.parent / "docs" / "read-a-failure.md"
+_MUTANT = "python -m conformance --seed=1 --implementation=conformance.mutants:"
+GUIDE_COMMANDS = tuple(
+    _MUTANT + words
+    for words in (
+        "VerticalStrideForBoth --check=values --in-process",
+        "EqualKernelsConvolved --check=views[constant] --in-process",
+        "SumsInHalf --check=forward_bound[float32-normal]",
+        "KernelCachedByShape --check=values_in_turn[small] --in-process",
+        "EvenKernelsRefused --check=values",
+    )
 )
 _BLOCK = re.compile(r"^```text\n\$ (.*)\n(?:.*\n)*?```$", re.MULTILINE)
 
@@ -49,13 +64,17 @@ def screens(text: str) -> list[str]:
 
 def main() -> None:
     """Run the commands and put what they print in their places."""
-    runs = iter(COMMANDS)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--guide", action="store_true", help="docs/read-a-failure.md")
+    guide = parser.parse_args().guide
+    page, commands = (GUIDE, GUIDE_COMMANDS) if guide else (README, COMMANDS)
+    runs = iter(commands)
 
     def anew(_: re.Match[str]) -> str:
         command = next(runs)
         return f"```text\n$ {command}\n{run(command)}\n```"
 
-    README.write_text(_BLOCK.sub(anew, README.read_text(encoding="utf-8")), encoding="utf-8")
+    page.write_text(_BLOCK.sub(anew, page.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

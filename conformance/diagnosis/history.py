@@ -1,0 +1,285 @@
+"""Explains what depends on the calls before: the key, the shortest course, the stale answer.
+
+Courses of few calls are drawn, and each call in them is one observation. The condition that
+separates is the key. What comes instead of the answer is looked for in a table: an earlier answer,
+an operand of an earlier call, the options of one. Long courses of one call show what counts calls.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from conformance.bounds.expected import Expected
+from conformance.claims.loading import Judged
+from conformance.diagnosis.courses import KEYS, Courses, Past, Step, behind, known, repeated
+from conformance.diagnosis.observing import (
+    FORETOLD,
+    Learned,
+    Observed,
+    attributes_of,
+    counted,
+    learn,
+    learned_rules,
+    listed,
+    results_of,
+    whens,
+)
+from conformance.diagnosis.observing import (
+    until as taken,
+)
+from conformance.diagnosis.verdicts import expected, is_overwriting
+from conformance.judging.examine import compare
+from conformance.judging.kind import FUNCTIONS
+
+# Calls of a course, observations of a round, and calls of a long course.
+_LENGTHS, _SEEN, _LONG = (3, 8, 8, 8, 45), 250, 1100
+_CHECKED = 8
+# Of the keys so many are those of a part of an answer too.
+_WHOLE = 2
+# Calls on which what is given instead is tried, and the share of them that it must give.
+_SAMPLE, _MOSTLY = 100, 0.95
+
+
+def explain_history(judged: Judged, failing: Any, start: float, seconds: float) -> Learned | None:
+    """Find what of the calls before makes a call wrong.
+
+    Parameters
+    ----------
+    judged : Judged
+        The implementation.
+    failing : Case
+        What fails, made small; a plain case where nothing fails alone.
+    start, seconds : float
+        When the explainer began, and how long it has.
+    """
+
+    def until(share: float) -> float:
+        return max(start + share * seconds, time.perf_counter() + 0.5)
+
+    courses = Courses(judged, failing, 1)
+    rules, seen = learn(_observed(courses), _SEEN, until(0.4))
+    if not any(one.labels for one in seen):
+        return _counting(judged, failing, until(0.9))
+    wrong = [one for one in seen if one.labels]
+    instead, alone = _instead(judged, seen)
+    fresh = list(taken(_observed(Courses(judged, failing, 2)), FORETOLD, until(0.9)))
+    foretold = [rules.foretells(one) for one in fresh]
+    if rules.unknown and not alone and (counted_ := _counting(judged, failing, until(0.9))):
+        return counted_
+    off = [one for one in fresh if one.labels]
+    exact = bool(instead) and all(_gives(judged, one, instead) for one in off)
+    when = whens(rules, seen)
+    if alone and not all(foretold):
+        others = {label for one in seen for label in one.labels} - set(judged.kind.rules.value)
+        foretold = [_gives(judged, one, instead) and not one.labels & others for one in fresh]
+        when = ("wherever that is another answer than what is due", when[-1])
+    return Learned(
+        _what(courses, wrong, instead), _where(judged, wrong), when,
+        *counted(foretold, fresh), exact,
+    )  # fmt: skip
+
+
+def _observed(courses: Courses) -> Iterator[Observed]:
+    lengths: Sequence[int] = _LENGTHS
+    while True:
+        for past, step, found in courses.walk(courses.drawn(courses.rng.choice(lengths))):
+            row = behind(past, step) | {"function": step.function}
+            about = tuple(past), step, found
+            if any(map(is_overwriting, found.labels)):
+                # Results of so many calls are looked at again, and of no more.
+                lengths = _LENGTHS[:2]
+            if found.labels and len(past) < _LENGTHS[1]:
+                courses.wrong.append([*past, step])
+            yield Observed(row, found.labels, about, attributes_of(step.case))
+
+
+def _counting(judged: Judged, failing: Any, stop: float) -> Learned | None:
+    """Find the number of the call from which on, or at whose multiples, something is wrong."""
+    courses = Courses(judged, judged.kind.plain(judged.capabilities), 3)
+    case = min((failing, courses.cases[0]), key=judged.kind.weight)
+    for function in FUNCTIONS:
+        seen = _long(courses, case, function, _LONG, stop)
+        if not any(one.labels for one in seen):
+            continue
+        rules = learned_rules(seen)
+        asked = _long(courses, case.changed(seed=case.seed + 5), function, len(seen), stop + 2)
+        foretold = [rules.foretells(one) for one in asked]
+        said = listed(sorted({label for one in seen for label in one.labels}))
+        return Learned(
+            (f"{said} of {function} depends on how many calls were made before",),
+            (said,), whens(rules, seen), *counted(foretold, asked),
+        )  # fmt: skip
+    return None
+
+
+def _long(courses: Courses, case: Any, function: str, number: int, stop: float) -> list[Observed]:
+    seen = []
+    steps = repeated(courses, case, function, number)
+    for past, _, found in courses.walk(steps):
+        seen.append(Observed({"number of the call": len(past) + 1}, found.labels))
+        wrong = sum(bool(one.labels) for one in seen)
+        if time.perf_counter() > stop or (wrong >= 12 and len(past) >= 40 + 2 * wrong):
+            break
+    return seen
+
+
+# What may come in the place of an answer: from the calls before, the call, and a judge of cases.
+Foreign = Callable[[Judged, Past, Step], Mapping[str, Expected] | None]
+
+
+def _answer(*where: Any) -> Foreign:
+    def give(judged: Judged, past: Past, now: Step) -> Mapping[str, Expected] | None:
+        one = known(past, now, now.function, *where)
+        return expected(judged, one.case, one.values) if one else None
+
+    return give
+
+
+def _operand(name: str, *where: Any) -> Foreign:
+    def give(judged: Judged, past: Past, now: Step) -> Mapping[str, Expected] | None:
+        one = known(past, now, *where)
+        if one is None or name not in one.operands:
+            return None
+        foreign = one.values[name].astype(now.values[name].dtype)
+        return expected(judged, now.case, {**now.values, name: foreign})
+
+    return give
+
+
+def _options(*where: Any) -> Foreign:
+    def give(judged: Judged, past: Past, now: Step) -> Mapping[str, Expected] | None:
+        one = known(past, now, *where)
+        if one is None:
+            return None
+        return expected(judged, one.case.changed(dtype=now.case.dtype), now.values)
+
+    return give
+
+
+def _added(judged: Judged, past: Past, now: Step) -> Mapping[str, Expected] | None:
+    """The sum of this answer and the one before, as values that may be rounded once more."""
+    if not past:
+        return None
+    own = [one for one in past if one.function == now.function]
+    if not own or own[-1].shapes != now.shapes:
+        return None
+    one, other = (expected(judged, s.case, s.values) for s in (own[-1], now))
+    return {
+        name: Expected(other[name].value + one[name].value, other[name].bound + one[name].bound)
+        for name in other
+    }
+
+
+def _zero(judged: Judged, past: Past, now: Step) -> Mapping[str, Expected] | None:  # noqa: ARG001
+    due = expected(judged, now.case, now.values)
+    return {name: Expected(one.value * 0, one.bound * 0) for name, one in due.items()}
+
+
+def _table() -> Iterator[tuple[str, Foreign]]:
+    for number, key in enumerate(KEYS):
+        for which, ordinal in ((0, "first"), (-1, "last")):
+            yield f"it is the answer of the {ordinal} call of {key}", _answer(key, which)
+            if number >= _WHOLE:
+                continue
+            for function, word in (("", ""), ("forward", "forward "), ("backward", "backward ")):
+                where, said = (function, key, which), f"of the {ordinal} {word}call of {key}"
+                for name in ("kernel", "x", "dy"):
+                    yield f"it is computed with {name} {said}", _operand(name, *where)
+                yield f"it is computed with the options {said}", _options(*where)
+    yield "the answer of the call before is added to it", _added
+    yield "zeros are given", _zero
+
+
+# What may be given in the place of an answer, the simplest first.
+INSTEAD: Mapping[str, Foreign] = dict(_table())
+
+
+def _instead(judged: Judged, seen: Sequence[Observed]) -> tuple[str, bool]:
+    """Find what is given in the place of the answer in every wrong call; and in right ones.
+
+    What is given in all of them is a program that needs no condition.
+    """
+    wrong = [one for one in seen if _values(judged, one)]
+    few = wrong[:_CHECKED]
+    found = [w for w in INSTEAD if few and all(_gives(judged, one, w) for one in few)]
+    # Of those that give the wrong answers the one that gives most of all.
+    sample = [*wrong[-_SAMPLE:], *[one for one in seen if not one.labels][-_SAMPLE:]]
+    counts = [sum(_gives(judged, one, words) for one in sample) for words in found[:6]]
+    if not counts:
+        return "", False
+    best = int(np.argmax(counts))
+    return found[best], counts[best] >= _MOSTLY * len(sample)
+
+
+def _values(judged: Judged, one: Observed) -> list[str]:
+    """Name the results whose values are wrong."""
+    return results_of(one.labels, judged.kind.rules.value)
+
+
+def _gives(judged: Judged, one: Observed, words: str) -> bool:
+    """Tell whether all values are what a line of the table says; else the due ones."""
+    past, step, found = one.about
+    results = found.answer.results
+    foreign = INSTEAD[words](judged, past, step) or found.due
+    format_ = judged.capabilities.arithmetic(step.case.dtype).result
+    return bool(results) and all(
+        name in foreign
+        and foreign[name].value.shape == array.shape
+        and (
+            compare(array, foreign[name], format_)[1] is None
+            or (name not in one.labels and compare(array, found.due[name], format_)[1] is None)
+        )
+        for name, array in results.items()
+    )
+
+
+def _what(courses: Courses, wrong: Sequence[Observed], instead: str) -> tuple[str, ...]:
+    labels = sorted({label for one in wrong for label in one.labels})
+    values = results_of(labels, courses.judged.kind.rules.value)
+    said = [_raised(label, wrong) for label in labels if label not in values]
+    if values:
+        what = instead or "what is given instead was not found"
+        verb = "depends" if len(values) == 1 else "depend"
+        said.insert(0, f"{listed(values)} {verb} on the calls before: {what}")
+    shortest = min(wrong, key=_oddness)
+    steps = [*_needed(courses, shortest), shortest.about[1]]
+    return (*said, "the shortest course: " + ", then ".join(map(_said, steps)))
+
+
+def _oddness(one: Observed) -> tuple[int, int]:
+    """Order courses by their length, then by how odd their calls are."""
+    past, step, _ = one.about
+    return len(past), sum(bool(s.change) + s.again for s in (*past, step))
+
+
+def _raised(label: str, wrong: Sequence[Observed]) -> str:
+    words = [one.about[2].raised for one in wrong if label in one.labels and one.about[2].raised]
+    return f"{label} {words[0][:160]}" if label == "raises" and words else label
+
+
+def _needed(courses: Courses, wrong: Observed) -> list[Step]:
+    """Leave out the calls before that are not needed, one after the other (delta debugging)."""
+    past, step, _ = wrong.about
+    needed = list(past)
+    for one in past:
+        fewer = [other for other in needed if other is not one]
+        *_, (_, _, found) = courses.walk(iter([*fewer, step]))
+        if wrong.labels <= found.labels:
+            needed = fewer
+    return needed
+
+
+def _said(step: Step) -> str:
+    case = step.case
+    options = [f"batch {case.batch}", f"{case.height}x{case.width}", case.dtype]
+    values = f"values {case.seed}" + (f" {step.change}" if step.change else "")
+    again = ", in the same memory" if step.again else ""
+    return f"{step.function} ({', '.join(options)}, {values}{again})"
+
+
+def _where(judged: Judged, wrong: Sequence[Observed]) -> tuple[str, ...]:
+    labels = {label for one in wrong for label in one.labels}
+    values = results_of(labels, judged.kind.rules.value)
+    return (listed(values),) if values else ()

@@ -1,0 +1,221 @@
+"""Observations of behaviour, and the conditions under which something is wrong with it.
+
+An observation is a row of attributes and the labels of what was wrong. The simplest condition that
+separates is taken for each label, and must foretell observations that took no part in finding it.
+How observations are made is not known here.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from conformance.cases.case import Array
+from conformance.cases.operator import OperatorCase
+from conformance.diagnosis import model
+from conformance.diagnosis.attributes import Row, of_values
+from conformance.diagnosis.conditions import ALWAYS, Condition, separating
+from conformance.diagnosis.expressions import Column
+
+# Labels of which conditions are looked for; fresh observations that are to be foretold.
+_LABELS, FORETOLD = 6, 240
+# Of what is foretold; below it an explanation is a hint.
+SURE = 0.95
+# Rounds of learning from what was not foretold.
+_ROUNDS = 4
+
+
+class Observed(NamedTuple):
+    """What was seen once: its attributes, what was wrong, and all that belongs to it."""
+
+    row: Row
+    labels: frozenset[str]
+    about: Any = None
+    # Attributes that are asked only where the others do not separate.
+    more: Row = {}  # noqa: RUF012
+
+    @property
+    def whole(self) -> Row:
+        """All attributes."""
+        return self.row | self.more
+
+
+class Learned(NamedTuple):
+    """What was found, in sentences, and how far it was tested."""
+
+    what: tuple[str, ...]
+    where: tuple[str, ...]
+    when: tuple[str, ...]
+    foretold: int
+    asked: int
+    faulty: int
+    # Of the wrong ones so many were foretold.
+    caught: int
+    exact: bool = False
+
+    @property
+    def certain(self) -> bool:
+        """Whether enough was foretold, of the wrong answers too."""
+        enough = self.foretold >= SURE * self.asked and self.caught >= SURE * self.faulty
+        return bool(self.faulty) and enough
+
+
+@dataclass(frozen=True)
+class Rule:
+    """When a label is there: of calls of one function, or of all."""
+
+    condition: Condition
+    function: str = ""
+
+    def holds(self, row: Row) -> bool:
+        """Evaluate it on one row."""
+        if self.function and row.get("function") != self.function:
+            return False
+        return holds(self.condition, row)
+
+
+@dataclass
+class Rules:
+    """When each label is there."""
+
+    conditions: dict[str, Rule] = field(default_factory=dict)
+    unknown: set[str] = field(default_factory=set)
+
+    def foretells(self, one: Observed) -> bool:
+        """Tell whether the labels of an observation are those that are due to it."""
+        if one.labels & self.unknown:
+            return False
+        row = one.whole
+        said = {label for label, rule in self.conditions.items() if rule.holds(row)}
+        return said == set(one.labels)
+
+
+def attributes_of(case: Any, values: Mapping[str, Array] | None = None) -> Row:
+    """Give the attributes of a case of either kind, and of its values."""
+    if isinstance(case, OperatorCase):
+        return model.attributes_of(case, values or {})
+    row: Row = of_values(values) if values else {}
+    for one in (case, getattr(case, case.part)):
+        for name in (entry.name for entry in fields(one)):
+            value = getattr(one, name)
+            if name not in {case.part, "seed"}:
+                plain = isinstance(value, int | float) and not isinstance(value, bool)
+                row[name] = value if plain else str(value)
+    return row
+
+
+def holds(condition: Condition, row: Row) -> bool:
+    """Evaluate a condition on one row."""
+    return bool(condition({name: np.array([value]) for name, value in row.items()})[0])
+
+
+def columns_of(rows: Sequence[Row]) -> dict[str, Column]:
+    """Give rows as columns."""
+    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+
+
+def learned_rules(seen: Sequence[Observed]) -> Rules:
+    """Find the simplest condition of each label that was seen."""
+    counts = Counter(label for one in seen for label in one.labels)
+    rules, found = Rules(), dict[tuple[str, bytes], Condition | None]()
+    for label, _ in counts.most_common(_LABELS):
+        function, cared = _own(label, seen)
+        wrong = np.array([label in one.labels for one in cared])
+        key = function, wrong.tobytes()
+        if key not in found:
+            found[key] = _simplest(cared, wrong)
+        condition = found[key]
+        if condition is None:
+            rules.unknown.add(label)
+        else:
+            rules.conditions[label] = Rule(condition, function)
+    rules.unknown |= {label for label, _ in counts.most_common()[_LABELS:]}
+    return rules
+
+
+def _own(label: str, seen: Sequence[Observed]) -> tuple[str, list[Observed]]:
+    """Give the one function of which calls have a label, if it is one, and its observations."""
+    functions = {str(one.row.get("function", "")) for one in seen if label in one.labels}
+    if len(functions) > 1 or functions == {""}:
+        return "", list(seen)
+    function = functions.pop()
+    return function, [one for one in seen if one.row.get("function") == function]
+
+
+def _simplest(cared: Sequence[Observed], wrong: Any) -> Condition | None:
+    """Find the simplest condition, on what is asked first before all else."""
+    for rows in ([one.row for one in cared], [one.whole for one in cared]):
+        if rows[0] and (listed_ := separating(columns_of(rows), wrong, 8)):
+            return listed_[0]
+    return None
+
+
+def learn(
+    observations: Iterator[Observed], number: int, stop: float
+) -> tuple[Rules, list[Observed]]:
+    """Observe, learn conditions, and learn from what they do not foretell.
+
+    Parameters
+    ----------
+    observations : iterator of Observed
+        As many as are wanted.
+    number : int
+        How many to begin with.
+    stop : float
+        When to end, as `time.perf_counter` counts.
+    """
+    seen = list(until(observations, number, stop))
+    rules = learned_rules(seen) if seen else Rules()
+    if not any(one.labels for one in seen):
+        return rules, seen
+    for _ in range(_ROUNDS):
+        more = list(until(observations, number, stop))
+        seen += more
+        if not more or all(map(rules.foretells, more)):
+            break
+        rules = learned_rules(seen)
+    return rules, seen
+
+
+def counted(foretold: Sequence[bool], asked: Sequence[Observed]) -> tuple[int, int, int, int]:
+    """Count what was foretold, what was asked, what of it was wrong, and foretold to be so."""
+    off = [right for right, one in zip(foretold, asked, strict=True) if one.labels]
+    return sum(foretold), len(asked), len(off), sum(off)
+
+
+def until(observations: Iterator[Observed], number: int, stop: float) -> Iterator[Observed]:
+    """Give so many observations, or fewer when the time is over."""
+    for count, one in enumerate(observations, 1):
+        yield one
+        if count >= number or time.perf_counter() > stop:
+            return
+
+
+def whens(rules: Rules, seen: Sequence[Observed]) -> tuple[str, ...]:
+    """Say when each label is there, and in how many cases."""
+    said: dict[str, list[str]] = {}
+    for label, rule in rules.conditions.items():
+        words = "always" if rule.condition is ALWAYS else str(rule.condition)
+        said.setdefault(words, []).append(label)
+    lines = [
+        words if len(said) == 1 and not rules.unknown else f"{listed(labels)}: {words}"
+        for words, labels in said.items()
+    ]
+    lines += [f"{one}: no simple condition was found" for one in sorted(rules.unknown)]
+    off = sum(bool(one.labels) for one in seen)
+    return (*lines, f"wrong in {off} of {len(seen)} calls that were observed")
+
+
+def listed(names: Iterable[str]) -> str:
+    """Join names."""
+    every = list(names)
+    return every[0] if len(every) == 1 else ", ".join(every[:-1]) + f" and {every[-1]}"
+
+
+def results_of(labels: Iterable[str], names: Mapping[str, Any]) -> list[str]:
+    """Give the results among labels, in their order."""
+    found = set(labels)
+    return [name for name in names if name in found]
