@@ -55,6 +55,8 @@ class Seen:
 class Asking:
     """Asks an implementation within a time, and keeps what it answered."""
 
+    sizes: Mapping[str, str] = _SIZES
+
     def __init__(self, judged: Judged, failing: OperatorCase | None, seconds: float) -> None:
         self.judged, self.claimed = judged, judged.capabilities
         self.start = time.perf_counter()
@@ -113,6 +115,19 @@ class Asking:
             self.readings[key] = read(self.judged, plain, result)
         return self.readings[key]
 
+    def columns(self, seen: Sequence[Seen]) -> dict[str, Column]:
+        """The attributes of what was asked, as columns."""
+        return columns_of([one.case for one in seen])
+
+    def number_of(self, case: Any, name: str) -> int:
+        """One of the numbers of a case."""
+        return numbers_of(case)[name]
+
+    def resized(self, case: Any, name: str, number: int) -> Any:
+        """Give a case of another size, if it is claimed."""
+        found = case.changed(**{name: number}).large_enough
+        return None if operator_cases.unclaimed(found, self.claimed) else found
+
 
 def columns_of(cases: Sequence[OperatorCase]) -> dict[str, Column]:
     """The attributes of cases, as columns."""
@@ -136,7 +151,7 @@ def learned(
     found: list[Condition] = []
     for _ in range(24):
         cared = [one for one in asking.seen if matters is None or label(one) or matters(one)]
-        columns = columns_of([one.case for one in cared])
+        columns = asking.columns(cared)
         wrong_ = np.array([label(one) for one in cared])
         found = separating(columns, wrong_)
         if not found or not asking.left(0.68):
@@ -146,7 +161,9 @@ def learned(
         if len(found) < 2:
             return found
         fresh = list(itertools.islice(asking.cases(), 150))
-        votes = np.array([one(columns_of(fresh)) for one in found])
+        drawn = [Seen(one, Question(asking.judged, one, asking.values).values, {}) for one in fresh]
+        told = asking.columns(drawn)
+        votes = np.array([one(told) for one in found])
         split = np.flatnonzero(votes.any(0) & ~votes.all(0))
         # Cases on which the simplest two differ, or on which opinions are most divided.
         first = [n for n in split if votes[0, n] != votes[1, n]]
@@ -162,21 +179,20 @@ def learned(
 
 def _bisected(asking: Asking, condition: Condition, cared: Sequence[Seen], wrong_: Any) -> bool:
     """Ask the case in the middle between right and wrong of a threshold; false if none is left."""
-    for name, field_ in _SIZES.items():
+    for name, field_ in asking.sizes.items():
         limit = condition.thresholds.get(name)
         if limit is None:
             continue
-        below = [numbers_of(one.case)[name] for one in cared]
+        below = [asking.number_of(one.case, name) for one in cared]
         before = max((n for n in below if n < limit), default=limit)
         if limit - before < 2:
             continue
         off = [one for one, is_wrong in zip(cared, wrong_, strict=True) if is_wrong]
         starts = off or list(cared)
-        start = min(starts, key=lambda one: abs(numbers_of(one.case)[name] - limit))
+        start = min(starts, key=lambda one: abs(asking.number_of(one.case, name) - limit))
         for middle in ((before + limit) // 2, before + 1, limit - 1):
-            case = start.case.changed(**{field_: middle}).large_enough
-            told = numbers_of(case)[name]
-            if before < told < limit and not operator_cases.unclaimed(case, asking.claimed):
+            case = asking.resized(start.case, field_, middle)
+            if case is not None and before < asking.number_of(case, name) < limit:
                 asking.seen.append(asking.ask(case))
                 return True
     return False

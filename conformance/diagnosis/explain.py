@@ -55,6 +55,8 @@ class Explanation:
         Answers were foretold bit for bit, not only whether they are right.
     arithmetic : bool
         It is about sums: what is foretold are sums, right and wrong ones.
+    bounded : bool
+        Answers that round were foretold: within their bound, not bit for bit.
     seconds : float
         How long it took.
     """
@@ -67,6 +69,7 @@ class Explanation:
     faulty: int = 0
     exact: bool = False
     arithmetic: bool = False
+    bounded: bool = False
     seconds: float = 0.0
 
     @property
@@ -85,7 +88,8 @@ class Explanation:
         """How far the explanation was tested, in words."""
         if not self.asked:
             return "not tested: there was no time for it"
-        how = "bit for bit" if self.exact else "right or wrong"
+        exactly = "within their bounds" if self.bounded else "bit for bit"
+        how = exactly if self.exact else "right or wrong"
         what = "sums" if self.arithmetic else "answers"
         said = f"foretold {self.foretold:,} of {self.asked:,} new {what}, {how}"
         said += "" if self.arithmetic else f"; {self.faulty} of them were wrong"
@@ -129,7 +133,7 @@ def explain(
         return _of_arithmetic(judged, asking)
     raising = [one for one in asking.seen if one.raised]
     if raising and all(one.raised for one in asking.seen if any(one.wrong.values())):
-        return _of_exceptions(asking, raising)
+        return of_exceptions(asking, raising)
     parts = _parts(asking, sorted(faulty, key=RESULTS.index))
     when = _conditions(asking, sorted(faulty, key=RESULTS.index), parts)
     return _tested(asking, parts, when)
@@ -320,7 +324,7 @@ def _of_arithmetic(judged: Judged, asking: Asking) -> Explanation | None:
     )
 
 
-def _of_exceptions(asking: Asking, raising: Sequence[Seen]) -> Explanation:
+def of_exceptions(asking: Asking, raising: Sequence[Seen]) -> Explanation:
     """Explain an operator that raises where it should answer."""
     found = learned(asking, "y", lambda one: bool(one.raised))
     words: dict[str, int] = {}
@@ -334,7 +338,7 @@ def _of_exceptions(asking: Asking, raising: Sequence[Seen]) -> Explanation:
         one = asking.ask(case)
         asked += 1
         off += bool(one.raised)
-        foretold += bool(found[0](columns_of([case]))[0]) == bool(one.raised)
+        foretold += bool(found[0](asking.columns([one]))[0]) == bool(one.raised)
     return Explanation(
         (most[:160],), ("no result is given",), (str(found[0]),) if found else (),
         foretold, asked, off, seconds=time.perf_counter() - asking.start,

@@ -15,44 +15,51 @@ from typing import Any
 import conformance
 from conformance.claims.loading import load
 from conformance.diagnosis.explain import explained
-from conformance.kinds import OPERATOR
-from conformance.mutants import operator
+from conformance.kinds import LAYER, OPERATOR
+from conformance.mutants import layer, operator
 from conformance.mutants.guarded import guarded
 
 TABLE = Path(__file__).parents[2] / "docs" / "tables" / "explained.md"
 
 
-def faults(every: int, seed: int | None, number: int) -> Iterator[tuple[str, Any]]:
-    """Give the mutants, or operators with generated faults."""
+def faults(
+    every: int, seed: int | None, number: int, *, of_layers: bool = False
+) -> Iterator[tuple[str, Any]]:
+    """Give the mutants, or operators, or layers, with generated faults."""
     if seed is None:
-        yield from list(operator.MUTANTS.items())[::every]
+        yield from list((layer if of_layers else operator).MUTANTS.items())[::every]
         return
-    for fault in guarded(seed, number):
+    for fault in guarded(seed, number, layer=of_layers):
         yield fault.words, fault
 
 
 def main() -> None:
     """Explain each, and write what came of it."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--layer", action="store_true", help="layers in the place of operators")
     parser.add_argument("--every", type=int, default=1, help="take one mutant in so many")
     parser.add_argument("--seed", type=int, help="generated faults instead of the mutants")
     parser.add_argument("--number", type=int, default=100, help="how many of them")
     parser.add_argument("--write", action="store_true", help="write docs/tables/explained.md")
     given = parser.parse_args()
     rows, times = [], []
-    for name, fault in faults(given.every, given.seed, given.number):
-        report = conformance.check(fault, profile="ci", until_failure=True, diagnosis=False)
+    kind = LAYER if given.layer else OPERATOR
+    chosen = faults(given.every, given.seed, given.number, of_layers=given.layer)
+    for name, fault in chosen:
+        report = conformance.check(
+            fault, layer=given.layer, profile="ci", until_failure=True, diagnosis=False
+        )
         if report.smallest is None:
             print(f"{name}: not rejected", flush=True)
             continue
-        judged = load(fault, OPERATOR)
-        found = explained(judged, OPERATOR.case.parse(report.smallest.token))
+        judged = load(fault, kind)
+        found = explained(judged, kind.case.parse(report.smallest.token))
         if found is None:
             rows.append((name, "nothing found", "", ""))
         else:
-            kind = ("exact" if found.exact else "condition") if found.certain else "hint"
+            how = ("exact" if found.exact else "condition") if found.certain else "hint"
             times.append(found.seconds)
-            rows.append((name, kind, f"{found.foretold} of {found.asked}", "; ".join(found.what)))
+            rows.append((name, how, f"{found.foretold} of {found.asked}", "; ".join(found.what)))
         print(*rows[-1], sep=" | ", flush=True)
     counts = Counter(row[1] for row in rows)
     said = ", ".join(f"{kind}: {count}" for kind, count in counts.items())

@@ -1,0 +1,316 @@
+"""Finds which step of a layer is another one, and which derivative, from what was seen.
+
+The forward pass is found first, then the moving statistics, then the gradients: these are held
+against the derivative of the forward pass that was found, not of the one that is due. Whether it is
+true is not tested here.
+"""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from conformance.cases.case import Array, Floats
+from conformance.cases.layer import LayerCase
+from conformance.diagnosis import layer_steps
+from conformance.diagnosis.asking import learned
+from conformance.diagnosis.conditions import ALWAYS, Condition
+from conformance.diagnosis.fitting import fitted
+from conformance.diagnosis.layer_asking import LayerAsking, SeenLayer, numbers_of
+from conformance.diagnosis.layer_model import FORWARD, LayerModel
+from conformance.diagnosis.layer_readings import read_numbers, read_operator
+from conformance.diagnosis.layer_steps import Alternative, Numbers, all_of
+from conformance.diagnosis.model import RIGHT
+from conformance.diagnosis.sentences import of_part
+from refimpl.layer import STATISTICS
+
+# Wrong cases that alternatives are held against, and alternatives that are put together.
+_HELD, _PAIRED = 24, 110
+# Beginnings of gradients: of the forward pass that was found, of its values, of the due one.
+CONSISTENT, VALUES, APART = "consistent", "values", "apart"
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a layer computes, as far as it was found.
+
+    Attributes
+    ----------
+    forward, moving, backward : tuple of Alternative
+        What stands in the place of due steps; None where nothing was found that fits.
+    gradients : str
+        What the gradients are the derivatives of.
+    when : Condition
+        In which cases.
+    """
+
+    forward: tuple[Alternative, ...] | None = ()
+    moving: tuple[Alternative, ...] | None = ()
+    backward: tuple[Alternative, ...] | None = ()
+    gradients: str = CONSISTENT
+    when: Condition = ALWAYS
+
+    @property
+    def whole(self) -> bool:
+        """Whether it tells what every result is."""
+        return None not in (self.forward, self.moving, self.backward)
+
+    @property
+    def nothing(self) -> bool:
+        """Whether it is the due layer."""
+        return not (self.forward or self.moving or self.backward) and self.gradients != VALUES
+
+    def tells(self, name: str) -> bool:
+        """Whether it tells what a result is."""
+        part = self.backward if name.startswith("d") else self.forward
+        return (self.moving if name in STATISTICS else part) is not None
+
+    def __call__(self, case: LayerCase, values: Mapping[str, Array]) -> dict[str, Floats]:
+        """Foretell every result, whatever the case."""
+        steps = all_of([*(self.forward or ()), *(self.moving or ())])
+        if self.gradients != CONSISTENT:
+            steps = {name: step for name, step in steps.items() if not name.endswith("'")}
+        steps |= all_of(self.backward or ())
+        model = LayerModel(steps)
+        run = model.forward(case, values)
+        found = {"y": run.y, "kernel": run.kernel, **model.moving(run)}
+        if self.gradients == APART:
+            apart = LayerModel(all_of(self.backward or ()))
+            return found | apart.backward(apart.forward(case, values))
+        return found | model.backward(run)
+
+
+class Search:
+    """Finds what fits everything that was seen."""
+
+    def __init__(self, asking: LayerAsking) -> None:
+        self.asking = asking
+        answered = [one for one in asking.seen if not one.raised]
+        answered.sort(key=lambda one: (numbers_of(one.case)["products"], one.case.token))
+        self.off = [one for one in answered if any(one.wrong.values())]
+        self.right = [one for one in answered if not any(one.wrong.values())][:_HELD]
+        self.numbers = Numbers()
+
+    def run(self) -> Found:
+        """Find the forward pass, the moving statistics, the gradients and the condition."""
+        self.numbers = read_numbers(self.asking, self.off[0].case)
+        names = tuple(name for name in FORWARD if name in self.off[0].due)
+        forward = self._forward(names)
+        found = Found(forward=forward)
+        if forward is None:
+            # Gradients of a forward pass that is not known are right, or not known.
+            unknown = any(self._wrong(one, _gradients) for one in self.off)
+            still = any(self._wrong(one, _moving) for one in self.off)
+            found = Found(None, None if still else (), None if unknown else (), APART)
+        else:
+            found = replace(found, moving=self._moving(found))
+            found = self._backward(found)
+        return self._confined(found)
+
+    def _wrong(self, one: SeenLayer, names: Any) -> bool:
+        return any(one.wrong[name] for name in names(one))
+
+    def _fits(self, found: Found, seen: Sequence[SeenLayer], names: Any) -> bool:
+        """Whether results of all cases are as foretold."""
+        for one in seen:
+            foretold = found(one.case, one.values)
+            if not all(one.near(name, foretold[name]) for name in names(one)):
+                return False
+        return True
+
+    def _forward(self, names: Sequence[str]) -> tuple[Alternative, ...] | None:
+        def of(one: SeenLayer) -> list[str]:
+            return [name for name in names if name in one.due]
+
+        off = [one for one in self.off if self._wrong(one, of)]
+        if not off:
+            return ()
+        found = self._single(off, of)
+        if found is None and not any(one.wrong.get("kernel") for one in off):
+            self._read_operator(off)
+            found = self._single(off, of)
+        return found or self._pair(off, of)
+
+    def _single(self, off: Sequence[SeenLayer], names: Any) -> tuple[Alternative, ...] | None:
+        """Of the alternatives that fit take the one that the right cases contradict least."""
+        fits = [
+            one
+            for one in layer_steps.forward(self.numbers)
+            if self._fits_forward((one,), off[:_HELD], names)
+        ]
+        return self._best([(one,) for one in fits], names)
+
+    def _best(
+        self, fits: Sequence[tuple[Alternative, ...]], names: Any
+    ) -> tuple[Alternative, ...] | None:
+        def contradicted(chosen: tuple[Alternative, ...]) -> tuple[int, float]:
+            against = sum(not self._fits_forward(chosen, [one], names) for one in self.right)
+            return against, sum(one.cost for one in chosen)
+
+        return min(fits, key=contradicted, default=None)
+
+    def _pair(self, off: Sequence[SeenLayer], names: Any) -> tuple[Alternative, ...] | None:
+        listed = layer_steps.forward(self.numbers)[:_PAIRED]
+        # Of those that change nothing where it is wrong none is half of an answer.
+        for chosen in itertools.combinations(listed, 2):
+            if not self.asking.left(0.45):
+                return None
+            if chosen[0].slots & chosen[1].slots:
+                continue
+            if self._fits_forward(chosen, off[:_HELD], names):
+                return chosen
+        return None
+
+    def _fits_forward(
+        self, chosen: Sequence[Alternative], seen: Sequence[SeenLayer], names: Any
+    ) -> bool:
+        model = LayerModel(all_of(chosen))
+        for one in seen:
+            run = model.forward(one.case, one.values)
+            if not all(one.near(name, run.values[name]) for name in names(one)):
+                return False
+        return True
+
+    def _read_operator(self, off: Sequence[SeenLayer]) -> None:
+        """Fit formulas to which pixel each tap meets: the kernel is right."""
+        readings = []
+        for one in [*off[:4], *self.right[:2]]:
+            reading = read_operator(self.asking, one.case)
+            if reading is not None:
+                readings.append(reading)
+        if not readings:
+            return
+        part = fitted(readings)
+        if part is not None and part != RIGHT:
+            words = "; ".join(of_part(part))
+            self.numbers = replace(self.numbers, operators=((words, part),))
+
+    def _moving(self, found: Found) -> tuple[Alternative, ...] | None:
+        off = [one for one in self.off if not self._fits(found, [one], _moving)]
+        if not off:
+            return ()
+        fits = [
+            one
+            for one in layer_steps.moving(self.numbers)
+            if self._fits_moving(found, one, self._affected(off)[:_HELD])
+        ]
+        if not fits:
+            return None
+
+        def contradicted(one: Alternative) -> tuple[int, float]:
+            right = sum(not self._fits_moving(found, one, [seen]) for seen in self.right)
+            return right, one.cost
+
+        return (min(fits, key=contradicted),)
+
+    def _fits_moving(self, found: Found, one: Alternative, seen: Sequence[SeenLayer]) -> bool:
+        model = LayerModel(all_of([*(found.forward or ()), one]))
+        for case in seen:
+            moved = model.moving(model.forward(case.case, case.values))
+            if not all(case.near(name, moved[name]) for name in moved):
+                return False
+        return True
+
+    def _affected(self, off: Sequence[SeenLayer]) -> list[SeenLayer]:
+        return sorted(off, key=lambda one: numbers_of(one.case)["products"])
+
+    def _backward(self, found: Found) -> Found:
+        """Find the gradients: of this forward pass, of its values, or of the due one."""
+        ways = [found]
+        if found.forward:
+            ways += [replace(found, gradients=way) for way in (VALUES, APART)]
+        for way in ways:
+            if self._fits(way, self.off[:_HELD], _gradients):
+                return way
+        for way in ways:
+            leaves = self._leaves(way)
+            if leaves is not None:
+                return replace(way, backward=leaves)
+            single = self._one_derivative(way)
+            if single is not None:
+                return single
+        return replace(found, backward=None)
+
+    def _one_derivative(self, way: Found) -> Found | None:
+        off = [one for one in self.off[:_HELD] if not self._fits(way, [one], _gradients)]
+        fits, near = [], []
+        for one in layer_steps.backward(self.numbers):
+            if not self.asking.left(0.55):
+                break
+            now = replace(way, backward=(one,))
+            if self._fits(now, off, _gradients):
+                fits.append(now)
+            elif self._fits(now, off, lambda seen: ["dx"]):
+                near.append(now)
+        if fits:
+            def contradicted(now: Found) -> tuple[int, float]:
+                right = sum(not self._fits(now, [one], _gradients) for one in self.right)
+                return right, sum(one.cost for one in now.backward or ())
+
+            return min(fits, key=contradicted)
+        for now in near:
+            leaves = self._leaves(now)
+            if leaves is not None:
+                return replace(now, backward=(*(now.backward or ()), *leaves))
+        return None
+
+    def _leaves(self, way: Found) -> tuple[Alternative, ...] | None:
+        """Find how each wrong gradient of a parameter is summed, if that is all that is wrong."""
+        off = self.off[:_HELD]
+        wrong = dict.fromkeys(
+            name
+            for one in off
+            for name, value in way(one.case, one.values).items()
+            if name.startswith("d") and not one.near(name, value)
+        )
+        if "dx" in wrong:
+            return None
+        chosen = []
+        for name in wrong:
+            affected = [one for one in off if name in one.due and not self._fits(
+                way, [one], lambda _, name=name: [name])]  # fmt: skip
+            fits = []
+            for one in layer_steps.leaves(name):
+                now = replace(way, backward=(*(way.backward or ()), one))
+                if self._fits(now, affected, lambda _, name=name: [name]):
+                    fits.append((self._against(now, name), one.cost, len(fits), one))
+            if not fits:
+                return None
+            chosen.append(min(fits)[3])
+        return tuple(chosen)
+
+    def _against(self, now: Found, name: str) -> int:
+        return sum(
+            name in one.due and not self._fits(now, [one], lambda _: [name])
+            for one in self.right
+        )  # fmt: skip
+
+    def _confined(self, found: Found) -> Found:
+        """Confine it to the cases in which it holds, if it does not always."""
+        if found.nothing:
+            return found
+
+        def held(one: Any) -> bool:
+            return as_foretold(one, found)
+
+        answered = [one for one in self.asking.seen if not one.raised]
+        if all(held(one) for one in answered):
+            return found
+        conditions = learned(
+            self.asking, "", lambda one: any(one.wrong.values()), lambda one: not held(one)
+        )
+        return replace(found, when=conditions[0]) if conditions else found
+
+
+def _gradients(one: SeenLayer) -> list[str]:
+    return [name for name in one.due if name.startswith("d")]
+
+
+def _moving(one: SeenLayer) -> list[str]:
+    return [name for name in one.due if name in STATISTICS]
+
+
+def as_foretold(one: SeenLayer, found: Found) -> bool:
+    """Whether every result that is told of is as foretold, whatever the condition."""
+    foretold = found(one.case, one.values)
+    return all(one.near(name, foretold[name]) for name in one.due if found.tells(name))
