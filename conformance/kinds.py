@@ -27,7 +27,7 @@ from conformance.diagnosis import operator as operator_diagnosis
 from conformance.diagnosis.answers import Probe
 from conformance.diagnosis.diagnose import Known
 from conformance.diagnosis.explain import Explanation, explain
-from conformance.diagnosis.layer_explain import explain_layer
+from conformance.diagnosis.layers.explain import explain_layer
 from conformance.judging.kind import Kind, Rules, Shapes
 from conformance.specification import clauses
 from refimpl.layer import STATISTICS

@@ -40,7 +40,7 @@ _BITS = 11
 class Seen:
     """A case that was asked, its operands, and what came back for each result."""
 
-    case: OperatorCase
+    case: Any
     values: Mapping[str, Array]
     got: Mapping[str, Any]
     wrong: dict[str, bool] = field(default_factory=dict)
@@ -66,7 +66,7 @@ class Asking:
             failing = failing.changed(recipe="integers")
         self.failing = failing
         self.rng = random.Random(20261124)
-        self.seen: list[Seen] = []
+        self.seen: list[Any] = []
         self.readings: dict[tuple[str, str], Reading] = {}
         self.right = Model()
 
@@ -140,8 +140,8 @@ def columns_of(cases: Sequence[OperatorCase]) -> dict[str, Column]:
 def learned(
     asking: Asking,
     result: str,
-    is_wrong: Callable[[Seen], bool] | None = None,
-    matters: Callable[[Seen], bool] | None = None,
+    is_wrong: Callable[[Any], bool] | None = None,
+    matters: Callable[[Any], bool] | None = None,
 ) -> list[Condition]:
     """Learn when a result is wrong, asking what tells the conditions that are left apart.
 

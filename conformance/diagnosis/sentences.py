@@ -111,7 +111,7 @@ def _of_slot(slot: Slot) -> Iterable[str]:
 
 
 def listed(names: Sequence[str]) -> str:
-    """Join names by commas and \"and\"."""
+    """Join names by commas, the last by a word."""
     if not names:
         return "none"
     return names[0] if len(names) == 1 else ", ".join(names[:-1]) + f" and {names[-1]}"

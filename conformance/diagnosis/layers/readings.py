@@ -15,9 +15,10 @@ from conformance.cases.case import Array, Floats
 from conformance.cases.layer import LayerCase
 from conformance.claims.formats import FORMATS
 from conformance.diagnosis.answers import Question
-from conformance.diagnosis.layer_asking import LayerAsking
-from conformance.diagnosis.layer_model import Run
-from conformance.diagnosis.layer_steps import Numbers, operator_case
+from conformance.diagnosis.layers.alternatives import Numbers
+from conformance.diagnosis.layers.asking import LayerAsking
+from conformance.diagnosis.layers.kernels import operator_case
+from conformance.diagnosis.layers.model import Run
 from conformance.diagnosis.readings import ENTRY, OUTPUT, PIXEL, Reading
 
 # Beyond every number that comes up in passing.
@@ -33,7 +34,7 @@ class _Probes:
         self.asking, self.case = asking, case
         self.question = Question(asking.judged, case)
 
-    def ask(self, function: str = "forward", **operands: Any) -> Mapping[str, Any]:
+    def ask(self, **operands: Any) -> Mapping[str, Any]:
         """Ask with operands that are numbers, or arrays; those not named are zero."""
         values = {
             name: np.broadcast_to(np.float64(operands.get(name, 0.0)), shape).astype(
@@ -41,7 +42,7 @@ class _Probes:
             )
             for name, shape in self.case.shapes.items()
         }
-        return self.question.ask(values, (function,))
+        return self.question.ask(values, ("forward",))
 
     def entry(self, **operands: Any) -> float | None:
         """What the first generated channel is, where the first hidden one alone is passed on."""
@@ -71,14 +72,13 @@ def read_numbers(asking: LayerAsking, case: LayerCase) -> Numbers:
     case : LayerCase
         On which sizes: of a fault behind a guard those that pass it.
     """
-    found = Numbers(
+    return Numbers(
         epsilons=_round(_epsilons(asking, case), 5),
         momenta=_round(_momenta(asking, case), 5),
         slopes=_round(_slopes(asking, case), 5),
         limits=_round(_limits(asking, case), 6),
         times=_round(_times(asking, case), 6),
     )
-    return found
 
 
 def _round(numbers: Iterator[float], digits: int) -> tuple[float, ...]:
@@ -113,17 +113,20 @@ def _momenta(asking: LayerAsking, case: LayerCase) -> Iterator[float]:
         return
     probes = _Probes(asking, case.changed(training=True))
     rng = np.random.default_rng(0)
-    usual = {name: rng.standard_normal(case.shapes[name]) for name in ("x", "reduce_kernel")}
+    usual: dict[str, Any] = {
+        name: rng.standard_normal(case.shapes[name]) for name in ("x", "reduce_kernel")
+    }
     usual |= {"gamma": np.ones(case.shapes["gamma"])}
     for name in ("moving_mean", "moving_variance"):
         old = {"moving_mean": 0.0, "moving_variance": 1.0}
-        answers = [
-            probes.ask(**(usual | old | {name: value})).get(name) for value in (1.0, 2.0)
+        answers = [probes.ask(**(usual | old | {name: value})).get(name) for value in (1.0, 2.0)]
+        weights = [
+            float(one.astype(np.float64).flat[0])
+            for one in answers
+            if isinstance(one, np.ndarray) and one.size
         ]
-        if all(isinstance(one, np.ndarray) and one.size for one in answers):
-            yield float(answers[1].astype(np.float64).flat[0]) - float(
-                answers[0].astype(np.float64).flat[0]
-            )
+        if len(weights) == len(answers):
+            yield weights[1] - weights[0]
 
 
 def _activated(asking: LayerAsking, case: LayerCase, z: float) -> float | None:

@@ -12,14 +12,15 @@ from typing import Any
 
 from conformance.cases.case import Array, Floats
 from conformance.cases.layer import LayerCase
-from conformance.diagnosis import layer_steps
 from conformance.diagnosis.asking import learned
 from conformance.diagnosis.conditions import ALWAYS, Condition
 from conformance.diagnosis.fitting import fitted
-from conformance.diagnosis.layer_asking import LayerAsking, SeenLayer, numbers_of
-from conformance.diagnosis.layer_model import FORWARD, LayerModel
-from conformance.diagnosis.layer_readings import read_numbers, read_operator
-from conformance.diagnosis.layer_steps import Alternative, Numbers, all_of
+from conformance.diagnosis.layers import gradients as steps
+from conformance.diagnosis.layers.alternatives import Alternative, Numbers, all_of
+from conformance.diagnosis.layers.asking import LayerAsking, SeenLayer, numbers_of
+from conformance.diagnosis.layers.model import FORWARD, LayerModel
+from conformance.diagnosis.layers.moving import moving
+from conformance.diagnosis.layers.readings import read_numbers, read_operator
 from conformance.diagnosis.model import RIGHT
 from conformance.diagnosis.sentences import of_part
 from refimpl.layer import STATISTICS
@@ -135,7 +136,7 @@ class Search:
         """Of the alternatives that fit take the one that the right cases contradict least."""
         fits = [
             one
-            for one in layer_steps.forward(self.numbers)
+            for one in steps.forward(self.numbers)
             if self._fits_forward((one,), off[:_HELD], names)
         ]
         return self._best([(one,) for one in fits], names)
@@ -150,7 +151,7 @@ class Search:
         return min(fits, key=contradicted, default=None)
 
     def _pair(self, off: Sequence[SeenLayer], names: Any) -> tuple[Alternative, ...] | None:
-        listed = layer_steps.forward(self.numbers)[:_PAIRED]
+        listed = steps.forward(self.numbers)[:_PAIRED]
         # Of those that change nothing where it is wrong none is half of an answer.
         for chosen in itertools.combinations(listed, 2):
             if not self.asking.left(0.45):
@@ -191,7 +192,7 @@ class Search:
             return ()
         fits = [
             one
-            for one in layer_steps.moving(self.numbers)
+            for one in moving(self.numbers)
             if self._fits_moving(found, one, self._affected(off)[:_HELD])
         ]
         if not fits:
@@ -234,15 +235,16 @@ class Search:
     def _one_derivative(self, way: Found) -> Found | None:
         off = [one for one in self.off[:_HELD] if not self._fits(way, [one], _gradients)]
         fits, near = [], []
-        for one in layer_steps.backward(self.numbers):
+        for one in steps.backward(self.numbers):
             if not self.asking.left(0.55):
                 break
             now = replace(way, backward=(one,))
             if self._fits(now, off, _gradients):
                 fits.append(now)
-            elif self._fits(now, off, lambda seen: ["dx"]):
+            elif self._fits(now, off, lambda _: ["dx"]):
                 near.append(now)
         if fits:
+
             def contradicted(now: Found) -> tuple[int, float]:
                 right = sum(not self._fits(now, [one], _gradients) for one in self.right)
                 return right, sum(one.cost for one in now.backward or ())
@@ -269,8 +271,8 @@ class Search:
         for name in wrong:
             affected = [one for one in off if name in one.due and not self._fits(
                 way, [one], lambda _, name=name: [name])]  # fmt: skip
-            fits = []
-            for one in layer_steps.leaves(name):
+            fits: list[tuple[int, float, int, Alternative]] = []
+            for one in steps.leaves(name):
                 now = replace(way, backward=(*(way.backward or ()), one))
                 if self._fits(now, affected, lambda _, name=name: [name]):
                     fits.append((self._against(now, name), one.cost, len(fits), one))

@@ -1,8 +1,8 @@
-"""What a layer is taken to compute: its steps and their derivatives, each of which can be exchanged.
+"""What a layer is taken to compute: steps and their derivatives, each of which can be exchanged.
 
 A step is a function of a run, and so is its derivative; the name of a derivative ends in a prime.
 Where nothing is exchanged the run is the layer that is due (chapter LAY), in float64. What may be
-put in the place of a step is in `layer_steps`; nothing is asked of an implementation here.
+put in the place of a step is in the files beside; nothing is asked of an implementation here.
 """
 
 import math
@@ -40,12 +40,12 @@ class Run:
         """The mode."""
         return self.case.training
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> Floats:
         """Give a value by its name, or an operand."""
         for known in ("values", "given"):
-            found = self.__dict__[known]
-            if name in found:
-                return found[name]
+            held: dict[str, Floats] = self.__dict__[known]
+            if name in held:
+                return held[name]
         raise AttributeError(name)
 
     def over(self, array: Floats, like: Floats) -> Floats:
@@ -94,7 +94,8 @@ def variance(run: Run) -> Floats:
     """LAY-8."""
     if not run.training:
         return run.moving_variance
-    return ((run.h - run.h.mean(axis=PIXELS)) ** 2).mean(axis=PIXELS)
+    found: Floats = ((run.h - run.h.mean(axis=PIXELS)) ** 2).mean(axis=PIXELS)
+    return found
 
 
 def variance_vjp(run: Run, gradient: Floats) -> Floats:
@@ -187,13 +188,15 @@ def join(run: Run, of_operator: Floats, of_generator: Floats) -> Floats:  # noqa
     return of_operator + of_generator
 
 
-def leaf(run: Run, factor: Floats | None, gradient: Floats) -> Floats:  # noqa: ARG001
+def leaf(run: Run, factor: Floats | None, gradient: Floats) -> Floats:
     """Sum over the pixels of the batch (LAY-14); `factor` is what the parameter multiplies."""
+    found: Floats
     if factor is None:
-        return gradient.sum(axis=PIXELS)
-    if factor.shape[3:] == gradient.shape[3:] and run.values.get("of") == "gamma":
-        return (gradient * factor).sum(axis=PIXELS)
-    found: Floats = np.einsum("bijc,bijr->cr", factor, gradient)
+        found = gradient.sum(axis=PIXELS)
+    elif run.values["of"] == "gamma":
+        found = (gradient * factor).sum(axis=PIXELS)
+    else:
+        found = np.einsum("bijc,bijr->cr", factor, gradient)
     return found
 
 
@@ -208,7 +211,8 @@ def moved(run: Run, name: str) -> Floats:
     if name == "moving_variance":
         new = ((run.h - centre) ** 2).mean(axis=PIXELS)
         new = new * (n / (n - 1)) if run.config.unbiased_moving_variance and n > 1 else new
-    return m * old + (1 - m) * new
+    found: Floats = m * old + (1 - m) * new
+    return found
 
 
 DUE: Mapping[str, Step] = {

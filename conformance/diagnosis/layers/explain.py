@@ -4,6 +4,7 @@ What is found is a program, which must foretell the answers to cases that took n
 it: an answer within what a layer may be from what is foretold. Documented in docs/explanation.md.
 """
 
+import functools
 import itertools
 import time
 from collections.abc import Mapping, Sequence
@@ -15,9 +16,9 @@ from conformance.claims.loading import Judged
 from conformance.diagnosis.asking import learned
 from conformance.diagnosis.conditions import ALWAYS, Condition, separating
 from conformance.diagnosis.explain import Explanation, of_exceptions
-from conformance.diagnosis.layer_asking import LayerAsking, SeenLayer
-from conformance.diagnosis.layer_search import Found, Search, as_foretold
-from conformance.diagnosis.layer_sentences import sentences
+from conformance.diagnosis.layers.asking import LayerAsking, SeenLayer
+from conformance.diagnosis.layers.search import Found, Search, as_foretold
+from conformance.diagnosis.layers.sentences import sentences
 
 # Cases that are asked to learn from, and fresh ones that an explanation must foretell.
 _LEARNED, _FORETOLD = 70, 200
@@ -72,12 +73,22 @@ def _conditions(asking: LayerAsking, found: Found) -> dict[str, Condition]:
             known[name] = known[alike]
             continue
         conditions = learned(
-            asking, name, lambda one, name=name: bool(one.wrong.get(name)),
-            lambda one, name=name: name in one.wrong and not one.raised,
-        )  # fmt: skip
+            asking,
+            name,
+            functools.partial(_is_wrong, name=name),
+            functools.partial(_has, name=name),
+        )
         if conditions:
             known[name] = conditions[0]
     return known
+
+
+def _is_wrong(one: SeenLayer, name: str) -> bool:
+    return bool(one.wrong.get(name))
+
+
+def _has(one: SeenLayer, name: str) -> bool:
+    return name in one.wrong and not one.raised
 
 
 def _alike(seen: Sequence[SeenLayer], name: str, other: str) -> bool:
@@ -111,12 +122,10 @@ def differs(one: SeenLayer, found: Found) -> bool:
     return any(one.off(name, foretold[name]) for name in one.due if found.tells(name))
 
 
-def _tested(
-    asking: LayerAsking, found: Found, when: Mapping[str, Condition]
-) -> Explanation:
+def _tested(asking: LayerAsking, found: Found, when: Mapping[str, Condition]) -> Explanation:
     """Put an explanation to cases that took no part in finding it."""
     known = {one.case for one in asking.seen}
-    told = found.when
+    told: Condition | None = found.when
     if told is ALWAYS and not found.nothing:
         told = simulated(asking, found)
     foretold = asked = off = 0
@@ -158,6 +167,4 @@ def _foretold(
         bool(condition(columns)[0]) == one.wrong[name]
         for name, condition in when.items()
         if name in one.due
-    ) and not any(
-        one.wrong[name] for name in one.due if name not in when and not found.tells(name)
-    )
+    ) and not any(one.wrong[name] for name in one.due if name not in when and not found.tells(name))

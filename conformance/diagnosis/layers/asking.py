@@ -242,9 +242,8 @@ def near(case: LayerCase, claimed: LayerCapabilities, rng: random.Random) -> Ite
     """Move one, two or three attributes of a case, for ever."""
     names = (*_SIZES, *_SIZES, *_CHOICES, *_PAIRS)
     while True:
-        changed: LayerCase | None = case.changed(seed=rng.randrange(1000))
+        changed = case.changed(seed=rng.randrange(1000))
         for name in rng.sample(names, rng.choice((1, 1, 2, 2, 3))):
-            assert changed is not None
             if name in _CHOICES:
                 changed = changed.changed(**{name: rng.choice(_CHOICES[name])})
             elif name in _PAIRS:
@@ -258,9 +257,9 @@ def near(case: LayerCase, claimed: LayerCapabilities, rng: random.Random) -> Ite
                 changed = changed.changed(**{name: _size(size, rng)})
         if not claimed.compiles and rng.random() < _OTHERS:
             changed = changed.changed(dtype=rng.choice(claimed.dtypes))
-        changed = _fitting(changed, claimed)
-        if changed is not None and _cheap(changed, case):
-            yield changed
+        fits = _fitting(changed, claimed)
+        if fits is not None and _cheap(fits, case):
+            yield fits
 
 
 def _supported(name: str, pair: tuple[int, int], claimed: LayerCapabilities) -> bool:

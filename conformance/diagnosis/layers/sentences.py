@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from conformance.diagnosis.conditions import ALWAYS, Condition
-from conformance.diagnosis.layer_asking import SeenLayer
-from conformance.diagnosis.layer_search import APART, VALUES, Found
+from conformance.diagnosis.layers.asking import SeenLayer
+from conformance.diagnosis.layers.search import APART, VALUES, Found
 from conformance.diagnosis.sentences import Said, listed
 
 _GRADIENTS: Mapping[str, str] = {
