@@ -17,6 +17,7 @@ from conformance.diagnosis.asking import learned
 from conformance.diagnosis.conditions import ALWAYS, Condition, separating
 from conformance.diagnosis.explain import Explanation, of_exceptions
 from conformance.diagnosis.layers.asking import LayerAsking, SeenLayer
+from conformance.diagnosis.layers.derivative import derivatives
 from conformance.diagnosis.layers.search import Found, Search, as_foretold
 from conformance.diagnosis.layers.sentences import sentences
 
@@ -139,11 +140,23 @@ def _tested(asking: LayerAsking, found: Found, when: Mapping[str, Condition]) ->
         asked += 1
         off += any(one.wrong.values())
         foretold += _foretold(asking, one, found, when)
-    said = sentences(found, when, told, asking.seen)
+    said = sentences(found, when, told, asking.seen, _own(asking, found))
     return Explanation(
         said.what, said.where, said.when, foretold, asked, off, found.whole, bounded=True,
         seconds=time.perf_counter() - asking.start,
     )  # fmt: skip
+
+
+def _own(asking: LayerAsking, found: Found) -> dict[str, bool]:
+    """Where gradients are not understood: which are derivatives of the layer's own forward pass."""
+    if found.backward is not None:
+        return {}
+    for one in asking.seen:
+        if not one.raised and any(is_ for name, is_ in one.wrong.items() if name.startswith("d")):
+            told = derivatives(asking, one)
+            if told:
+                return told
+    return {}
 
 
 def _foretold(

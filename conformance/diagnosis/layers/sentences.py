@@ -18,6 +18,7 @@ def sentences(
     when: Mapping[str, Condition],
     told: Condition | None,
     seen: Sequence[SeenLayer],
+    own: Mapping[str, bool],
 ) -> Said:
     """Put an explanation into words.
 
@@ -31,6 +32,8 @@ def sentences(
         When the steps show.
     seen : sequence of SeenLayer
         The cases that were learned from.
+    own : mapping of str to bool
+        Of gradients whether they are the derivative of the layer's own forward pass.
     """
     answered = [one for one in seen if not one.raised]
     names = list(dict.fromkeys(name for one in answered for name in one.due))
@@ -38,7 +41,8 @@ def sentences(
     where = listed(faulty) + (
         "; every other result is right" if 0 < len(faulty) < len(names) else ""
     )
-    return Said(tuple(_what(found, faulty)), (where,), tuple(_when(found, when, told, answered)))
+    what = (*_what(found, faulty), *_own(own))
+    return Said(what, (where,), tuple(_when(found, when, told, answered)))
 
 
 def _what(found: Found, faulty: Sequence[str]) -> Iterable[str]:
@@ -56,6 +60,13 @@ def _what(found: Found, faulty: Sequence[str]) -> Iterable[str]:
     unknown = [name for name in faulty if not found.tells(name)]
     if unknown:
         yield f"{listed(unknown)}: no step was found that gives the answers"
+
+
+def _own(own: Mapping[str, bool]) -> Iterable[str]:
+    for is_, words in ((False, "not the derivative"), (True, "the derivative")):
+        names = [name for name, value in own.items() if value is is_]
+        if names:
+            yield f"{listed(names)}: {words} of its own forward pass"
 
 
 def _when(
