@@ -45,21 +45,18 @@ class LeakyByAQuarter(NumpyLayer):
 class MeanOfWideImages(NumpyLayer):
     """From eight columns on the pooling takes the maximum."""
 
-    wide = False
+    many = False
 
     def pool(self, x: Array, config: Any) -> Array:
-        self.wide = x.shape[2] >= 8
+        self.many = x.shape[2] >= 8
         return super().pool(x, config)
 
     def mean(self, window: Array) -> Array:
-        return window.max((1, 2)) if self.wide else super().mean(window)
+        return window.max((1, 2)) if self.many else super().mean(window)
 
 
-class TwoFaults(NumpyLayer):
+class TwoFaults(MUTANTS["BetaMissing"], MUTANTS["OrderExchanged"]):  # type: ignore[name-defined,misc]
     """Beta is left out, and the channels are read in the other order."""
-
-    kernel_order = MUTANTS["OrderExchanged"].kernel_order
-    normalise = MUTANTS["BetaMissing"].normalise
 
 
 class Cubed(NumpyLayer):

@@ -40,7 +40,7 @@ _CHOICES: Mapping[str, tuple[Any, ...]] = {
 _PAIRS = {"kernel_size": 7, "stride": 4, "dilation": 2}
 _ROUND = (1, 2, 3, 4, 5, 7, 8, 9, 12, 14, 16, 20, 32)
 # Products and pixels of a case that is asked in passing.
-_MOST, _PIXELS = 1 << 16, 1 << 14
+_MOST, _PIXELS = 1 << 14, 1 << 13
 # So many cases are in another format.
 _OTHERS = 0.12
 

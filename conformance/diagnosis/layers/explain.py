@@ -26,7 +26,7 @@ _LEARNED, _FORETOLD = 70, 200
 # Seconds for which an explanation is tested at least.
 _LEAST = 3.0
 # Cases on which it is worked out when a program is wrong.
-_SIMULATED = 120
+_SIMULATED = 80
 
 
 def explain_layer(

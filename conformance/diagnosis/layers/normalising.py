@@ -204,6 +204,12 @@ def _root_vjp(run: Run, gradient: Floats, slope: Any, of: Any) -> Floats:
 
 
 SCALED: Mapping[str, tuple[str, Step]] = {
+    "the mean is not taken off": ("h - mean", lambda r: r.gamma * r.h * r.root + r.beta),
+    "does not normalise, but for gamma and beta": ("LAY-8", lambda r: r.gamma * r.h + r.beta),
+    "takes off the mean of each sample": (
+        "of the batch, or the moving one",
+        lambda r: r.gamma * (r.h - r.h.mean((1, 2), keepdims=True)) * r.root + r.beta,
+    ),
     "gamma is left out": ("gamma times", lambda r: (r.h - r.mean) * r.root + r.beta),
     "beta is left out": ("plus beta", lambda r: r.gamma * (r.h - r.mean) * r.root),
     "beta is left out where gamma is zero": (

@@ -27,6 +27,8 @@ from refimpl.layer import STATISTICS
 
 # Wrong cases that alternatives are held against, and alternatives that are put together.
 _HELD, _PAIRED = 24, 110
+# Forward passes that are alike whose gradients are looked for.
+_TRIED = 5
 # Beginnings of gradients: of the forward pass that was found, of its values, of the due one.
 CONSISTENT, VALUES, APART = "consistent", "values", "apart"
 
@@ -96,17 +98,23 @@ class Search:
         """Find the forward pass, the moving statistics, the gradients and the condition."""
         self.numbers = read_numbers(self.asking, self.off[0].case)
         names = tuple(name for name in FORWARD if name in self.off[0].due)
-        forward = self._forward(names)
-        found = Found(forward=forward)
-        if forward is None:
+        fits = self._forward(names)
+        if not fits:
             # Gradients of a forward pass that is not known are right, or not known.
             unknown = any(self._wrong(one, _gradients) for one in self.off)
             still = any(self._wrong(one, _moving) for one in self.off)
-            found = Found(None, None if still else (), None if unknown else (), APART)
-        else:
-            found = replace(found, moving=self._moving(found))
-            found = self._backward(found)
-        return self._confined(found)
+            return self._confined(
+                Found(None, None if still else (), None if unknown else (), APART)
+            )
+        # What is alike in the forward pass may differ in what is derived of it.
+        found = [self._completed(forward) for forward in fits[:_TRIED]]
+        return self._confined(next((one for one in found if one.whole), found[0]))
+
+    def _completed(self, forward: tuple[Alternative, ...]) -> Found:
+        """Find the moving statistics and the gradients that go with a forward pass."""
+        found = Found(forward=forward)
+        found = replace(found, moving=self._moving(found))
+        return self._backward(found)
 
     def _wrong(self, one: SeenLayer, names: Any) -> bool:
         return any(one.wrong[name] for name in names(one))
@@ -119,48 +127,46 @@ class Search:
                 return False
         return True
 
-    def _forward(self, names: Sequence[str]) -> tuple[Alternative, ...] | None:
+    def _forward(self, names: Sequence[str]) -> list[tuple[Alternative, ...]]:
+        """List the forward passes that fit, the likeliest first."""
+
         def of(one: SeenLayer) -> list[str]:
             return [name for name in names if name in one.due]
 
         off = [one for one in self.off if self._wrong(one, of)]
         if not off:
-            return ()
+            return [()]
         found = self._single(off, of)
-        if found is None and not any(one.wrong.get("kernel") for one in off):
+        if not found and not any(one.wrong.get("kernel") for one in off):
             self._read_operator(off)
             found = self._single(off, of)
         return found or self._pair(off, of)
 
-    def _single(self, off: Sequence[SeenLayer], names: Any) -> tuple[Alternative, ...] | None:
-        """Of the alternatives that fit take the one that the right cases contradict least."""
+    def _single(self, off: Sequence[SeenLayer], names: Any) -> list[tuple[Alternative, ...]]:
+        """Give the alternatives that fit; those first that right cases contradict least."""
         fits = [
-            one
+            (one,)
             for one in steps.forward(self.numbers)
             if self._fits_forward((one,), off[:_HELD], names)
         ]
-        return self._best([(one,) for one in fits], names)
+        against = [
+            sum(not self._fits_forward(chosen, [one], names) for one in self.right)
+            for chosen in fits
+        ]
+        ordered = sorted(zip(against, fits, strict=True), key=lambda one: (one[0], one[1][0].cost))
+        return [chosen for count, chosen in ordered if count == ordered[0][0]]
 
-    def _best(
-        self, fits: Sequence[tuple[Alternative, ...]], names: Any
-    ) -> tuple[Alternative, ...] | None:
-        def contradicted(chosen: tuple[Alternative, ...]) -> tuple[int, float]:
-            against = sum(not self._fits_forward(chosen, [one], names) for one in self.right)
-            return against, sum(one.cost for one in chosen)
-
-        return min(fits, key=contradicted, default=None)
-
-    def _pair(self, off: Sequence[SeenLayer], names: Any) -> tuple[Alternative, ...] | None:
+    def _pair(self, off: Sequence[SeenLayer], names: Any) -> list[tuple[Alternative, ...]]:
+        """Give the first two alternatives that fit together."""
         listed = steps.forward(self.numbers)[:_PAIRED]
-        # Of those that change nothing where it is wrong none is half of an answer.
         for chosen in itertools.combinations(listed, 2):
             if not self.asking.left(0.45):
-                return None
+                return []
             if chosen[0].slots & chosen[1].slots:
                 continue
             if self._fits_forward(chosen, off[:_HELD], names):
-                return chosen
-        return None
+                return [chosen]
+        return []
 
     def _fits_forward(
         self, chosen: Sequence[Alternative], seen: Sequence[SeenLayer], names: Any
