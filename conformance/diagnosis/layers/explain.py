@@ -27,6 +27,8 @@ _LEARNED, _FORETOLD = 70, 200
 _LEAST = 3.0
 # Cases on which it is worked out when a program is wrong.
 _SIMULATED = 80
+# Wrong cases on which gradients are held against differences.
+_DERIVED = 3
 
 
 def explain_layer(
@@ -140,23 +142,21 @@ def _tested(asking: LayerAsking, found: Found, when: Mapping[str, Condition]) ->
         asked += 1
         off += any(one.wrong.values())
         foretold += _foretold(asking, one, found, when)
-    said = sentences(found, when, told, asking.seen, _own(asking, found))
+    said = sentences(found, when, told, asking.seen, _own(asking))
     return Explanation(
         said.what, said.where, said.when, foretold, asked, off, found.whole, bounded=True,
         seconds=time.perf_counter() - asking.start,
     )  # fmt: skip
 
 
-def _own(asking: LayerAsking, found: Found) -> dict[str, bool]:
-    """Where gradients are not understood: which are derivatives of the layer's own forward pass."""
-    if found.backward is not None:
-        return {}
-    for one in asking.seen:
-        if not one.raised and any(is_ for name, is_ in one.wrong.items() if name.startswith("d")):
-            told = derivatives(asking, one)
-            if told:
-                return told
-    return {}
+def _own(asking: LayerAsking) -> dict[str, bool]:
+    """Which gradients are the derivatives of the layer's own forward pass, where it is wrong."""
+    off = [one for one in asking.seen if not one.raised and any(one.wrong.values())]
+    told: dict[str, bool] = {}
+    for one in sorted(off, key=lambda one: one.values["x"].size)[:_DERIVED]:
+        for name, is_ in derivatives(asking, one).items():
+            told[name] = told.get(name, True) and is_
+    return told
 
 
 def _foretold(

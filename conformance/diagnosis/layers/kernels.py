@@ -279,18 +279,34 @@ def operator_case(run: Run) -> OperatorCase:
     return OperatorCase(case.dtype, "integers", 0, case.batch, case.height, case.width, where)
 
 
-def operators(numbers: Numbers) -> Iterator[Alternative]:
-    """Give every other operator."""
-    for words, layout in (
-        ("the other group layout", "other"), ("groups are always blocked", "blocked"),
-        ("groups are always interleaved", "interleaved"),
-    ):  # fmt: skip
-        yield Alternative(words, "as group_layout says", "GRP-2", {
-            "operate": functools.partial(_operated, group_layout=layout),
-            "operate'": functools.partial(_operated_vjp, group_layout=layout),
-        }, 1.0 + 0.2 * (layout != "other"))  # fmt: skip
+def operators(numbers: Numbers, *, fixed: bool = True) -> Iterator[Alternative]:
+    """Give every other operator: those that were read, and the `fixed` ones."""
     for words, part in numbers.operators:
-        yield Alternative(f"the operator {words}", "", "LAY-2", {
-            "operate": functools.partial(_of_part, part=part),
-            "operate'": functools.partial(_of_part_vjp, part=part),
-        }, 1.3)  # fmt: skip
+        yield Alternative(
+            f"the operator {words}",
+            "",
+            "LAY-2",
+            {
+                "operate": functools.partial(_of_part, part=part),
+                "operate'": functools.partial(_of_part_vjp, part=part),
+            },
+            1.3,
+        )
+    for words, layout in _LAYOUTS.items() if fixed else ():
+        yield Alternative(
+            words,
+            "as group_layout says",
+            "GRP-2",
+            {
+                "operate": functools.partial(_operated, group_layout=layout),
+                "operate'": functools.partial(_operated_vjp, group_layout=layout),
+            },
+            1.0 + 0.2 * (layout != "other"),
+        )
+
+
+_LAYOUTS: Mapping[str, str] = {
+    "the other group layout": "other",
+    "groups are always blocked": "blocked",
+    "groups are always interleaved": "interleaved",
+}

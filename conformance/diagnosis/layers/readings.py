@@ -175,8 +175,10 @@ def read_operator(asking: LayerAsking, case: LayerCase) -> Reading | None:
     The place of the kernel is not read: it is the same everywhere. None where it cannot be read.
     """
     case = case.changed(expand_bias=True, training=False)
-    where = case.geometry
-    if where.taps * where.groups > _MOST_TAPS or not case.batch:
+    if "float64" in asking.claimed.dtypes:
+        case = case.changed(dtype="float64")
+    where, number = case.geometry, 2 ** asking.claimed.arithmetic(case.dtype).bits
+    if where.taps * where.groups > _MOST_TAPS or not 0 < np.prod(case.shapes["x"]) < number:
         return None
     probes, size = _Probes(asking, case), int(np.prod(case.shapes["x"]))
     plain = np.arange(size)

@@ -5,6 +5,7 @@ against the derivative of the forward pass that was found, not of the one that i
 true is not tested here.
 """
 
+import contextlib
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,15 +19,19 @@ from conformance.diagnosis.fitting import fitted
 from conformance.diagnosis.layers import gradients as steps
 from conformance.diagnosis.layers.alternatives import Alternative, Numbers, all_of
 from conformance.diagnosis.layers.asking import LayerAsking, SeenLayer, numbers_of
+from conformance.diagnosis.layers.kernels import operators
 from conformance.diagnosis.layers.model import FORWARD, LayerModel
 from conformance.diagnosis.layers.moving import moving
 from conformance.diagnosis.layers.readings import read_numbers, read_operator
 from conformance.diagnosis.model import RIGHT
+from conformance.diagnosis.readings import Reading
 from conformance.diagnosis.sentences import of_part
 from refimpl.layer import STATISTICS
 
 # Wrong cases that alternatives are held against, and alternatives that are put together.
 _HELD, _PAIRED = 24, 110
+# How often what contradicts formulas of the operator is read.
+_ROUNDS = 3
 # Forward passes that are alike whose gradients are looked for.
 _TRIED = 5
 # Beginnings of gradients: of the forward pass that was found, of its values, of the due one.
@@ -122,9 +127,12 @@ class Search:
     def _fits(self, found: Found, seen: Sequence[SeenLayer], names: Any) -> bool:
         """Whether results of all cases are as foretold."""
         for one in seen:
-            foretold = found(one.case, one.values)
-            if not all(one.near(name, foretold[name]) for name in names(one)):
-                return False
+            with contextlib.suppress(ValueError):
+                foretold = found(one.case, one.values)
+                if all(one.near(name, foretold[name]) for name in names(one)):
+                    continue
+            # Steps may not even go together.
+            return False
         return True
 
     def _forward(self, names: Sequence[str]) -> list[tuple[Alternative, ...]]:
@@ -138,7 +146,7 @@ class Search:
             return [()]
         found = self._single(off, of)
         if not found and not any(one.wrong.get("kernel") for one in off):
-            self._read_operator(off)
+            self._read_operator(off, of)
             found = self._single(off, of)
         return found or self._pair(off, of)
 
@@ -173,24 +181,33 @@ class Search:
     ) -> bool:
         model = LayerModel(all_of(chosen))
         for one in seen:
-            run = model.forward(one.case, one.values)
-            if not all(one.near(name, run.values[name]) for name in names(one)):
-                return False
+            with contextlib.suppress(ValueError):
+                run = model.forward(one.case, one.values)
+                if all(one.near(name, run.values[name]) for name in names(one)):
+                    continue
+            return False
         return True
 
-    def _read_operator(self, off: Sequence[SeenLayer]) -> None:
+    def _read_operator(self, off: Sequence[SeenLayer], names: Any) -> None:
         """Fit formulas to which pixel each tap meets: the kernel is right."""
-        readings = []
-        for one in [*off[:4], *self.right[:2]]:
-            reading = read_operator(self.asking, one.case)
-            if reading is not None:
-                readings.append(reading)
-        if not readings:
-            return
-        part = fitted(readings)
-        if part is not None and part != RIGHT:
+        readings, chosen = list[Reading](), [*off[:5], *self.right[:3]]
+        for _ in range(_ROUNDS):
+            for one in chosen:
+                reading = read_operator(self.asking, one.case)
+                if reading is not None and reading not in readings:
+                    readings.append(reading)
+            part = fitted(readings) if readings else None
+            if part is None or part == RIGHT:
+                return
             words = "; ".join(of_part(part))
             self.numbers = replace(self.numbers, operators=((words, part),))
+            found = next(operators(self.numbers, fixed=False))
+            # What contradicts it is read too.
+            chosen = [
+                one for one in [*off, *self.right] if not self._fits_forward((found,), [one], names)
+            ][:5]
+            if not chosen or not self.asking.left(0.5):
+                return
 
     def _moving(self, found: Found) -> tuple[Alternative, ...] | None:
         off = [one for one in self.off if not self._fits(found, [one], _moving)]
@@ -213,9 +230,11 @@ class Search:
     def _fits_moving(self, found: Found, one: Alternative, seen: Sequence[SeenLayer]) -> bool:
         model = LayerModel(all_of([*(found.forward or ()), one]))
         for case in seen:
-            moved = model.moving(model.forward(case.case, case.values))
-            if not all(case.near(name, moved[name]) for name in moved):
-                return False
+            with contextlib.suppress(ValueError):
+                moved = model.moving(model.forward(case.case, case.values))
+                if all(case.near(name, moved[name]) for name in moved):
+                    continue
+            return False
         return True
 
     def _affected(self, off: Sequence[SeenLayer]) -> list[SeenLayer]:
@@ -265,10 +284,14 @@ class Search:
     def _leaves(self, way: Found) -> tuple[Alternative, ...] | None:
         """Find how each wrong gradient of a parameter is summed, if that is all that is wrong."""
         off = self.off[:_HELD]
+        try:
+            foretold = [way(one.case, one.values) for one in off]
+        except ValueError:
+            return None
         wrong = dict.fromkeys(
             name
-            for one in off
-            for name, value in way(one.case, one.values).items()
+            for one, values in zip(off, foretold, strict=True)
+            for name, value in values.items()
             if name.startswith("d") and not one.near(name, value)
         )
         if "dx" in wrong:

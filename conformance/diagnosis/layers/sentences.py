@@ -8,8 +8,8 @@ from conformance.diagnosis.layers.search import APART, VALUES, Found
 from conformance.diagnosis.sentences import Said, listed
 
 _GRADIENTS: Mapping[str, str] = {
-    APART: "forward is wrong; backward is the derivative of the due forward pass",
-    VALUES: "forward is wrong; backward differentiates the due step, at the values of this one",
+    APART: "it is that of the due one",
+    VALUES: "each step is differentiated as the due one is, at the values of this one",
 }
 
 
@@ -41,7 +41,7 @@ def sentences(
     where = listed(faulty) + (
         "; every other result is right" if 0 < len(faulty) < len(names) else ""
     )
-    what = (*_what(found, faulty), *_own(own))
+    what = (*_what(found, faulty), *_derived(found, faulty, own))
     return Said(what, (where,), tuple(_when(found, when, told, answered)))
 
 
@@ -49,24 +49,26 @@ def _what(found: Found, faulty: Sequence[str]) -> Iterable[str]:
     for one in (*(found.forward or ()), *(found.moving or ()), *(found.backward or ())):
         due = f"   due {one.instead}" if one.instead else ""
         yield f"{one.words}{due}   ({one.clause})"
-    if found.forward:
-        gradients = any(name.startswith("d") for name in faulty)
-        if found.backward == () and found.gradients in _GRADIENTS:
-            yield _GRADIENTS[found.gradients]
-        elif found.backward == () and gradients:
-            yield "forward is wrong; backward is the derivative of this forward pass"
-    elif found.forward == () and found.backward:
-        yield "forward is right; backward is not its derivative"
     unknown = [name for name in faulty if not found.tells(name)]
     if unknown:
         yield f"{listed(unknown)}: no step was found that gives the answers"
 
 
-def _own(own: Mapping[str, bool]) -> Iterable[str]:
-    for is_, words in ((False, "not the derivative"), (True, "the derivative")):
-        names = [name for name, value in own.items() if value is is_]
-        if names:
-            yield f"{listed(names)}: {words} of its own forward pass"
+def _derived(found: Found, faulty: Sequence[str], own: Mapping[str, bool]) -> Iterable[str]:
+    """Say whether the backward pass is the derivative of this forward pass: as was measured."""
+    if not own or not any(name.startswith("d") for name in faulty):
+        return
+    wrong = "y" in faulty
+    forward = f"forward is {'wrong' if wrong else 'right'}"
+    apart = [name for name, is_ in own.items() if not is_]
+    if not apart:
+        yield f"{forward}; backward is the derivative of this forward pass"
+        return
+    names = "backward" if len(apart) == len(own) else listed(apart)
+    said = f"{forward}; {names} {'are' if names.count(' and ') else 'is'} not its derivative"
+    if wrong and found.backward == () and found.gradients in _GRADIENTS:
+        said += f": {_GRADIENTS[found.gradients]}"
+    yield said
 
 
 def _when(
