@@ -167,12 +167,7 @@ def _foretold(
         return False
     columns = asking.columns([one])
     if not found.nothing and found.when(columns)[0]:
-        if not as_foretold(one, found):
-            return False
-        foretold = found(one.case, one.values)
-        told = {name for name in one.due if found.tells(name)}
-        # What is wrong must be foretold to be wrong, however wide the bound.
-        if any(one.wrong[name] and not one.off(name, foretold[name]) for name in told):
+        if not as_foretold(one, found, refused=True):
             return False
     elif any(one.wrong[name] for name in one.due if found.tells(name)):
         return False

@@ -321,8 +321,13 @@ class Search:
         if found.nothing:
             return found
 
+        known: dict[int, bool] = {}
+
         def held(one: Any) -> bool:
-            return as_foretold(one, found)
+            # It is asked again and again.
+            if id(one) not in known:
+                known[id(one)] = as_foretold(one, found)
+            return known[id(one)]
 
         answered = [one for one in self.asking.seen if not one.raised]
         if all(held(one) for one in answered):
@@ -341,7 +346,13 @@ def _moving(one: SeenLayer) -> list[str]:
     return [name for name in one.due if name in STATISTICS]
 
 
-def as_foretold(one: SeenLayer, found: Found) -> bool:
-    """Whether every result that is told of is as foretold, whatever the condition."""
+def as_foretold(one: SeenLayer, found: Found, *, refused: bool = False) -> bool:
+    """Whether every result that is told of is as foretold, whatever the condition.
+
+    `refused`: what is wrong must also be foretold to be wrong, however wide the bound.
+    """
     foretold = found(one.case, one.values)
-    return all(one.near(name, foretold[name]) for name in one.due if found.tells(name))
+    told = [name for name in one.due if found.tells(name)]
+    if not all(one.near(name, foretold[name]) for name in told):
+        return False
+    return not refused or all(one.off(name, foretold[name]) for name in told if one.wrong[name])
