@@ -10,9 +10,9 @@ import pytest
 from conformance.cases.layer import LayerCase, with_pixels
 from conformance.claims.loading import load
 from conformance.diagnosis.explain import Explanation
+from conformance.diagnosis.layers import explain
 from conformance.diagnosis.layers.asking import LayerAsking, drawn, near
 from conformance.diagnosis.layers.derivative import derivatives
-from conformance.diagnosis.layers.explain import explain_layer
 from conformance.diagnosis.layers.model import LayerModel
 from conformance.diagnosis.layers.search import Found, Search, as_foretold
 from conformance.implementations.layer.numpy_layer import Array, NumpyLayer, Pass
@@ -76,8 +76,10 @@ class Cubed(NumpyLayer):
         return dh
 
 
-def searched(layer: Any, failing: LayerCase, number: int = 24) -> tuple[LayerAsking, Found]:
-    asking = LayerAsking(load(layer, LAYER), failing, 60.0)
+def searched(
+    layer: Any, failing: LayerCase, number: int = 14, seconds: float = 60.0
+) -> tuple[LayerAsking, Found]:
+    asking = LayerAsking(load(layer, LAYER), failing, seconds)
     asking.learn(number, 1.0)
     return asking, Search(asking).run()
 
@@ -88,12 +90,10 @@ def searched(layer: Any, failing: LayerCase, number: int = 24) -> tuple[LayerAsk
         (EpsilonOfItsOwn, PLAIN, ["sqrt(variance) + 0.0625"]),
         (LeakyByAQuarter, PLAIN, ["slope 0.25 below zero"]),
         (TwoFaults, PLAIN, ["beta is left out", "the other kernel order"]),
-        (MUTANTS["RaggedWindowLast"], TRAINED, ["the ragged one is the last"]),
         (MUTANTS["MaximumForMean"], TRAINED, ["maximum of each window", "a sum"]),
         (MUTANTS["OperatorFlipped"], PLAIN, ["Kh - 1 - u"]),
         (MUTANTS["MomentumOfTheNew"], TRAINED, ["1 - momentum"]),
         (MUTANTS["NoGradientThroughVariance"], TRAINED, ["variance of the batch is taken for a"]),
-        (MUTANTS["BiasGradientMean"], TRAINED, ["dreduce_bias is averaged over the pixels"]),
     ],
     ids=lambda one: getattr(one, "__name__", ""),
 )
@@ -106,14 +106,16 @@ def test_a_step_is_identified(layer: Any, failing: LayerCase, words: list[str]) 
 
 
 def test_a_fault_behind_a_guard_is_confined_to_it() -> None:
-    _, found = searched(MeanOfWideImages, TRAINED.changed(width=9), 40)
+    _, found = searched(MeanOfWideImages, TRAINED.changed(width=9), 30, 12.0)
     assert found.forward is not None
     assert "maximum" in found.forward[0].words
     assert str(found.when) == "W >= 8"
 
 
-def test_an_explanation_foretells_fresh_answers() -> None:
-    found = explain_layer(load(EpsilonOfItsOwn, LAYER), PLAIN, 6.0)
+def test_an_explanation_foretells_fresh_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(explain, "_LEARNED", 25)
+    monkeypatch.setattr(explain, "_FORETOLD", 40)
+    found = explain.explain_layer(load(EpsilonOfItsOwn, LAYER), PLAIN, 60.0)
     assert found is not None
     assert found.certain, found
     assert found.exact
@@ -123,7 +125,7 @@ def test_an_explanation_foretells_fresh_answers() -> None:
 
 @pytest.mark.parametrize("layer", [*RIGHT_LAYERS.values(), "refimpl.layer"], ids=str)
 def test_nothing_is_found_where_nothing_is_wrong(layer: Any) -> None:
-    assert explain_layer(load(layer, LAYER), None, 3.0) is None
+    assert explain.explain_layer(load(layer, LAYER), None, 2.0) is None
 
 
 def test_gradients_are_held_against_the_layer_s_own_forward_pass() -> None:
@@ -139,8 +141,8 @@ def test_the_model_without_exchanged_steps_is_the_layer() -> None:
     rng = random.Random(1)
     asking = LayerAsking(load(NumpyLayer, LAYER), PLAIN, 60.0)
     cases = itertools.chain(
-        itertools.islice(drawn(CLAIMED, "float64", rng), 25),
-        itertools.islice(near(PLAIN, CLAIMED, rng), 25),
+        itertools.islice(drawn(CLAIMED, "float64", rng), 15),
+        itertools.islice(near(PLAIN, CLAIMED, rng), 15),
     )
     for case in cases:
         one = asking.unasked(case)
