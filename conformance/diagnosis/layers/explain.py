@@ -153,7 +153,13 @@ def _own(asking: LayerAsking) -> dict[str, bool]:
     """Which gradients are the derivatives of the layer's own forward pass, where it is wrong."""
     off = [one for one in asking.seen if not one.raised and any(one.wrong.values())]
     told: dict[str, bool] = {}
-    for one in sorted(off, key=lambda one: one.values["x"].size)[:_DERIVED]:
+    off.sort(key=lambda one: one.values["x"].size)
+    # Of a single pixel the statistics do not show.
+    modes = [
+        [one for one in off if one.case.training is mode and one.case.pixels > 2]
+        for mode in (False, True)
+    ]
+    for one in itertools.chain.from_iterable(some[:_DERIVED] for some in modes):
         for name, is_ in derivatives(asking, one).items():
             told[name] = told.get(name, True) and is_
     return told
