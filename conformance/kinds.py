@@ -27,6 +27,7 @@ from conformance.diagnosis import operator as operator_diagnosis
 from conformance.diagnosis.answers import Probe
 from conformance.diagnosis.diagnose import Known
 from conformance.diagnosis.explain import Explanation, explain
+from conformance.diagnosis.layers.explain import explain_layer
 from conformance.judging.kind import Kind, Rules, Shapes
 from conformance.specification import clauses
 from refimpl.layer import STATISTICS
@@ -299,6 +300,9 @@ class _Layer(Kind):
         from conformance.mutants.layer import MUTANTS
 
         return Known(NumpyLayer, MUTANTS, lambda: iter(()))
+
+    def explain(self, judged: Any, failing: LayerCase | None) -> Explanation | None:
+        return explain_layer(judged, failing)
 
     def where(self, judged: Any, failing: LayerCase | None, *, brief: bool) -> tuple[str, ...]:  # noqa: ARG002
         # Its results depend on one another, and no certificate shows them apart.

@@ -166,14 +166,34 @@ def cases(
         named = [one for one in claimed.conventions if one != "any"]
         convention = named[0] if named and convention == "any" else convention
     pick = _picker(draw, claimed, convention, COMPILED if convention == "any" else 1)
+    case = LayerCase(dtype, recipe, training, seed=draw(st.integers(0, 999)))
+    return picked(pick, claimed, case, convention, pooling)
+
+
+def picked(
+    pick: Callable[..., Any],
+    claimed: LayerCapabilities,
+    case: LayerCase,
+    convention: str,
+    pooling: str | None = None,
+) -> LayerCase:
+    """Choose sizes and a configuration of a convention for a case.
+
+    Parameters
+    ----------
+    pick : callable
+        ``pick(*pool)`` gives one of a pool.
+    claimed : LayerCapabilities
+        Bounds every choice.
+    case : LayerCase
+        Its format, recipe, mode and seed are kept.
+    convention : str
+        One that is claimed.
+    pooling : str, optional
+        A rule to keep to.
+    """
     shapes = COMPILED_SHAPES if claimed.compiles else KERNEL_SHAPES
-    case = LayerCase(
-        dtype,
-        recipe,
-        training,
-        seed=draw(st.integers(0, 999)),
-        batch=pick(2, 1, 3),
-    ).changed(
+    case = case.changed(batch=pick(2, 1, 3)).changed(
         groups=pick(2, 1, 3),
         members=pick(2, 1, 3),
         reduced_channels=pick(2, 1, 3),
@@ -188,7 +208,7 @@ def cases(
             reduce_bias=pick(True, False),
             expand_bias=pick(True, False),
             normalise=not claimed.optional_normalisation
-            or (recipe != "integers" and pick(True, True, False)),
+            or (case.recipe != "integers" and pick(True, True, False)),
             epsilon=pick(1e-3, 1e-5, 0.25),
             momentum=pick(0.99, 0.9, 0.5),
             unbiased_moving_variance=pick(False, True),
@@ -274,7 +294,7 @@ def weight(case: LayerCase) -> tuple[Any, ...]:
 
 def simpler(case: LayerCase) -> Iterator[LayerCase]:
     """Give cases with one thing made smaller or plainer, the boldest changes first."""
-    return (one for one in _simpler(case) if _is_specified(one))
+    return (one for one in _simpler(case) if is_specified(one))
 
 
 def _simpler(case: LayerCase) -> Iterator[LayerCase]:
@@ -304,7 +324,7 @@ def _fits(case: LayerCase, spare: Pair) -> Iterator[LayerCase]:
         yield with_pixels(case, spare)
 
 
-def _is_specified(case: LayerCase) -> bool:
+def is_specified(case: LayerCase) -> bool:
     """Tell whether the grids agree, and there are pixels enough to take statistics of."""
     sizes = (case.height, case.width)
     least = 1 + case.config.unbiased_moving_variance if case.training else 0

@@ -45,18 +45,18 @@ def sentences(
     what: list[str] = []
     for part in dict.fromkeys(parts.values()):
         own = [name for name in faulty if parts.get(name) == part]
-        of = "" if len(own) == len(faulty) else f"{_listed(own)}: "
-        what += [of + line for line in _of_part(part)]
+        of = "" if len(own) == len(faulty) else f"{listed(own)}: "
+        what += [of + line for line in of_part(part)]
     unknown = [name for name in faulty if name not in parts]
     if unknown:
-        what.append(f"{_listed(unknown)}: no formula was found that gives the answers")
-    where = f"{_listed(faulty)}" + ("" if len(faulty) == 3 else _right(faulty))
+        what.append(f"{listed(unknown)}: no formula was found that gives the answers")
+    where = f"{listed(faulty)}" + ("" if len(faulty) == 3 else _right(faulty))
     return Said(tuple(what), (where,), tuple(_when(parts, when, faulty, seen)))
 
 
 def _right(faulty: Sequence[str]) -> str:
     right = [name for name in ("y", "dx", "dkernel") if name not in faulty]
-    return f"; {_listed(right)} {'is' if len(right) == 1 else 'are'} right"
+    return f"; {listed(right)} {'is' if len(right) == 1 else 'are'} right"
 
 
 def _when(
@@ -77,12 +77,13 @@ def _when(
         told.setdefault(said, []).append(name)
     off = sum(any(one.wrong[name] for name in faulty) for one in seen)
     for said, names in told.items():
-        of = "" if len(names) == len(faulty) else f"{_listed(names)}: "
+        of = "" if len(names) == len(faulty) else f"{listed(names)}: "
         yield f"{of}{said}"
     yield f"wrong in {off} of {len(seen)} cases that were asked"
 
 
-def _of_part(part: Part) -> Iterable[str]:
+def of_part(part: Part) -> Iterable[str]:
+    """Say how one result is computed."""
     for name in part.every:
         axis = _NAMES[name].partition(" of ")
         yield f"sums over every {axis[0]}{axis[1]}{axis[2]}, where one is due"
@@ -109,5 +110,8 @@ def _of_slot(slot: Slot) -> Iterable[str]:
         yield f"  {slot.change}"
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """Join names by commas, the last by a word."""
+    if not names:
+        return "none"
     return names[0] if len(names) == 1 else ", ".join(names[:-1]) + f" and {names[-1]}"

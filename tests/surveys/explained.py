@@ -17,21 +17,21 @@ import conformance
 from conformance.claims.loading import load
 from conformance.diagnosis import explain
 from conformance.judging.shrink import smallest
-from conformance.kinds import OPERATOR
-from conformance.mutants import operator
+from conformance.kinds import LAYER, OPERATOR
+from conformance.mutants import layer, operator
 from conformance.mutants.guarded import guarded
 
 TABLE = Path(__file__).parents[2] / "docs" / "tables" / "explained.md"
 
 
 def faults(
-    every: int, offset: int, seed: int | None, number: int
+    every: int, offset: int, seed: int | None, number: int, *, of_layers: bool = False
 ) -> Iterator[tuple[str, Callable[[], Any]]]:
-    """Give the mutants, or operators with generated faults, as what makes them anew."""
+    """Give the mutants, or operators or layers with generated faults, as what makes them anew."""
     if seed is None:
-        yield from list(operator.MUTANTS.items())[offset::every]
+        yield from list((layer if of_layers else operator).MUTANTS.items())[offset::every]
         return
-    for fault in guarded(seed, number):
+    for fault in guarded(seed, number, layer=of_layers):
         yield f"{fault.words} ({fault.fault})", _maker(fault)
 
 
@@ -45,6 +45,7 @@ def _maker(fault: Any) -> Callable[[], Any]:
 def main() -> None:
     """Explain each, and write what came of it."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--layer", action="store_true", help="layers in the place of operators")
     parser.add_argument("--every", type=int, default=1, help="take one mutant in so many")
     parser.add_argument("--offset", type=int, default=0, help="beginning with this one")
     parser.add_argument("--only", nargs="*", default=[], help="mutants of these names alone")
@@ -56,26 +57,30 @@ def main() -> None:
     # Where the machine is shared, seconds of the clock are few of the processor.
     explain.SECONDS = given.seconds
     rows, times = [], []
-    for name, fault in faults(given.every, given.offset, given.seed, given.number):
+    kind = LAYER if given.layer else OPERATOR
+    chosen = faults(given.every, given.offset, given.seed, given.number, of_layers=given.layer)
+    for name, fault in chosen:
         if given.only and name not in given.only:
             continue
-        report = conformance.check(fault, profile="ci", until_failure=True, diagnosis=False)
+        report = conformance.check(
+            fault, layer=given.layer, profile="ci", until_failure=True, diagnosis=False
+        )
         if report.smallest is None:
             print(f"{name}: not rejected", flush=True)
             continue
-        judged = load(fault, OPERATOR)
+        judged = load(fault, kind)
         shown = smallest(judged, report.failures)
         assert shown is not None
         start = time.process_time()
-        found = explain.explained(judged, OPERATOR.case.parse(shown.token), shown.check)
+        found = explain.explained(judged, kind.case.parse(shown.token), shown.check)
         seconds = time.process_time() - start
         times.append(seconds)
         if found is None:
             rows.append((name, "nothing found", "", "", ""))
         else:
-            kind = ("exact" if found.exact else "condition") if found.certain else "hint"
+            how = ("exact" if found.exact else "condition") if found.certain else "hint"
             share = f"{found.foretold} of {found.asked}"
-            rows.append((name, kind, share, "; ".join(found.what), "; ".join(found.when)))
+            rows.append((name, how, share, "; ".join(found.what), "; ".join(found.when)))
         print(*rows[-1], f"{seconds:.1f} s of the processor", sep=" | ", flush=True)
     counts = Counter(row[1] for row in rows)
     said = ", ".join(f"{kind}: {count}" for kind, count in counts.items())

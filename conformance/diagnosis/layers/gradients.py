@@ -1,0 +1,157 @@
+"""Other derivatives: of a step, of another step, and how a parameter's shares are summed.
+
+Nothing is asked of an implementation here.
+"""
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from conformance.cases.case import Floats
+from conformance.diagnosis.layers import model as due
+from conformance.diagnosis.layers.alternatives import Alternative, Numbers
+from conformance.diagnosis.layers.kernels import (
+    activated_vjp,
+    convolutions,
+    curves,
+    kernels,
+    operators,
+    transposed,
+)
+from conformance.diagnosis.layers.model import Run, Step
+from conformance.diagnosis.layers.normalising import (
+    mean_vjp_of,
+    roots,
+    scaled,
+    statistics,
+    variance_vjp_of,
+)
+from conformance.diagnosis.layers.pooling import pools
+
+
+def forward(numbers: Numbers) -> list[Alternative]:
+    """Everything that may stand in the place of a step of the forward pass."""
+    found = [
+        *pools(), *convolutions(numbers), *statistics(), *roots(numbers), *scaled(),
+        *curves(numbers), *kernels(), *operators(numbers),
+    ]  # fmt: skip
+    return sorted(found, key=lambda one: one.cost)
+
+
+SLOPES: Mapping[str, Callable[[Floats], Any]] = {
+    "the derivative of ReLU at zero is one": lambda z: z >= 0,
+    "the derivative of ReLU at zero is a half": lambda z: ((z >= 0) + (z > 0) * 1.0) / 2,
+    "the gradient passes the ReLU where it was cut off": np.ones_like,
+    "no gradient passes the ReLU": np.zeros_like,
+}
+JOINED: Mapping[str, Step] = {
+    "no gradient reaches the input through the generator": lambda r, o, g: o,  # noqa: ARG005
+    "no gradient reaches the input through the operator": lambda r, o, g: g,  # noqa: ARG005
+    "the gradient through the generator is taken off": lambda r, o, g: o - g,  # noqa: ARG005
+    "dx is twice what is due": lambda r, o, g: 2 * (o + g),  # noqa: ARG005
+}
+
+
+def backward(numbers: Numbers) -> list[Alternative]:
+    """Everything that may stand in the place of a derivative."""
+    found = [
+        Alternative(words, "one where z > 0, and zero elsewhere", "LAY-9",
+                    {"activate'": functools.partial(activated_vjp, slope=slope)})
+        for words, slope in SLOPES.items()
+    ]  # fmt: skip
+    found += [
+        Alternative(words, "the sum of both", "LAY-13", {"join'": step})
+        for words, step in JOINED.items()
+    ]
+    constants, batch = "moving", "batch"
+    for words, mean_, variance_ in (
+        ("mean and variance of the batch are taken for constants", constants, constants),
+        ("the variance of the batch is taken for a constant", None, constants),
+        ("the mean of the batch is taken for a constant", constants, None),
+        ("statistics are differentiated as those of the batch, whatever the mode", batch, batch),
+    ):
+        steps: dict[str, Step] = {}
+        if mean_ is not None:
+            steps["mean'"] = functools.partial(mean_vjp_of, of=mean_)
+        if variance_ is not None:
+            steps["variance'"] = functools.partial(variance_vjp_of, of=variance_)
+        instead = "they are functions of h in training, and constants in inference"
+        found.append(Alternative(words, instead, "LAY-15", steps))
+    for back in (False, True):
+        step = functools.partial(transposed, back=back)
+        rows = "(taps, G)" if back else "(G, taps)"
+        words = f"the generated channels' gradient is taken for {rows} and transposed"
+        found.append(Alternative(words, "in the order of LAY-11", "LAY-14", {"arrange'": step}))
+    found.append(
+        Alternative("the generated channels' gradient is zero", "not zero", "LAY-14",
+                    {"arrange'": lambda r, d: 0 * due.arrange_vjp(r, d)})
+    )  # fmt: skip
+    # The derivative of what was not computed.
+    for one in forward(numbers):
+        primed = {name: step for name, step in one.steps.items() if name.endswith("'")}
+        if primed:
+            words = f"backward differentiates another thing: {one.words}"
+            found.append(replace(one, words=words, steps=primed, cost=one.cost + 0.5))
+    return sorted(found, key=lambda one: one.cost)
+
+
+REDUCTIONS: Mapping[str, Callable[[Run, Floats], Any]] = {
+    "averaged over the samples, not summed": lambda _, t: t.sum(0) / len(t),
+    "averaged over the pixels, not summed": lambda r, t: t.sum(0) / r.h[..., 0].size,
+    "averaged over the pixels of a sample": lambda r, t: t.sum(0) / r.h[0, ..., 0].size,
+    "of the first sample alone": lambda _, t: t[0],
+    "of the last sample alone": lambda _, t: t[-1],
+    "zero": lambda _, t: 0 * t.sum(0),
+    "of the other sign": lambda _, t: -t.sum(0),
+    "twice what is due": lambda _, t: 2 * t.sum(0),
+    "half of what is due": lambda _, t: t.sum(0) / 2,
+    "zero where gamma is zero": lambda r, t: np.where(r.gamma == 0, 0, t.sum(0)),
+    "times gamma": lambda r, t: t.sum(0) * r.gamma,
+    "times gamma / sqrt(variance + epsilon)": lambda r, t: t.sum(0) * (r.gamma * r.root),
+    "times 1 / sqrt(variance + epsilon)": lambda r, t: t.sum(0) * r.root,
+    "without the reciprocal root": lambda r, t: t.sum(0) / r.root,
+    "divided by gamma": lambda r, t: t.sum(0) / r.gamma,
+    "clipped at one": lambda _, t: np.clip(t.sum(0), -1, 1),
+}  # fmt: skip
+"""How the samples' shares of a parameter's gradient are put together."""
+FACTORS: Mapping[str, Callable[[Run], Any]] = {
+    "z in the place of what it multiplies": lambda r: r.z,
+    "h in the place of what it multiplies": lambda r: r.h,
+    "h / sqrt(variance + epsilon), the mean not taken off": lambda r: r.h * r.root,
+    "h - mean in the place of what it multiplies": lambda r: r.h - r.mean,
+    "what follows the ReLU in the place of what it multiplies": lambda r: r.a,
+}
+
+
+def _leaf(run: Run, factor: Any, gradient: Floats, reduction: Any) -> Floats:
+    if factor is None:
+        terms = gradient.sum(axis=(1, 2))
+    elif run.values["of"] == "gamma":
+        terms = (gradient * factor).sum(axis=(1, 2))
+    else:
+        terms = np.einsum("bijc,bijr->bcr", factor, gradient)
+    found: Floats = reduction(run, terms)
+    return found
+
+
+def _other_factor(run: Run, factor: Any, gradient: Floats, of: Any) -> Floats:
+    return due.leaf(run, factor if factor is None else of(run), gradient)
+
+
+def leaves(result: str) -> list[Alternative]:
+    """Everything that may stand in the place of how a parameter's gradient is summed."""
+    found = [
+        Alternative(f"{result} is {words}", "the sum over the pixels of the batch", "LAY-14",
+                    {result: functools.partial(_leaf, reduction=reduction)})
+        for words, reduction in REDUCTIONS.items()
+    ]  # fmt: skip
+    if result in {"dgamma", "dexpand_kernel", "dreduce_kernel"}:
+        found += [
+            Alternative(f"{result} is taken with {words}", "", "LAY-14",
+                        {result: functools.partial(_other_factor, of=of)})
+            for words, of in FACTORS.items()
+        ]  # fmt: skip
+    return found

@@ -1,0 +1,158 @@
+"""The explainer of layers: what it says of faults that it was not told of, and of no fault."""
+
+import itertools
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+
+from conformance.cases.layer import LayerCase, with_pixels
+from conformance.claims.loading import load
+from conformance.diagnosis.explain import Explanation
+from conformance.diagnosis.layers import explain
+from conformance.diagnosis.layers.asking import LayerAsking, drawn, near
+from conformance.diagnosis.layers.derivative import derivatives
+from conformance.diagnosis.layers.model import LayerModel
+from conformance.diagnosis.layers.search import Found, Search, as_foretold
+from conformance.implementations.layer.numpy_layer import Array, NumpyLayer, Pass
+from conformance.kinds import LAYER
+from conformance.mutants.layer import MUTANTS
+from tests.opponents.right_layers import RIGHT_LAYERS
+
+CLAIMED = load(NumpyLayer, LAYER).capabilities
+PLAIN = with_pixels(LayerCase("float64", "normal"), (4, 4))
+TRAINED = PLAIN.changed(training=True, stride=(2, 2))
+
+
+class EpsilonOfItsOwn(NumpyLayer):
+    """Whatever epsilon is asked for, 0.0625 is added to the root."""
+
+    def root(self, variance: Array, config: Any) -> Array:  # noqa: ARG002
+        return 1 / (np.sqrt(variance) + variance.dtype.type(0.0625))
+
+
+class LeakyByAQuarter(NumpyLayer):
+    """A leaky ReLU of a slope that stands in no list."""
+
+    def activate(self, z: Array) -> Array:
+        return np.where(z > 0, z, z / 4)
+
+    def slope(self, z: Array) -> Array:
+        return np.where(z > 0, 1.0, 0.25).astype(z.dtype)
+
+
+class MeanOfWideImages(NumpyLayer):
+    """From eight columns on the pooling takes the maximum."""
+
+    many = False
+
+    def pool(self, x: Array, config: Any) -> Array:
+        self.many = x.shape[2] >= 8
+        return super().pool(x, config)
+
+    def mean(self, window: Array) -> Array:
+        return window.max((1, 2)) if self.many else super().mean(window)
+
+
+class TwoFaults(MUTANTS["BetaMissing"], MUTANTS["OrderExchanged"]):  # type: ignore[name-defined,misc]
+    """Beta is left out, and the channels are read in the other order."""
+
+
+class Cubed(NumpyLayer):
+    """An activation that is in no table, with its derivative; the gradient of gamma is not it."""
+
+    def activate(self, z: Array) -> Array:
+        return z**3
+
+    def slope(self, z: Array) -> Array:
+        return 3 * z**2
+
+    def normalise_vjp(
+        self, dz: Array, done: Pass, p: dict[str, Array], found: dict[str, Array], training: bool
+    ) -> Array:
+        dh = super().normalise_vjp(dz, done, p, found, training)
+        found["gamma"] = found["gamma"] + 1
+        return dh
+
+
+def searched(
+    layer: Any, failing: LayerCase, number: int = 14, seconds: float = 60.0
+) -> tuple[LayerAsking, Found]:
+    asking = LayerAsking(load(layer, LAYER), failing, seconds)
+    asking.learn(number, 1.0)
+    return asking, Search(asking).run()
+
+
+@pytest.mark.parametrize(
+    ("layer", "failing", "words"),
+    [
+        (EpsilonOfItsOwn, PLAIN, ["sqrt(variance) + 0.0625"]),
+        (LeakyByAQuarter, PLAIN, ["slope 0.25 below zero"]),
+        (TwoFaults, PLAIN, ["beta is left out", "the other kernel order"]),
+        (MUTANTS["MaximumForMean"], TRAINED, ["maximum of each window", "a sum"]),
+        (MUTANTS["OperatorFlipped"], PLAIN, ["Kh - 1 - u"]),
+        (MUTANTS["MomentumOfTheNew"], TRAINED, ["1 - momentum"]),
+        (MUTANTS["NoGradientThroughVariance"], TRAINED, ["variance of the batch is taken for a"]),
+    ],
+    ids=lambda one: getattr(one, "__name__", ""),
+)
+def test_a_step_is_identified(layer: Any, failing: LayerCase, words: list[str]) -> None:
+    asking, found = searched(layer, failing)
+    said = [one.words for one in (*found.forward, *found.moving, *found.backward)]  # type: ignore[misc]
+    for part in words:
+        assert any(part in line for line in said), said
+    assert all(as_foretold(one, found) for one in asking.seen)
+
+
+def test_a_fault_behind_a_guard_is_confined_to_it() -> None:
+    _, found = searched(MeanOfWideImages, TRAINED.changed(width=9), 30, 12.0)
+    assert found.forward is not None
+    assert "maximum" in found.forward[0].words
+    assert str(found.when) == "W >= 8"
+
+
+def test_an_explanation_foretells_fresh_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(explain, "_LEARNED", 25)
+    monkeypatch.setattr(explain, "_FORETOLD", 40)
+    found = explain.explain_layer(load(EpsilonOfItsOwn, LAYER), PLAIN, 60.0)
+    assert found is not None
+    assert found.certain, found
+    assert found.exact
+    assert "within their bounds" in found.tested
+    assert any("derivative" in line for line in found.what), found.what
+
+
+@pytest.mark.parametrize("layer", [*RIGHT_LAYERS.values(), "refimpl.layer"], ids=str)
+def test_nothing_is_found_where_nothing_is_wrong(layer: Any) -> None:
+    assert explain.explain_layer(load(layer, LAYER), None, 2.0) is None
+
+
+def test_gradients_are_held_against_the_layer_s_own_forward_pass() -> None:
+    asking = LayerAsking(load(Cubed, LAYER), PLAIN, 60.0)
+    told = derivatives(asking, asking.ask(PLAIN))
+    assert told.pop("dgamma") is False
+    assert told
+    assert all(told.values()), told
+
+
+def test_the_model_without_exchanged_steps_is_the_layer() -> None:
+    """What is found is held against this: it must have no fault of its own."""
+    rng = random.Random(1)
+    asking = LayerAsking(load(NumpyLayer, LAYER), PLAIN, 60.0)
+    cases = itertools.chain(
+        itertools.islice(drawn(CLAIMED, "float64", rng), 15),
+        itertools.islice(near(PLAIN, CLAIMED, rng), 15),
+    )
+    for case in cases:
+        one = asking.unasked(case)
+        for name, value in LayerModel()(case, one.values).items():
+            np.testing.assert_allclose(
+                value, one.due[name].value, atol=float(one.due[name].bound.max()) + 1e-300,
+                err_msg=f"{name} of {case.token}",
+            )  # fmt: skip
+
+
+def test_what_is_foretold_of_layers_is_within_bounds() -> None:
+    said = Explanation(foretold=200, asked=200, faulty=90, exact=True, bounded=True).tested
+    assert said == "foretold 200 of 200 new answers, within their bounds; 90 of them were wrong"
