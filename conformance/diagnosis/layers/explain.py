@@ -132,6 +132,7 @@ def _tested(asking: LayerAsking, found: Found, when: Mapping[str, Condition]) ->
     if told is ALWAYS and not found.nothing:
         told = simulated(asking, found)
     foretold = asked = off = 0
+    fresh: list[SeenLayer] = []
     stop = max(asking.start + 0.95 * asking.seconds, time.perf_counter() + _LEAST)
     for case in itertools.islice(asking.cases(fresh=True), 4 * _FORETOLD):
         if asked >= _FORETOLD or time.perf_counter() > stop:
@@ -139,9 +140,14 @@ def _tested(asking: LayerAsking, found: Found, when: Mapping[str, Condition]) ->
         if case in known:
             continue
         one = asking.ask(case)
+        fresh.append(one)
         asked += 1
         off += any(one.wrong.values())
         foretold += _foretold(asking, one, found, when)
+    if told is not None and found.when is ALWAYS and fresh and not found.nothing:
+        # A condition that fresh cases contradict is not said; the steps tell when all the same.
+        wrong = np.array([any(one.wrong.values()) for one in fresh])
+        told = told if (told(asking.columns(fresh)) == wrong).all() else None
     said = sentences(found, when, told, asking.seen, _own(asking))
     return Explanation(
         said.what, said.where, said.when, foretold, asked, off, found.whole, bounded=True,
