@@ -87,8 +87,10 @@ class Asking:
         self.dtype = failing.dtype if failing else self.claimed.first_dtype
         # Where it takes other numbers to fail, integers may be too small, or no integers at all.
         self.scaled = False
-        self.exact = failing is None or failing.recipe in experiments.FINITE
-        if failing is not None and not self.exact:
+        recipe = "" if failing is None else failing.recipe
+        finite = failing is None or recipe in experiments.FINITE
+        self.exact = finite or self.judged.kind.recipes[recipe].certifies
+        if failing is not None and not finite:
             failing = failing.changed(recipe="integers")
         self.failing = failing
         self.rng = random.Random(20261124)

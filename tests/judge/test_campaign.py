@@ -3,7 +3,6 @@
 import pytest
 
 from conformance.kinds import LAYER, OPERATOR
-from tests.opponents.right_operators import Terms
 from tests.surveys import campaign
 
 
@@ -11,24 +10,17 @@ from tests.surveys import campaign
 @pytest.mark.parametrize("kind", [OPERATOR, LAYER], ids=lambda kind: kind.name)
 def test_no_false_alarm(kind, tmp_path) -> None:
     names = campaign.right(kind, shipped=kind is OPERATOR)
-    report = campaign.run(kind, 3_000, 1, names, tmp_path)
+    report = campaign.run(kind, 1_500, 1, names, tmp_path)
     assert report["failures"] == []
     assert report["verdict"] == "nothing found"
-    assert sum(report["judged"].values()) >= 2_400
+    assert sum(report["judged"].values()) >= 1_200
     assert len(report["judged"]) >= 7
     # The bounds are not vacuous: some case comes near its own.
     assert max(report["worst"].values()) > 0.85
     assert campaign.table(report)
 
 
-class Off(Terms):
-    """A percent too much."""
-
-    def rounded(self, total, dtype):
-        return super().rounded(total * 1.01, dtype)
-
-
 def test_an_alarm_is_counted(tmp_path) -> None:
-    report = campaign.run(OPERATOR, 36, 1, [f"{__name__}:Off"], tmp_path)
+    report = campaign.run(OPERATOR, 36, 1, ["conformance.mutants:LastTapDropped"], tmp_path)
     assert report["failures"]
     assert report["verdict"] == "fails"
