@@ -166,7 +166,9 @@ def _explained(judged: Judged, failing: Any, check: str) -> Explanation | None:
     if steady and (found is None or not found.certain):
         # No map, perhaps a law of numbers.
         judged.host.anew()
-        numbers = explain_numbers(judged, failing, time.perf_counter(), 0.4 * seconds)
+        numbers = explain_numbers(
+            judged, failing, time.perf_counter(), 0.4 * seconds, laws_alone=found is not None
+        )
         if numbers is not None and numbers.learned.certain:
             found = _told(numbers.learned, start)
     if found is None and not steady and not raises:

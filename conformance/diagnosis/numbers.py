@@ -50,7 +50,9 @@ class Numbers(NamedTuple):
     revealed: Found | None = None
 
 
-def explain_numbers(judged: Judged, failing: Any, start: float, seconds: float) -> Numbers | None:
+def explain_numbers(
+    judged: Judged, failing: Any, start: float, seconds: float, *, laws_alone: bool = False
+) -> Numbers | None:
     """Find by which law, or in which arithmetic, numbers are wrong, and when.
 
     Parameters
@@ -61,6 +63,9 @@ def explain_numbers(judged: Judged, failing: Any, start: float, seconds: float) 
         What fails.
     start, seconds : float
         When the explainer began, and how long it has.
+    laws_alone : bool
+        Whether nothing is asked of sums: small integers are wrong already, so that it is no
+        arithmetic.
     """
 
     def stop(share: float) -> float:
@@ -71,7 +76,10 @@ def explain_numbers(judged: Judged, failing: Any, start: float, seconds: float) 
     if not wrong:
         return None
     law, alone = _law(judged, seen)
-    found = None if law or not isinstance(failing, OperatorCase) else _revealed(judged, wrong)
+    if laws_alone and not law:
+        return None
+    summed = not law and isinstance(failing, OperatorCase)
+    found = _revealed(judged, wrong, stop(0.6)) if summed else None
     fresh = list(until(_observed(judged, failing, 2), FORETOLD, stop(0.8)))
     foretold = [rules.foretells(one) for one in fresh]
     when = whens(rules, seen)
@@ -164,10 +172,12 @@ def _obeys(judged: Judged, one: Observed, words: str) -> bool:
     return True
 
 
-def _revealed(judged: Judged, wrong: Sequence[Observed]) -> Found | None:
+def _revealed(judged: Judged, wrong: Sequence[Observed], stop: float) -> Found | None:
     """Reveal the arithmetic of the usual calls, else of calls that were wrong."""
     dtypes = dict.fromkeys(one.about[0].dtype for one in wrong)
-    for dtype in dtypes:
+    for number, dtype in enumerate(dtypes):
+        if number and time.perf_counter() > stop:
+            break
         found = reveal(judged, dtype)
         if found.words:
             return found
