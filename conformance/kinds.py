@@ -138,7 +138,8 @@ class _Operator(Kind):
         return Known(Unfold, MUTANTS, both)
 
     def explain(self, judged: Any, failing: OperatorCase | None) -> Explanation | None:
-        return explain(judged, failing)
+        # It reads y, dx and dkernel together.
+        return explain(judged, failing) if judged.capabilities.backward else None
 
     def where(self, judged: Any, failing: OperatorCase | None, *, brief: bool) -> tuple[str, ...]:
         return operator_diagnosis.where(judged, failing, brief=brief)

@@ -23,6 +23,7 @@ from conformance.cases.geometries import (
     within,
 )
 from conformance.claims.capabilities import Capabilities, Pair
+from conformance.claims.formats import FORMATS
 from conformance.claims.numbers import nearest
 
 _ONE = Geometry()
@@ -60,6 +61,17 @@ class OperatorCase(Case):
     def products(self) -> int:
         """Products that are summed in y, those of padded taps among them."""
         return self.batch * math.prod(self.grid) * self.geometry.taps * self.channels
+
+    @property
+    def samples(self) -> int:
+        """The batch; of impulses one for each entry, and in narrow formats for each digit of a tag.
+
+        There are no more than four digits.
+        """
+        if not self.recipe.startswith("impulse"):
+            return self.batch
+        entries = math.prod(self.size if self.recipe == "impulse-x" else self.grid) * self.channels
+        return entries if FORMATS[self.dtype].bits >= FORMATS["float32"].bits else 4 * entries
 
     @property
     def large_enough(self) -> "OperatorCase":
@@ -216,6 +228,7 @@ def certificate(
         ]
     listed = [at(geometry(row), dtype=dtype, recipe=recipe, spare=spare) for row, spare in rows]
     fitting = dict.fromkeys(fitted(case, claimed) for case in listed)
+    fitting = dict.fromkeys(case for case in fitting if not unclaimed(case, claimed)) or fitting
     return sorted(fitting, key=lambda case: case.height * case.width * case.channels)
 
 

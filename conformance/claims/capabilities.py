@@ -136,8 +136,8 @@ class Capabilities:
         Parameters
         ----------
         case : Case
-            With `dtype`, `batch`, `geometry`, the `grid` of its outputs and the `shapes` of its
-            arrays.
+            With `dtype`, `batch`, `geometry`, the `grid` of its outputs, the `shapes` of its
+            arrays, and the number of `samples` that its recipe makes of its batch.
         """
         if case.dtype not in self.dtypes:
             return f"dtypes {case.dtype}"
@@ -154,7 +154,8 @@ class Capabilities:
             return f"ragged: {size[0]} x {size[1]} pixels at stride {stride}"
         if not self.resizes and tuple(case.grid) != tuple(size):
             return f"resizes: {size[0]} x {size[1]} pixels to {case.grid[0]} x {case.grid[1]}"
-        elements = max(math.prod(shape) for shape in case.shapes.values())
+        samples = case.samples / case.batch if case.batch else 1
+        elements = int(samples * max(math.prod(shape) for shape in case.shapes.values()))
         if self.largest is not None and elements > self.largest:
             return f"largest: an array of {elements:,} elements"
         return ""
