@@ -1,6 +1,7 @@
 """``python -m conformance``: the suite from an installed package, one case of it, or a command."""
 
 import argparse
+import difflib
 import importlib
 import sys
 from pathlib import Path
@@ -8,7 +9,16 @@ from pathlib import Path
 import pytest
 
 # What a replay of one case has no use for.
-_OF_A_RUN = ("check", "seed", "budget", "quick", "until_failure", "no_diagnosis", "report")
+_OF_A_RUN = (
+    "check",
+    "seed",
+    "budget",
+    "quick",
+    "until_failure",
+    "no_diagnosis",
+    "report",
+    "specification",
+)
 # Commands by the word that calls them: modules whose function `main` takes what follows the word.
 _COMMANDS = {
     "reveal": "conformance.reporting.revealed",
@@ -16,6 +26,8 @@ _COMMANDS = {
     "vectors": "conformance.vectors.command",
     "campaign": "conformance.campaign.command",
 }
+# Words that say what is done anyway.
+_WORDS = ("judge", "replay")
 
 
 def main(arguments: list[str]) -> int:
@@ -30,18 +42,40 @@ def main(arguments: list[str]) -> int:
     if arguments and arguments[0] in _COMMANDS:
         command = importlib.import_module(_COMMANDS[arguments[0]])
         return int(command.main(arguments[1:]))
+    word, *rest = arguments or [""]
+    if word in _WORDS:
+        arguments = rest
+    elif word and word[0] != "-" and not Path(word).exists() and "::" not in word:
+        near = difflib.get_close_matches(word, [*_WORDS, *_COMMANDS], 1)
+        instead = f"did you mean {near[0]}?" if near else "say what is to be judged with an option"
+        print(
+            f"refimpl: there is no command {word}; {instead} "
+            f"(commands: {', '.join([*_WORDS, *_COMMANDS])})",
+            file=sys.stderr,
+        )
+        return 2
     # Not at the top: pytest warns of Hypothesis if it was imported before pytest started, and what
     # knows the kinds imports it.
     parser = argparse.ArgumentParser(
-        prog="python -m conformance",
-        description="Judge implementations of involution.",
-        epilog=f"A first word may be a command with options of its own: {', '.join(_COMMANDS)}. "
+        prog="refimpl",
+        usage="refimpl [judge] --implementation=PACKAGE.MODULE:ATTRIBUTE [options]\n"
+        "       refimpl replay --implementation=PACKAGE.MODULE:ATTRIBUTE --case=TOKEN\n"
+        f"       refimpl {{{','.join(_COMMANDS)}}} --help",
+        description="Judge implementations of involution, clause by clause, with no tolerance to "
+        "tune. `python -m conformance` is the same program.",
+        epilog="Exit status: 0 all that was asked for conforms; 1 something does not, or was not "
+        "run; 2 interrupted, or a command that cannot be understood; 4 what is named cannot be "
+        "judged; 5 nothing was selected. "
+        "Each option may stand in pyproject.toml, under [tool.refimpl] and without its dashes "
+        "(profile for --hypothesis-profile); what the command line says goes before it. "
         "Other options are pytest's: -x stops at the first failure, -k EXPRESSION selects "
         "checks by name, -v prints every failure, -n 2 --dist loadgroup uses two processes "
         "(pytest-xdist), --hypothesis-profile=ci|network|nightly|survey tries less or more hard.",
         allow_abbrev=False,
     )
     if not {"-h", "--help", "--case"} & {one.partition("=")[0] for one in arguments}:
+        if word == "replay":
+            parser.error("replay needs --case=TOKEN, the one that a failure printed")
         return int(pytest.main([str(Path(__file__).parent), *arguments]))
     from conformance.claims.loading import LoadError, Where, load
     from conformance.judging.replay import replay

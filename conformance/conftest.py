@@ -25,6 +25,7 @@ from conformance.judging.session import PROFILES, Profile
 from conformance.judging.trial import Trial
 from conformance.kinds import KINDS, LAYER, OPERATOR
 from conformance.reporting import options
+from conformance.reporting import settings as settings_of_the_user
 from conformance.reporting.progress import Progress
 from conformance.reporting.report import Report, document
 from conformance.reporting.terminal import WIDTH, as_text, by_clause, overview, screen
@@ -67,6 +68,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Load what is judged before anything is collected."""
+    try:
+        settings_of_the_user.apply(config.option, KINDS, config.invocation_params.dir)
+    except settings_of_the_user.SettingsError as error:
+        raise pytest.UsageError(str(error)) from error
     # TensorFlow's start-up chatter would bury the header.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     name = _profile(config)
@@ -115,6 +120,12 @@ def _is(name: str, wanted: str) -> bool:
 def _check_options(config: pytest.Config) -> None:
     """Refuse before anything is judged what would lose the verdict afterwards."""
     budget, path = config.getoption("--budget"), config.getoption("--report")
+    pinned, ours = config.getoption("--specification"), specification.version()
+    if pinned not in (None, ours):
+        raise pytest.UsageError(
+            f"--specification={pinned}: this suite judges by version {ours}; install a release "
+            "of refimpl that has the other, or read what changed and say the new one"
+        )
     if budget is not None and not budget > 0:
         raise pytest.UsageError(f"--budget must be more than 0 seconds, got {budget:g}")
     if path is not None and (path.is_dir() or not path.absolute().parent.is_dir()):

@@ -57,6 +57,7 @@ class _Operator(Kind):
         bound={"y": ("NUM-2",), "dx": ("NUM-3",), "dkernel": ("NUM-4",)},
         raises={"forward": "FWD-1", "backward": "GRD-1"},
         dtype={"forward": "FWD-4", "backward": "GRD-6"},
+        derivatives=("GRD-3", "GRD-4", "GRD-5", "GRD-6", "SPC-3"),
         shape="GEO-1",
         memory="FWD-5",
         empty="SPC-6",
@@ -138,7 +139,8 @@ class _Operator(Kind):
         return Known(Unfold, MUTANTS, both)
 
     def explain(self, judged: Any, failing: OperatorCase | None) -> Explanation | None:
-        return explain(judged, failing)
+        # It reads y, dx and dkernel together.
+        return explain(judged, failing) if judged.capabilities.backward else None
 
     def where(self, judged: Any, failing: OperatorCase | None, *, brief: bool) -> tuple[str, ...]:
         return operator_diagnosis.where(judged, failing, brief=brief)
@@ -147,9 +149,12 @@ class _Operator(Kind):
         # Its probes are exact.
         return {}
 
-    def enlarged(self, case: OperatorCase, spare: tuple[int, int]) -> OperatorCase:
+    def enlarged(
+        self, case: OperatorCase, spare: tuple[int, int], claimed: Capabilities
+    ) -> OperatorCase:
         height, width = case.geometry.large_enough((1, 1))
-        return case.changed(height=height + spare[0], width=width + spare[1])
+        larger = case.changed(height=height + spare[0], width=width + spare[1])
+        return operator_cases.fitted(larger, claimed)
 
     def weight(self, case: OperatorCase) -> tuple[Any, ...]:
         return operator_cases.weight(case)
@@ -202,6 +207,7 @@ class _Layer(Kind):
         bound={result: (clause, "LAY-16") for result, clause in _value.items()},
         raises={"forward": "LAY-2", "backward": "LAY-13"},
         dtype={"forward": "LAY-17", "backward": "LAY-17"},
+        derivatives=("LAY-15",),
         shape="LAY-17",
         memory="LAY-17",
         empty="LAY-19",
@@ -218,7 +224,12 @@ class _Layer(Kind):
     def modes(self, claimed: LayerCapabilities) -> tuple[dict[str, Any], ...]:
         return ({"training": False}, *([{"training": True}] if claimed.training else []))
 
-    def enlarged(self, case: LayerCase, spare: tuple[int, int]) -> LayerCase:
+    def enlarged(
+        self,
+        case: LayerCase,
+        spare: tuple[int, int],
+        claimed: LayerCapabilities,  # noqa: ARG002
+    ) -> LayerCase:
         return layer_cases.with_pixels(case, spare)
 
     def operands_of(self, values: Mapping[str, Array]) -> list[tuple[str, ...]]:

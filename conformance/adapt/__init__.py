@@ -2,7 +2,9 @@
 
 `torch`, `tensorflow` and `jax` make what the suite can judge of a function
 ``f(x, kernel, *, stride, dilation, padding, group_layout) -> y``: gradients come from automatic
-differentiation. `to_torch`, `from_torch` and their like are for adapters that are written by hand.
+differentiation. A function with axes and arguments of its own has a `Form`; `torch_layer` takes the
+operator out of a layer. `to_torch`, `from_torch` and their like are for adapters that are written
+by hand.
 A framework is imported when it is asked for. No involution is computed here, nothing is compared,
 and no code is shared with the oracle or with the judge.
 """
@@ -11,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from conformance.adapt._arrays import Array
+from conformance.adapt._form import Form, FormedArrays
 
 if TYPE_CHECKING:
     from conformance.adapt._jax import JaxAdapter
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
     from conformance.adapt._torch import TorchAdapter
 
 __all__ = [
+    "Form",
+    "arrays",
     "from_jax",
     "from_tensorflow",
     "from_torch",
@@ -27,6 +32,7 @@ __all__ = [
     "to_tensorflow",
     "to_torch",
     "torch",
+    "torch_layer",
 ]
 
 
@@ -37,6 +43,7 @@ def torch(
     compile: bool = False,  # noqa: A002 (as PyTorch calls it)
     order: Literal["C", "K"] = "C",
     capabilities: Mapping[str, Any] | None = None,
+    form: Form | None = None,
 ) -> "TorchAdapter":
     """Adapt a function of PyTorch tensors.
 
@@ -54,6 +61,8 @@ def torch(
         How operands lie that cannot be passed as they are; see `to_torch`.
     capabilities : mapping, optional
         What the function supports; everything by default.
+    form : Form, optional
+        How the function wants to be called, where that is not the seam's way: `Form`.
 
     Returns
     -------
@@ -63,7 +72,7 @@ def torch(
     """
     from conformance.adapt._torch import TorchAdapter
 
-    return TorchAdapter(function, device, compile, order, capabilities)
+    return TorchAdapter(function, device, compile, order, capabilities, form)
 
 
 def tensorflow(
@@ -73,6 +82,7 @@ def tensorflow(
     device: str | None = None,
     open_sizes: bool = True,
     capabilities: Mapping[str, Any] | None = None,
+    form: Form | None = None,
 ) -> "TensorFlowAdapter":
     """Adapt a function of TensorFlow tensors.
 
@@ -91,6 +101,8 @@ def tensorflow(
         Batch, height and width are unknown when traced. False traces anew for each of them.
     capabilities : mapping, optional
         What the function supports; everything by default.
+    form : Form, optional
+        How the function wants to be called, where that is not the seam's way: `Form`.
 
     Returns
     -------
@@ -100,7 +112,7 @@ def tensorflow(
     """
     from conformance.adapt._tensorflow import TensorFlowAdapter
 
-    return TensorFlowAdapter(function, mode, device, open_sizes, capabilities)
+    return TensorFlowAdapter(function, mode, device, open_sizes, capabilities, form)
 
 
 def jax(
@@ -109,6 +121,7 @@ def jax(
     jit: bool = False,
     device: str | None = None,
     capabilities: Mapping[str, Any] | None = None,
+    form: Form | None = None,
 ) -> "JaxAdapter":
     """Adapt a function of JAX arrays.
 
@@ -125,6 +138,8 @@ def jax(
         default.
     capabilities : mapping, optional
         What the function supports; everything by default.
+    form : Form, optional
+        How the function wants to be called, where that is not the seam's way: `Form`.
 
     Returns
     -------
@@ -139,7 +154,87 @@ def jax(
     """
     from conformance.adapt._jax import JaxAdapter
 
-    return JaxAdapter(function, jit, device, capabilities)
+    return JaxAdapter(function, jit, device, capabilities, form)
+
+
+def torch_layer(
+    make: Callable[..., Any],
+    generator: str,
+    *,
+    form: Form,
+    device: str = "cpu",
+    capabilities: Mapping[str, Any] | None = None,
+) -> "TorchAdapter":
+    """Adapt the operator within a layer of PyTorch's: its generated kernel is replaced by a given.
+
+    Parameters
+    ----------
+    make : callable
+        Gives the layer for what the form passes, ``make(channels=..., kernel_size=...)`` for
+        example; or a layer that is made already, where the form passes nothing.
+    generator : str
+        The submodule whose output the layer takes for the kernel, by its dotted name. It is not
+        called: the kernel is given in its place. What stands before it is called on the image, and
+        nothing comes of that.
+    form : Form
+        The axes of image and kernel, and what `make` is told.
+    device : str, default "cpu"
+        Where operands and layer are put, in PyTorch's words.
+    capabilities : mapping, optional
+        What the layer supports, its padding and its layout of groups among it.
+
+    Returns
+    -------
+    TorchAdapter
+        As `torch` gives.
+
+    Raises
+    ------
+    ValueError
+        When it is called: the layer has no such submodule, or did not ask it for a kernel.
+    """
+    from conformance.adapt._torch_layer import adapted
+
+    return adapted(make, generator, form, device, capabilities)
+
+
+def arrays(
+    implementation: Any, *, form: Form, capabilities: Mapping[str, Any] | None = None
+) -> FormedArrays:
+    """Adapt `forward` and `backward` on arrays that have axes or arguments of their own.
+
+    Parameters
+    ----------
+    implementation : object
+        With ``forward(x, kernel, ...)`` and ``backward(dy, x, kernel, ...)``, in the form's axes
+        and with the arguments that it passes. dx and dkernel lie as x and kernel do.
+    form : Form
+        The axes, and what is passed.
+    capabilities : mapping, optional
+        What it supports, beside what it declares itself.
+
+    Returns
+    -------
+    FormedArrays
+        `forward` and `backward` with the seam's signature, and `capabilities`.
+
+    Examples
+    --------
+    An operator that has the channels first, and so its kernel:
+
+    >>> import types
+    >>> import numpy as np
+    >>> from conformance import adapt
+    >>> tap = types.SimpleNamespace(
+    ...     forward=lambda x, kernel: x * kernel[:, :1], backward=lambda dy, x, kernel: (dy, x)
+    ... )
+    >>> form = adapt.Form(x="b c h w", kernel="b (g u v) h w", passes={})
+    >>> claims = {"paddings": "half", "group_layouts": "blocked"}
+    >>> mine = adapt.arrays(tap, form=form, capabilities=claims)
+    >>> mine.forward(np.ones((2, 4, 5, 3)), np.ones((2, 4, 5, 1, 1, 1))).shape
+    (2, 4, 5, 3)
+    """
+    return FormedArrays(implementation, form, capabilities)
 
 
 def to_torch(

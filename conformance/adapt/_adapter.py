@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from conformance.adapt._arrays import Array
+from conformance.adapt._form import Form, Operations
 
 # A suite draws geometries without end, and each keeps what was traced or compiled for it: more than
 # the default profile needs are not kept.
@@ -31,8 +32,12 @@ class Adapter(ABC):
         What `capabilities` says of it, unless it is declared.
     capabilities : mapping, optional
         What the function supports; everything by default.
+    form : Form, optional
+        How the function wants to be called; as the seam is by default.
     """
 
+    operations: ClassVar[Operations]
+    """What a form does to the framework's tensors."""
     tensor: ClassVar[str]
     """The framework's name of its tensors."""
 
@@ -42,7 +47,11 @@ class Adapter(ABC):
         environment: str,
         compiles: bool,
         capabilities: Mapping[str, Any] | None,
+        form: Form | None = None,
     ) -> None:
+        if form is not None:
+            capabilities = form.claims(capabilities)
+            function = form.around(function, self.operations)
         self.function, self.environment = function, environment
         self.capabilities = {"compiles": compiles, **(capabilities or {})}
         self._programs: dict[str, Any] = {}

@@ -16,6 +16,7 @@ except ImportError:  # before 0.8
 
 from conformance.adapt._adapter import Adapter
 from conformance.adapt._arrays import Array, copied
+from conformance.adapt._form import Form, OfArrays
 
 
 def to_jax(array: Array, *, device: str | None = None) -> Any:
@@ -40,6 +41,7 @@ def from_jax(array: Any) -> Array:
 class JaxAdapter(Adapter):
     """See `conformance.adapt.jax`."""
 
+    operations = OfArrays(jnp)
     tensor = "jax.Array"
 
     def __init__(
@@ -48,11 +50,12 @@ class JaxAdapter(Adapter):
         jit: bool,
         device: str | None,
         capabilities: Mapping[str, Any] | None,
+        form: Form | None = None,
     ) -> None:
         self.jit, self.device = jit, device
         mode = "jit" if jit else "eager"
         environment = f"JAX {jax.__version__}, {device or jax.default_backend()}, {mode}"
-        super().__init__(function, environment, True, capabilities)
+        super().__init__(function, environment, True, capabilities, form)
 
     def to_tensor(self, array: Array) -> Any:
         """Give an array to JAX."""

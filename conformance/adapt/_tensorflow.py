@@ -4,7 +4,7 @@ Eagerly, in a graph or through XLA.
 """
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
 from typing import Any
@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from conformance.adapt._adapter import Adapter
 from conformance.adapt._arrays import Array, copied
+from conformance.adapt._form import Form, Operations
 
 
 def to_tensorflow(array: Array, *, device: str | None = None) -> Any:
@@ -29,9 +30,31 @@ def from_tensorflow(tensor: Any) -> Array:
     return np.array(tf.convert_to_tensor(tensor).numpy())
 
 
+class OfTensorFlow(Operations):
+    """TensorFlow's; sizes may be unknown when they are traced."""
+
+    def transposed(self, tensor: Any, axes: Sequence[int]) -> Any:
+        """See `Operations`."""
+        return tf.transpose(tensor, axes)
+
+    def reshaped(self, tensor: Any, shape: Sequence[Any]) -> Any:
+        """See `Operations`."""
+        return tf.reshape(tensor, shape)
+
+    def stacked(self, tensors: Sequence[Any]) -> Any:
+        """See `Operations`."""
+        return tf.stack(tensors)
+
+    def shape(self, tensor: Any) -> tuple[Any, ...]:
+        """See `Operations`."""
+        open_sizes = tf.shape(tensor)
+        return tuple(open_sizes[n] if size is None else size for n, size in enumerate(tensor.shape))
+
+
 class TensorFlowAdapter(Adapter):
     """See `conformance.adapt.tensorflow`."""
 
+    operations = OfTensorFlow()
     tensor = "tf.Tensor"
 
     def __init__(
@@ -41,6 +64,7 @@ class TensorFlowAdapter(Adapter):
         device: str | None,
         open_sizes: bool,
         capabilities: Mapping[str, Any] | None,
+        form: Form | None = None,
     ) -> None:
         if mode not in {"eager", "graph", "xla"}:
             raise ValueError(f"mode must be 'eager', 'graph' or 'xla', got {mode!r}")
@@ -49,7 +73,8 @@ class TensorFlowAdapter(Adapter):
         versions = f"TensorFlow {tf.__version__}"
         if "keras" in sys.modules:
             versions += f", Keras {sys.modules['keras'].__version__}"
-        super().__init__(function, f"{versions}, {of}, {mode}", mode != "eager", capabilities)
+        environment = f"{versions}, {of}, {mode}"
+        super().__init__(function, environment, mode != "eager", capabilities, form)
 
     def to_tensor(self, array: Array) -> Any:
         """Give an array to TensorFlow."""

@@ -1,6 +1,6 @@
 """PyTorch: arrays to tensors and back, and a function's gradients by autograd."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any, Literal
 
@@ -10,6 +10,7 @@ import torch
 
 from conformance.adapt._adapter import Adapter
 from conformance.adapt._arrays import Array, copied, is_plain
+from conformance.adapt._form import Form, Operations
 
 # A suite compiles geometries without end. By default PyTorch compiles eight forms of a function
 # and runs all others eagerly: what was not asked for would be judged.
@@ -45,9 +46,26 @@ def from_torch(tensor: Any, *, copy: bool = True) -> Array:
     return copied(array) if copy else array
 
 
+class OfTorch(Operations):
+    """PyTorch's."""
+
+    def transposed(self, tensor: Any, axes: Sequence[int]) -> Any:
+        """See `Operations`."""
+        return tensor.permute(*axes)
+
+    def reshaped(self, tensor: Any, shape: Sequence[Any]) -> Any:
+        """See `Operations`."""
+        return tensor.reshape(*shape)
+
+    def stacked(self, tensors: Sequence[Any]) -> Any:
+        """See `Operations`."""
+        return torch.stack(list(tensors))
+
+
 class TorchAdapter(Adapter):
     """See `conformance.adapt.torch`."""
 
+    operations = OfTorch()
     tensor = "torch.Tensor"
 
     def __init__(
@@ -57,12 +75,13 @@ class TorchAdapter(Adapter):
         compiled: bool,
         order: Literal["C", "K"],
         capabilities: Mapping[str, Any] | None,
+        form: Form | None = None,
     ) -> None:
         self.device, self.compiled, self.order = device, compiled, order
         of = torch.cuda.get_device_name(device) if device.startswith("cuda") else device
         mode = "compiled" if compiled else "eager"
         environment = f"PyTorch {torch.__version__}, {of}, {mode}"
-        super().__init__(function, environment, compiled, capabilities)
+        super().__init__(function, environment, compiled, capabilities, form)
 
     def to_tensor(self, array: Array) -> Any:
         """Give an array to PyTorch."""

@@ -48,6 +48,11 @@ class Case:
         return replace(self, **outer)
 
     @property
+    def samples(self) -> int:
+        """Samples of its operands: the batch, unless the recipe makes one for each entry."""
+        return int(getattr(self, "batch", 1))
+
+    @property
     def token(self) -> str:
         """The case in one word, for ``python -m conformance --case=TOKEN``."""
         default = dict(_flat(type(self)(self.dtype, self.recipe)))

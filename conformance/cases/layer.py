@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from conformance.cases.case import Case
 from conformance.cases.geometries import Geometry, pairs
-from conformance.claims.capabilities import LayerCapabilities, Pair, supports
+from conformance.claims.capabilities import HALF, LayerCapabilities, Pair, supports
 from refimpl import layer
 from refimpl.layer import Config
 
@@ -99,7 +99,7 @@ def unclaimed(case: LayerCase, claimed: LayerCapabilities) -> str:
         conventional(case, name) == case for name in claimed.conventions
     ):
         return f"conventions any (claimed: {', '.join(claimed.conventions)})"
-    return claimed.unclaimed(case.dtype, case.batch, case.geometry)
+    return claimed.unclaimed(case)
 
 
 def call_of(case: LayerCase) -> str:
@@ -277,6 +277,8 @@ def _padding(
         return {"padding": (sides[0], sides[1])}
     if kind == "int" and extents[0] == extents[1] and extents[0] % 2:
         return {"padding": (extents[0] - 1) // 2}
+    if kind == HALF and all(extent % 2 for extent in extents):
+        return {"padding": where.half}
     if kind == "valid" or "same" not in claimed.paddings:
         # Windows of the operator that do not overlap are those of the pooling.
         shape = where.stride if supports(claimed.kernel_shapes, where.stride) else (1, 1)

@@ -15,7 +15,7 @@ from typing import Any
 
 from conformance.cases.covering import Row, cover, soonest
 from conformance.cases.geometries import Geometry
-from conformance.cases.operator import OperatorCase
+from conformance.cases.operator import OperatorCase, fitted, unclaimed
 from conformance.cases.operator_recipes import OPERANDS, STRUCTURE
 from conformance.claims.capabilities import Capabilities, Pair, Supported, supports
 from refimpl.geometry import Padding, extent
@@ -133,7 +133,8 @@ def networks(claimed: Capabilities, seed: int, most: int = MOST) -> list[Operato
         Products of the largest case, or nearly so. Three classes that together need more, or that
         have no output at any of their sizes, meet in no case.
     """
-    return _listed(classes_of(claimed, VALUES), seed, 1 if claimed.compiles else 3, most)
+    strength = 1 if claimed.compiles else 3
+    return _listed(classes_of(claimed, VALUES), seed, strength, most, claimed)
 
 
 def structures(claimed: Capabilities, seed: int, most: int = MOST // 4) -> list[OperatorCase]:
@@ -142,7 +143,7 @@ def structures(claimed: Capabilities, seed: int, most: int = MOST // 4) -> list[
     Where each geometry is compiled, they are on the geometries of `networks`.
     """
     if not claimed.compiles:
-        return _listed(coarse(classes_of(claimed, STRUCTURED)), seed, 3, most)
+        return _listed(coarse(classes_of(claimed, STRUCTURED)), seed, 3, most, claimed)
     shapes, rng = itertools.cycle(networks(claimed, seed)), random.Random(seed)
     values = (rng.choice(members) for members in STRUCTURED.values())
     return [
@@ -161,7 +162,7 @@ _TOGETHER: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "kernel_shape": {"3": ("3", "other"), "large": ("5", "7", "9", "11")},
     "stride": {"1": ("1",), "strided": ("2", "other")},
     "dilation": {"1": ("1",), "dilated": ("2", "other")},
-    "padding": {"of the size": ("same", "int"), "other": ("valid", "explicit")},
+    "padding": {"of the size": ("same", "int", "half"), "other": ("valid", "explicit")},
     "batch": {"few": ("1", "odd"), "many": ("8", "many")},
 }
 
@@ -181,18 +182,22 @@ def coarse(classes: Classes) -> Classes:
     return result
 
 
-def _listed(classes: Classes, seed: int, strength: int, most: int) -> list[OperatorCase]:
+def _listed(
+    classes: Classes, seed: int, strength: int, most: int, claimed: Capabilities
+) -> list[OperatorCase]:
     """Draw a case of each row of a cover."""
     listed = tuple((name, tuple(levels.items())) for name, levels in classes.items())
     drawn = (
-        _drawn({name: classes[name][level] for name, level in row}, f"{seed} {row}", most)
+        _drawn({name: classes[name][level] for name, level in row}, f"{seed} {row}", most, claimed)
         for row in covering_rows(listed, strength, most)
     )
     return [case for case in drawn if case is not None]
 
 
-def _drawn(members: Mapping[str, tuple[Any, ...]], seed: str, most: int) -> OperatorCase | None:
-    """Draw numbers until they go together: with an output, and with no more products.
+def _drawn(
+    members: Mapping[str, tuple[Any, ...]], seed: str, most: int, claimed: Capabilities
+) -> OperatorCase | None:
+    """Draw numbers until they go together: claimed, with an output, and with no more products.
 
     The least numbers of all are where no others are found; some need more products even so: one
     padding on all sides enlarges what a kernel of unequal ones gives.
@@ -200,7 +205,8 @@ def _drawn(members: Mapping[str, tuple[Any, ...]], seed: str, most: int) -> Oper
     rng, found = random.Random(seed), list[OperatorCase]()
     for _ in range(_DRAWS):
         case = _case({name: rng.choice(some) for name, some in members.items()}, rng)
-        if min(case.grid) > 0:
+        case = fitted(case, claimed)
+        if min(case.grid) > 0 and not unclaimed(case, claimed):
             if case.products <= most:
                 return case
             found.append(case)
@@ -208,7 +214,11 @@ def _drawn(members: Mapping[str, tuple[Any, ...]], seed: str, most: int) -> Oper
         name: (max if name == "stride" else min)(some, key=_product)
         for name, some in members.items()
     }
-    found += [case for case in [_case(least, rng)] if min(case.grid) > 0]
+    found += [
+        case
+        for case in [fitted(_case(least, rng), claimed)]
+        if min(case.grid) > 0 and not unclaimed(case, claimed)
+    ]
     return min(found, key=lambda case: case.products, default=None)
 
 

@@ -20,8 +20,11 @@ from conformance.cases.geometries import (
     geometry,
     pairs,
     pools,
+    within,
 )
 from conformance.claims.capabilities import Capabilities, Pair
+from conformance.claims.formats import FORMATS
+from conformance.claims.numbers import nearest
 
 _ONE = Geometry()
 
@@ -60,6 +63,17 @@ class OperatorCase(Case):
         return self.batch * math.prod(self.grid) * self.geometry.taps * self.channels
 
     @property
+    def samples(self) -> int:
+        """The batch; of impulses one for each entry, and in narrow formats for each digit of a tag.
+
+        There are no more than four digits.
+        """
+        if not self.recipe.startswith("impulse"):
+            return self.batch
+        entries = math.prod(self.size if self.recipe == "impulse-x" else self.grid) * self.channels
+        return entries if FORMATS[self.dtype].bits >= FORMATS["float32"].bits else 4 * entries
+
+    @property
     def large_enough(self) -> "OperatorCase":
         """The case on an image that has an output."""
         height, width = self.geometry.large_enough(self.size)
@@ -77,7 +91,28 @@ class OperatorCase(Case):
 
 def unclaimed(case: OperatorCase, claimed: Capabilities) -> str:
     """Say what of a case is not claimed; nothing if all of it is."""
-    return claimed.unclaimed(case.dtype, case.batch, case.geometry)
+    return claimed.unclaimed(case)
+
+
+# No image is made larger than this for a claim's sake.
+_MOST_PIXELS = 512
+
+
+def fitted(case: OperatorCase, claimed: Capabilities) -> OperatorCase:
+    """Give the nearest case whose numbers of groups, channels and pixels are claimed.
+
+    Images are only made larger. Where there is none near, the case stays, and is not claimed.
+    """
+    where = case.geometry
+    allowed = (claimed.groups, claimed.group_channels, claimed.channels)
+    groups, members = nearest(where.groups, where.members, allowed)
+    size, steps = case.size, where.stride if not claimed.ragged else (1, 1)
+    if claimed.images == "square":
+        size, steps = (max(size), max(size)), (math.lcm(*steps), math.lcm(*steps))
+    height, width = (-(-n // step) * step for n, step in zip(size, steps, strict=True))
+    if (height, width) != case.size and max(height, width) > _MOST_PIXELS:
+        height, width = case.size
+    return case.changed(height=height, width=width, groups=groups, members=members)
 
 
 def call_of(case: OperatorCase) -> str:
@@ -105,7 +140,7 @@ def plain_case(claimed: Capabilities, **changes: Any) -> OperatorCase:
         group_layout=claimed.group_layouts[0],
     )
     case = OperatorCase(claimed.first_dtype, "integers", 0, 2, 9, 8, plain)
-    return case.changed(**changes).large_enough
+    return fitted(case.changed(**changes).large_enough, claimed)
 
 
 @st.composite
@@ -149,9 +184,11 @@ def cases(
     drawn: Any = (
         st.sampled_from(few)
         if few
-        else st.fixed_dictionaries({name: st.sampled_from(pool) for name, pool in allowed.items()})
+        else st.fixed_dictionaries(
+            {name: st.sampled_from(pool) for name, pool in allowed.items()}
+        ).filter(within(claimed))
     )
-    return at(
+    case = at(
         geometry(draw(drawn)),
         dtype=dtype,
         recipe=recipe,
@@ -159,6 +196,7 @@ def cases(
         batch=draw(st.sampled_from(batches)),
         spare=(draw(st.integers(0, spare)), draw(st.integers(0, spare))),
     )
+    return fitted(case, claimed)
 
 
 def at(
@@ -185,10 +223,13 @@ def certificate(
     else:
         spared: dict[str, Any] = {"high": range(4), "wide": range(4)}
         rows = [
-            (row, (row.pop("high"), row.pop("wide"))) for row in cover(pools(claimed) | spared, 2)
+            (row, (row.pop("high"), row.pop("wide")))
+            for row in cover(pools(claimed) | spared, 2, within(claimed))
         ]
     listed = [at(geometry(row), dtype=dtype, recipe=recipe, spare=spare) for row, spare in rows]
-    return sorted(listed, key=lambda case: case.height * case.width * case.channels)
+    fitting = dict.fromkeys(fitted(case, claimed) for case in listed)
+    fitting = dict.fromkeys(case for case in fitting if not unclaimed(case, claimed)) or fitting
+    return sorted(fitting, key=lambda case: case.height * case.width * case.channels)
 
 
 def _compiled(claimed: Capabilities, dtype: str) -> list[dict[str, Any]]:
@@ -197,7 +238,7 @@ def _compiled(claimed: Capabilities, dtype: str) -> list[dict[str, Any]]:
     Each value of each part occurs; beyond the first format, which costs all of it again, in a part
     of the list with the fewest taps.
     """
-    rows = every_value(pools(claimed))
+    rows = [row for row in every_value(pools(claimed)) if within(claimed)(row)]
     rows.sort(key=lambda row: row["kernel_shape"][0] * row["kernel_shape"][1])
     return rows if dtype == claimed.first_dtype or not claimed.compiles else rows[:5]
 

@@ -6,19 +6,23 @@ is claimed is asked here and nowhere else.
 """
 
 import difflib
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, TypeVar
 
 from conformance.claims.arithmetic import Arithmetic
 from conformance.claims.formats import ACCUMULATORS, FORMATS, MULTIPLIERS
+from conformance.claims.numbers import ANY, Numbers
 from refimpl.geometry import WORDS
 
+# Padding of half a window, d * (K - 1) // 2 pixels on each side, in the words of a claim.
+HALF = "half"
 Pair = tuple[int, int]
-Supported = Literal["any", "square"] | tuple[Pair, ...]
+Supported = Literal["any", "square", "odd", "odd square"] | tuple[Pair, ...]
 _CHOICES: Mapping[str, tuple[str, ...]] = {
     "dtypes": tuple(FORMATS),
-    "paddings": (*WORDS, "int", "explicit"),
+    "paddings": (*WORDS, "int", "explicit", HALF),
     "group_layouts": ("blocked", "interleaved"),
     "conventions": ("any", "keras_example", "official"),
 }
@@ -37,11 +41,25 @@ class Capabilities:
     dtypes : tuple of str
         Formats of the operands.
     kernel_shapes, strides, dilations : "any", "square" or pairs (vertical, horizontal)
-        "square" claims every pair of equal numbers.
+        "square" claims every pair of equal numbers. Of kernel shapes also "odd" and "odd square".
     paddings : tuple of str
-        Kinds of padding: "same", "valid", "int", "explicit".
+        Kinds of padding: "same", "valid", "int", "explicit"; and "half", the pixels
+        ``d * (K - 1) // 2`` on each side, which "explicit" has among others.
     group_layouts : tuple of str
         "blocked", "interleaved".
+    images : "any" or "square"
+        Shapes of images.
+    ragged : bool
+        Sizes that the stride does not divide are answered.
+    resizes : bool
+        Outputs of another size than the input's are answered.
+    groups, group_channels, channels : Numbers
+        G, M and C that are answered; declared as "any", as numbers, or as a mapping of "least" and
+        "multiple".
+    largest : int or None
+        Most elements of an array, operand or result.
+    backward : bool
+        There are derivatives.
     accumulator : mapping of dtype to format
         Narrowest format that a partial sum is rounded to. Also "double-double". A format alone is
         meant for the operands whose numbers it holds.
@@ -74,8 +92,16 @@ class Capabilities:
     kernel_shapes: Supported = "any"
     strides: Supported = "any"
     dilations: Supported = "any"
-    paddings: tuple[str, ...] = _CHOICES["paddings"]
+    paddings: tuple[str, ...] = (*WORDS, "int", "explicit")
     group_layouts: tuple[str, ...] = _CHOICES["group_layouts"]
+    images: Literal["any", "square"] = "any"
+    ragged: bool = True
+    resizes: bool = True
+    groups: Numbers = ANY
+    group_channels: Numbers = ANY
+    channels: Numbers = ANY
+    largest: int | None = None
+    backward: bool = True
     accumulator: Mapping[str, str] | None = None
     multiplier: Mapping[str, str] | None = None
     result: Mapping[str, str] | None = None
@@ -104,47 +130,72 @@ class Capabilities:
             multiplier=None if multiplier is None else MULTIPLIERS[dtype][multiplier],
         )
 
-    def unclaimed(self, dtype: str, batch: int, geometry: Any) -> str:
+    def unclaimed(self, case: Any) -> str:
         """Say what of a case is not claimed; nothing if all of it is.
 
         Parameters
         ----------
-        dtype : str
-            Format of the operands.
-        batch : int
-            B.
-        geometry : object
-            With `kernel_shape`, `stride`, `dilation`, `padding` and `group_layout`.
+        case : Case
+            With `dtype`, `batch`, `geometry`, the `grid` of its outputs, the `shapes` of its
+            arrays, and the number of `samples` that its recipe makes of its batch.
         """
-        if dtype not in self.dtypes:
-            return f"dtypes {dtype}"
-        if batch == 0 and not self.empty_batch:
+        if case.dtype not in self.dtypes:
+            return f"dtypes {case.dtype}"
+        if case.batch == 0 and not self.empty_batch:
             return "empty_batch"
+        return self.unclaimed_geometry(case.geometry) or self._unclaimed_sizes(case)
+
+    def _unclaimed_sizes(self, case: Any) -> str:
+        size = case.shapes["x"][1:3]
+        if self.images == "square" and size[0] != size[1]:
+            return f"images of {size[0]} x {size[1]} pixels"
+        stride = case.geometry.stride
+        if not self.ragged and any(n % s for n, s in zip(size, stride, strict=True)):
+            return f"ragged: {size[0]} x {size[1]} pixels at stride {stride}"
+        if not self.resizes and tuple(case.grid) != tuple(size):
+            return f"resizes: {size[0]} x {size[1]} pixels to {case.grid[0]} x {case.grid[1]}"
+        samples = case.samples / case.batch if case.batch else 1
+        elements = int(samples * max(math.prod(shape) for shape in case.shapes.values()))
+        if self.largest is not None and elements > self.largest:
+            return f"largest: an array of {elements:,} elements"
+        return ""
+
+    def unclaimed_geometry(self, geometry: Any) -> str:
+        """Say what of a geometry is not claimed, whatever image it meets."""
         pairs = {"kernel_shape": self.kernel_shapes, "stride": self.strides}
         for name, claimed in (pairs | {"dilation": self.dilations}).items():
             if not supports(claimed, getattr(geometry, name)):
                 return f"{name}s {getattr(geometry, name)}"
-        if padding_kind(geometry.padding) not in self.paddings:
-            return f"paddings {padding_kind(geometry.padding)}"
+        kind = padding_kind(geometry.padding)
+        kinds = {kind} | ({"explicit"} if kind == HALF else set())
+        if kind == "explicit" and geometry.pixels == geometry.half:
+            kinds |= {HALF}
+        if not kinds & set(self.paddings):
+            return f"paddings {kind}"
         if geometry.group_layout not in self.group_layouts:
             return f"group_layouts {geometry.group_layout}"
+        numbers = {"groups": geometry.groups, "group_channels": geometry.members}
+        for name, number in (numbers | {"channels": geometry.channels}).items():
+            if number not in getattr(self, name):
+                return f"{name} {number}"
         return ""
 
     @property
     def scope(self) -> str:
         """What is claimed, in one line."""
+        usual = type(self)()
         said = [", ".join(self.dtypes)]
         for entry, words in (
             ("kernel_shapes", "kernels"), ("strides", "strides"), ("dilations", "dilations"),
             ("paddings", "padding"), ("group_layouts", "layout"), ("conventions", "convention"),
+            ("images", "images"), ("groups", "groups"), ("group_channels", "channels a group"),
+            ("channels", "channels"), ("largest", "elements of an array at most"),
         ):  # fmt: skip
             value = getattr(self, entry, None)
-            every = value in (None, "any") or value == _CHOICES.get(entry)
-            if not every:
+            if value != getattr(usual, entry, None):
                 said.append(f"{words} {_words(value)}")
-        if len(said) == 1:
+        if len(said) == 1 and self.ragged and self.resizes:
             said.append("every geometry")
-        usual = type(self)()
         flags = [one.name for one in fields(self) if getattr(usual, one.name) is True]
         without = [entry for entry in flags if not getattr(self, entry)]
         return "; ".join(said) + (f"; not {', '.join(without)}" if without else "")
@@ -190,9 +241,10 @@ class LayerCapabilities(Capabilities):
 
 def supports(claimed: Supported, pair: Pair) -> bool:
     """Tell whether a pair (vertical, horizontal) is among what is claimed."""
-    if claimed == "square":
-        return pair[0] == pair[1]
-    return claimed == "any" or pair in claimed
+    if not isinstance(claimed, str):
+        return pair in claimed
+    square, odd = pair[0] == pair[1], pair[0] % 2 == pair[1] % 2 == 1
+    return (square or "square" not in claimed) and (odd or "odd" not in claimed)
 
 
 def padding_kind(padding: Any) -> str:
@@ -203,7 +255,8 @@ def padding_kind(padding: Any) -> str:
 
 
 def _words(value: Any) -> str:
-    return value if isinstance(value, str) else ", ".join(map(str, value))
+    several = isinstance(value, tuple)
+    return ", ".join(map(str, value)) if several else str(value)
 
 
 Declared = TypeVar("Declared", bound=Capabilities)
@@ -261,14 +314,35 @@ def _subset(name: str, value: Any) -> tuple[str, ...]:
 
 
 def _supported(name: str, value: Any) -> Supported:
-    if isinstance(value, str) and value in {"any", "square"}:
+    words = ("any", "square", *(("odd", "odd square") if name == "kernel_shapes" else ()))
+    if isinstance(value, str) and value in words:
         return value  # type: ignore[return-value]
     pairs = tuple(_listed(pair) for pair in _listed(value))
     if not pairs or not all(len(p) == 2 and all(type(n) is int for n in p) for p in pairs):
+        said = ", ".join(f'"{word}"' for word in words)
         raise DeclarationError(
-            f'capabilities[{name!r}] must be "any", "square" or pairs of integers, got {value!r}'
+            f"capabilities[{name!r}] must be {said} or pairs of integers, got {value!r}"
         )
     return pairs
+
+
+def _images(name: str, value: Any) -> str:
+    if value not in ("any", "square"):
+        raise DeclarationError(f'capabilities[{name!r}] must be "any" or "square", got {value!r}')
+    return str(value)
+
+
+def _numbers(name: str, value: Any) -> Numbers:
+    try:
+        return Numbers.read(value)
+    except ValueError as error:
+        raise DeclarationError(f"capabilities[{name!r}] {error}") from error
+
+
+def _most(name: str, value: Any) -> int:
+    if type(value) is not int or value < 1:
+        raise DeclarationError(f"capabilities[{name!r}] must be an integer above 0, got {value!r}")
+    return value
 
 
 def _listed(value: Any) -> tuple[Any, ...]:
@@ -308,5 +382,8 @@ _READERS: Mapping[str, Callable[[str, Any], Any]] = {
     **dict.fromkeys(_CHOICES, _subset),
     **dict.fromkeys(("kernel_shapes", "strides", "dilations"), _supported),
     **dict.fromkeys(("accumulator", "result"), _formats),
+    **dict.fromkeys(("groups", "group_channels", "channels"), _numbers),
+    "images": _images,
+    "largest": _most,
     "multiplier": _multipliers,
 }

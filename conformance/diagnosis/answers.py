@@ -83,6 +83,8 @@ class Question:
         outcome: Outcome = {}
         replies = []
         for function in functions:
+            if function == "backward" and not self.judged.capabilities.backward:
+                continue
             reply = self._reply(function, values, options, again)
             replies.append(reply)
             results = dict(reply.results)

@@ -51,7 +51,8 @@ def after_a_forward(question: Question) -> Outcome:
 def after_other_sizes(question: Question) -> Outcome:
     """The answer after one to a larger image and to a larger batch."""
     kind, case = question.judged.kind, question.case
-    for changed in (kind.enlarged(case, (12, 10)), case.changed(batch=case.batch + 2)):
+    larger = kind.enlarged(case, (12, 10), question.judged.capabilities)
+    for changed in (larger, case.changed(batch=case.batch + 2)):
         Question(question.judged, changed).ask()
     return question.ask()
 

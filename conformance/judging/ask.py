@@ -106,7 +106,9 @@ def ask(
     """
     answer = Answer()
     for function in FUNCTIONS[:: -1 if backward_first else 1]:
-        if function not in functions:
+        if function not in functions or (
+            function == "backward" and not judged.capabilities.backward
+        ):
             continue
         call = call_of(judged, function, case, values, options, again=again, page=page)
         call.forked, call.counted = forked, counted

@@ -144,6 +144,10 @@ class Judge:
         """Draw cases that are claimed; the kind says what can be wanted."""
         return self.kind.draw(self.claimed, **wanted)  # type: ignore[no-any-return]
 
+    def enlarged(self, case: Any, spare: tuple[int, int]) -> Any:
+        """Give a case on the smallest image that fits it, and so many pixels more, as claimed."""
+        return self.kind.enlarged(case, spare, self.claimed)
+
     def plain(self, **changes: Any) -> Any:
         """Give a case of moderate sizes in the plainest geometry that is claimed, with changes."""
         return self.kind.plain(self.claimed, **changes)
@@ -226,6 +230,10 @@ class Judge:
         whole = values is None and results is None
         values = self.values(case) if values is None else values
         wanted = results or self.kind.recipe_of(case).decides
+        if wanted and not self.claimed.backward:
+            wanted = [name for name in wanted if self.kind.function_of(name) != "backward"]
+            if not wanted:
+                raise NotClaimedError("not claimed: backward")
         if wanted:
             functions = {self.kind.function_of(name) for name in wanted}
         answer = self._ask(case, values, functions, **how)
@@ -289,7 +297,7 @@ class Judge:
         """Demand that cases which are asked at once, each in a thread of its own, are right."""
         __tracebackhide__ = True
         asked = [(case, self.values(case)) for case in cases]
-        for function in FUNCTIONS:
+        for function in self.functions:
             self._in_time()
             replies = ask_together(self.judged, asked, function, rounds)
             for (case, values), answers in zip(asked, replies, strict=False):
@@ -301,6 +309,7 @@ class Judge:
     ) -> bool:
         """Tell whether a call that is no call raises an exception."""
         __tracebackhide__ = True
+        self._claimed([function])
         self._in_time()
         try:
             answer = ask_faulty(self.judged, function, case, operands, options)
@@ -324,6 +333,19 @@ class Judge:
         failures = [self._failure(case, one, blamed) for one in findings]
         self.record.failures += failures
         raise ConformanceError(failures)
+
+    @property
+    def functions(self) -> tuple[str, ...]:
+        """The functions that there are."""
+        return FUNCTIONS if self.claimed.backward else FUNCTIONS[:1]
+
+    def _claimed(self, functions: Collection[str]) -> Collection[str]:
+        """Of some functions those that there are; the check is not claimed if none is."""
+        __tracebackhide__ = True
+        left = [name for name in functions if name in self.functions]
+        if not left:
+            raise NotClaimedError("not claimed: backward")
+        return left
 
     def _in_time(self) -> None:
         if reason := self._late():
@@ -353,6 +375,7 @@ class Judge:
     ) -> Answer:
         __tracebackhide__ = True
         self.claim_case(case)
+        functions = self._claimed(functions)
         self._in_time()
         start = time.perf_counter()
         answer = ask(self.judged, case, values, functions=functions, **options)

@@ -14,6 +14,7 @@ from hypothesis.strategies import SearchStrategy
 from conformance.bounds.expected import Expected
 from conformance.cases.case import Array, Case, Recipe
 from conformance.claims.capabilities import Capabilities
+from conformance.judging.checks import Check
 from conformance.worker.finding import Seam
 
 Shapes = dict[str, tuple[int, ...]]
@@ -34,6 +35,8 @@ class Rules:
         Where a function raises instead of answering.
     dtype : mapping of function to clause
         For a result of another format.
+    derivatives : tuple of str
+        What else is about derivatives alone.
     shape, memory, empty : str
         For a wrong shape; for what is written or shared; for an empty batch.
     """
@@ -45,6 +48,7 @@ class Rules:
     shape: str
     memory: str
     empty: str
+    derivatives: tuple[str, ...] = ()
 
 
 class Kind(ABC):
@@ -172,8 +176,11 @@ class Kind(ABC):
         """Changes of a case that give each mode of a call that is claimed."""
         return ({},)
 
-    def enlarged(self, case: Any, spare: tuple[int, int]) -> Any:
-        """Give a case on the smallest image that fits it, and so many pixels more."""
+    def enlarged(self, case: Any, spare: tuple[int, int], claimed: Any) -> Any:
+        """Give a case on the smallest image that fits it, and so many pixels more.
+
+        Or on the nearest larger one that is claimed.
+        """
         raise NotImplementedError(f"{self.name} cases have the size that they have")
 
     @abstractmethod
@@ -187,6 +194,16 @@ class Kind(ABC):
     def function_of(self, result: str) -> str:
         """Name the function that gives a result."""
         return "backward" if result.startswith("d") else "forward"
+
+    def clauses(self, check: Check, claimed: Any) -> tuple[str, ...]:
+        """Of a check's clauses those that can be decided on what is claimed; none may be left."""
+        listed = check.of(self.chapters)
+        if claimed.backward:
+            return listed
+        results = [name for name in self.rules.value if self.function_of(name) == "backward"]
+        own = {self.rules.value[name] for name in results}
+        own |= {self.rules.bound[name][0] for name in results} | set(self.rules.derivatives)
+        return tuple(number for number in listed if number not in own)
 
     def recipe_of(self, case: Case) -> Recipe:
         """Give the recipe of a case.

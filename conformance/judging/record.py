@@ -82,6 +82,8 @@ class Record:
         Which.
     clauses : tuple of str
         What the check decides.
+    unclaimed : tuple of str
+        Clauses that it would decide too, were what they are about claimed.
     outcome : str
         "passed", "failed", "not claimed" or "not run".
     reason : str
@@ -111,6 +113,7 @@ class Record:
     failures: list[Failure] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     seconds: float = 0.0
+    unclaimed: tuple[str, ...] = ()
 
     def count(self, clauses: Iterable[str], worst: float = 0.0) -> None:
         """Count one right result under each of some clauses."""
@@ -126,7 +129,7 @@ class Record:
     def load(cls, dumped: Mapping[str, Any]) -> Self:
         """From plain data."""
         fields = dict(dumped)
-        fields["clauses"] = tuple(fields["clauses"])
+        fields |= {name: tuple(fields[name]) for name in ("clauses", "unclaimed")}
         fields["counts"] = {name: Count(**one) for name, one in fields["counts"].items()}
         fields["failures"] = [
             Failure(**{**one, "clauses": tuple(one["clauses"])}) for one in fields["failures"]

@@ -144,10 +144,15 @@ class Session:
 
     def run(self, check: Check) -> Record:
         """Run one check; what it raises is in the record."""
-        clauses = check.of(self._given.kind.chapters)
+        whole = check.of(self._given.kind.chapters)
+        clauses = self._given.kind.clauses(check, self._given.capabilities)
+        if not clauses:
+            reason = "not claimed: backward"
+            return Record(self._given.name, check.name, whole, "not claimed", reason)
         if reason := self._stopped(clauses[0]):
             return self.not_run(check, reason)
         record = Record(self._given.name, check.name, clauses)
+        record.unclaimed = tuple(number for number in whole if number not in clauses)
         start = time.perf_counter()
         end = start + self.budget - self.spent
 

@@ -44,6 +44,8 @@ def entries(records: Iterable[Record]) -> dict[str, Entry]:
     for record in records:
         for clause in record.clauses:
             found.setdefault(clause, Entry()).outcomes[record.outcome] += 1
+        for clause in record.unclaimed:
+            found.setdefault(clause, Entry()).outcomes["not claimed"] += 1
         for clause, count in record.counts.items():
             found.setdefault(clause, Entry()).add(count.cases, count.worst)
         for clause in dict.fromkeys(c for one in record.failures for c in one.clauses):

@@ -60,6 +60,11 @@ def add(to: Callable[..., Any], kinds: tuple[Kind, ...]) -> None:
         metavar="GIB",
         help="address space that the judged process may have (default: no limit)",
     )
+    to(
+        "--specification",
+        metavar="VERSION",
+        help="refuse to judge by another version of the specification than this one",
+    )
     to("--no-diagnosis", action="store_true", help="do not compare what fails with known faults")
     to(
         "--report",

@@ -46,5 +46,5 @@ def _earlier(judge: Judge) -> list[Any]:
 
 def _wide(judge: Judge) -> list[Any]:
     """Large enough that calls overlap in time."""
-    case = judge.kind.enlarged(judge.plain(), (20, 22))
+    case = judge.enlarged(judge.plain(), (20, 22))
     return [case.changed(seed=seed) for seed in (1, 2, 3)]

@@ -41,7 +41,7 @@ def nothing_is_kept(judge: Judge) -> None:
     Memory is kept where it grows by half as much as it would if the smallest operand were kept of
     each call: less is what allocators and caches of plans may do, a bounded cache stops growing.
     """
-    case = judge.kind.enlarged(judge.plain(members=4), (31, 32))
+    case = judge.enlarged(judge.plain(members=4), (31, 32))
     for mode in judge.kind.modes(judge.claimed):
         one, held = case.changed(**mode), list[dict[str, int]]()
         for turn in range(_CALLS * _STRETCHES):
@@ -165,7 +165,7 @@ def sizes_in_turn(judge: Judge) -> None:
     for mode in judge.kind.modes(judge.claimed):
         case = judge.plain(stride=(2, 2), kernel_size=(2, 2), **mode)
         for spare in ((0, 0), *between, (0, 0)):
-            judge.check(judge.kind.enlarged(case, spare), blame=blame)
+            judge.check(judge.enlarged(case, spare), blame=blame)
 
 
 @check("FWD-6", "LAY-17", view=VIEWS)

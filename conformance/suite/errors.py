@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from conformance.judging.checks import check
-from conformance.judging.judge import Judge
+from conformance.judging.judge import Judge, NotClaimedError
 
 Call = dict[str, Any]
 
@@ -94,9 +94,12 @@ def _rejected(judge: Judge, fault: Callable[[Call], Call]) -> None:
     judge.run(case)
     wrong = fault(right)
     changed = {name for name in right if wrong[name] is not right[name]}
+    if not changed - {"dy"} and "backward" not in judge.functions:
+        raise NotClaimedError("not claimed: backward")
     if changed - {"dy"}:
         _demand_exception(judge, case, "forward", wrong)
-    _demand_exception(judge, case, "backward", wrong)
+    if "backward" in judge.functions:
+        _demand_exception(judge, case, "backward", wrong)
     # The rejected calls leave nothing behind (FWD-5).
     judge.check(case)
 

@@ -61,7 +61,7 @@ def ragged_windows(judge: Judge, stride: tuple[int, int]) -> None:
         raise NotClaimedError(f"not claimed: ragged sizes with stride {stride} (LAY-6)")
     sizes = ((3, 3),) if judge.claimed.compiles else ((0, 1), (3, 3), (4, 6), (5, 4), (6, 2))
     for spare in sizes:
-        judge.check(judge.kind.enlarged(case, spare))
+        judge.check(judge.enlarged(case, spare))
 
 
 @check("LAY-8", "LAY-14", "LAY-16", dtype=FORMATS)
@@ -71,7 +71,7 @@ def large_image(judge: Judge, dtype: str) -> None:
     narrow = {"members": 1, "reduced_channels": 1, "kernel_size": (1, 1)}
     # In training every sum over the pixels is taken.
     case = judge.plain(dtype=dtype, training=True, **narrow)
-    judge.check(judge.kind.enlarged(case, (28, 40)))
+    judge.check(judge.enlarged(case, (28, 40)))
 
 
 @check("LAY-7", "LAY-8", "LAY-10", "LAY-11", "LAY-14", "LAY-16", mode=MODES)
@@ -80,7 +80,7 @@ def large_at_once(judge: Judge, mode: str) -> None:
     training = in_training(judge, mode)
     wide = {"batch": 7, "groups": 9, "members": 4, "reduced_channels": 10}
     case = judge.plain(training=training, **wide)
-    judge.check(judge.kind.enlarged(case, (65, 4)))
+    judge.check(judge.enlarged(case, (65, 4)))
 
 
 @check("LAY-19")

@@ -39,7 +39,7 @@ def layer_networks(judge: Judge, size: str, mode: str) -> None:
     claimed = judge.claimed
     for dtype in (claimed.first_dtype,) if claimed.compiles else claimed.dtypes:
         case = judge.plain(training=training, dtype=dtype, **changes)
-        judge.check(judge.kind.enlarged(case, spare))
+        judge.check(judge.enlarged(case, spare))
 
 
 @check("LAY-2", "LAY-5", "LAY-7", "LAY-8", "LAY-9", "LAY-10", "LAY-11", "LAY-12",
@@ -59,7 +59,7 @@ def layer_of_many_pixels(judge: Judge, mode: str) -> None:
     dtype = judge.claim("dtypes", "float32", "float64", "bfloat16")[0]
     training = in_training(judge, mode)
     case = judge.plain(dtype=dtype, training=training, recipe="drift", **narrow)
-    judge.check(judge.kind.enlarged(case, (258, 262)))
+    judge.check(judge.enlarged(case, (258, 262)))
 
 
 @check("LAY-8", "LAY-12", "LAY-14", "LAY-15", "LAY-16")
@@ -87,7 +87,7 @@ def rare_values(judge: Judge, recipe: str, mode: str, dtype: str) -> None:
     (dtype,), training = judge.claim("dtypes", dtype), in_training(judge, mode)
     changes = {"batch": 3, "groups": 3, "members": 2, "reduced_channels": 4}
     case = judge.plain(dtype=dtype, recipe=recipe, training=training, **changes)
-    judge.check(judge.kind.enlarged(case, (5, 4)))
+    judge.check(judge.enlarged(case, (5, 4)))
 
 
 @check("LAY-17")
@@ -96,7 +96,7 @@ def widths_in_turn(judge: Judge) -> None:
     blame = judge.record.clauses[:1]
     for mode in judge.kind.modes(judge.claimed):
         case = judge.plain(stride=(2, 2), kernel_size=(3, 3), **mode)
-        narrow, wide = (judge.kind.enlarged(case, (4, spare)) for spare in (2, 8))
+        narrow, wide = (judge.enlarged(case, (4, spare)) for spare in (2, 8))
         for one in (narrow, wide, narrow):
             judge.check(one, blame=blame)
 

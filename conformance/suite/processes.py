@@ -60,5 +60,5 @@ def forked_child(judge: Judge) -> None:
 def _cases(judge: Judge) -> list[Any]:
     """Give a small case, one that is worth sharing out among threads, and that on real numbers."""
     small = judge.plain()
-    wide = judge.kind.enlarged(judge.plain(members=8, batch=4), (18, 19))
+    wide = judge.enlarged(judge.plain(members=8, batch=4), (18, 19))
     return [small, wide, wide.changed(recipe="normal")]

@@ -47,7 +47,7 @@ def draw_case(judge: Judge, draw: Any, size: str) -> Any:
     if judge.claimed.compiles:
         batch, groups, side = 2, 2, 13
     wide = judge.plain(batch=batch, groups=groups, members=16, seed=seed)
-    return judge.kind.enlarged(wide, (side, 13))
+    return judge.enlarged(wide, (side, 13))
 
 
 class _Machine(ABC):
@@ -160,7 +160,8 @@ class _CallsInTurn(_Machine):
         claimed, kind = judge.claimed, judge.kind
         yield "other values", partial(run, case, judge.values(case.changed(seed=1000)))
         yield "forward alone", partial(run, case, functions=("forward",))
-        yield "backward alone", partial(run, case, functions=("backward",))
+        if claimed.backward:
+            yield "backward alone", partial(run, case, functions=("backward",))
         nan = self.values | {"x": np.full_like(self.values["x"], np.nan)}
         yield "an image of NaN", partial(run, case, nan)
         if claimed.memory:
@@ -174,7 +175,7 @@ class _CallsInTurn(_Machine):
         others = {
             "no samples": case.changed(batch=0),
             "one sample": case.changed(batch=1),
-            "a larger call": kind.enlarged(
+            "a larger call": judge.enlarged(
                 judge.plain(batch=case.batch + 1, members=9), (case.height + 3, case.width + 4)
             ),
             **{name: case.changed(dtype=name) for name in claimed.dtypes if name != case.dtype},

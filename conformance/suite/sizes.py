@@ -8,7 +8,7 @@ from typing import Any
 from conformance.cases.geometries import pairs
 from conformance.claims.formats import FORMATS
 from conformance.judging.checks import check
-from conformance.judging.judge import Judge
+from conformance.judging.judge import Judge, NotClaimedError
 
 WIDTHS = (4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 63, 64, 65, 129)
 # Past 2^16, and so past what 8 bits, 16 bits and float16 count.
@@ -24,17 +24,24 @@ AXES = tuple(SMALL)
 def block_widths(judge: Judge, axis: str) -> None:
     """Tails, block edges and block counts of one axis."""
     sizes = (17, 65) if _traced(judge, axis) else WIDTHS
-    for index, size in enumerate(sizes):
-        which = 0 if judge.claimed.compiles else index
-        judge.check(_case(judge, which, **SMALL | {axis: size}))
+    cases = (
+        _case(judge, 0 if judge.claimed.compiles else index, **SMALL | {axis: size})
+        for index, size in enumerate(sizes)
+    )
+    for case in judge.claimed_of(cases):
+        judge.check(case)
 
 
 @check("FWD-1", "GRD-1", "GRD-2", "GRP-1", layout=["blocked", "interleaved"], exact=True)
 def depthwise(judge: Judge, layout: str) -> None:
     """As many groups as channels, which fast code treats apart."""
     (layout,) = judge.claim("group_layouts", layout)
-    for groups in (8,) if judge.claimed.compiles else (5, 8, 33):
-        judge.check(judge.plain(groups=groups, members=1, group_layout=layout))
+    several = (8,) if judge.claimed.compiles else (5, 8, 33)
+    cases = [judge.plain(groups=groups, members=1, group_layout=layout) for groups in several]
+    if all(case.geometry.members > 1 for case in cases):
+        raise NotClaimedError("not claimed: group_channels 1")
+    for case in judge.claimed_of(cases):
+        judge.check(case)
 
 
 # Several axes large at once, as in networks; and what is larger than the pools have it.
@@ -62,9 +69,13 @@ def large_at_once(judge: Judge, size: str) -> None:
 def block_widths_in_every_format(judge: Judge, dtype: str) -> None:
     """Vectors hold more of the narrow formats."""
     judge.claim("dtypes", dtype)
-    for axis in AXES:
-        if not _traced(judge, axis):
-            judge.check(_case(judge, 0, **SMALL | {axis: 67, "dtype": dtype}))
+    cases = [
+        _case(judge, 0, **SMALL | {axis: 67, "dtype": dtype})
+        for axis in AXES
+        if not _traced(judge, axis)
+    ]
+    for case in judge.claimed_of(cases):
+        judge.check(case)
 
 
 @check("FWD-1", "GRD-1", "GRD-2", "GEO-10", axis=AXES)
@@ -72,6 +83,8 @@ def narrow_indices(judge: Judge, axis: str) -> None:
     """An axis longer than 16 bits can count."""
     shape = pairs(((2, 2),), judge.claimed.kernel_shapes)[0]
     case = judge.plain(kernel_shape=shape, **THIN | {axis: PAST_16_BITS})
+    if axis not in {"batch", "height", "width"} and getattr(case.geometry, axis) < PAST_16_BITS:
+        raise NotClaimedError(f"not claimed: {axis} {PAST_16_BITS}")
     # No sum of dkernel may be longer than is exact.
     longest = 2 ** judge.kind.bits(case, judge.claimed)
     judge.check(case.changed(members=min(case.geometry.members, longest)))
@@ -81,19 +94,23 @@ def narrow_indices(judge: Judge, axis: str) -> None:
 def many_pixels(judge: Judge, stride: tuple[int, int]) -> None:
     """More than 1024 outputs, and more pixels than 16 bits can count."""
     stride = pairs((stride,), judge.claimed.strides)[0]
-    for size in ((67, 69), (259, 263)):
-        judge.check(judge.plain(batch=1, height=size[0], width=size[1], stride=stride))
+    sizes = ((67, 69), (259, 263))
+    cases = [judge.plain(batch=1, height=h, width=w, stride=stride) for h, w in sizes]
+    for case in judge.claimed_of(cases):
+        judge.check(case)
 
 
 @check("FWD-1", "GRD-1", "GRD-2", "GEO-10", exact=True)
 def many_taps(judge: Judge) -> None:
     """More taps than a block of 32 or 64 holds."""
-    wide = ((9, 9), (1, 33), (65, 1), (6, 11))
-    claimed = judge.claimed.kernel_shapes
-    shapes = wide if claimed == "any" else ((9, 9),) if claimed == "square" else claimed
-    for shape in shapes[:1] if judge.claimed.compiles else shapes:
-        size = {"height": shape[0] + 1, "width": shape[1] + 2}
-        judge.check(judge.plain(kernel_shape=shape, **size))
+    wide, claimed = ((9, 9), (1, 33), (65, 1), (6, 11)), judge.claimed.kernel_shapes
+    shapes = claimed if isinstance(claimed, tuple) else pairs(wide, claimed)
+    cases = [
+        judge.plain(kernel_shape=shape, height=shape[0] + 1, width=shape[1] + 2)
+        for shape in (shapes[:1] if judge.claimed.compiles else shapes)
+    ]
+    for case in judge.claimed_of(cases):
+        judge.check(case)
 
 
 def _traced(judge: Judge, axis: str) -> bool:

@@ -9,7 +9,7 @@ import importlib
 import inspect
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -118,7 +118,14 @@ def maker(one: Any, seam: Seam) -> Callable[[], Any]:
 
 
 def _lacking(one: Any) -> list[str]:
-    return [name for name in ("forward", "backward") if not callable(getattr(one, name, None))]
+    return [name for name in functions_of(one) if not callable(getattr(one, name, None))]
+
+
+def functions_of(one: Any) -> tuple[str, ...]:
+    """Name the functions that are due: backward is not, of what declares that it has none."""
+    declared = getattr(one, "capabilities", None)
+    known = isinstance(declared, Mapping) and declared.get("backward") is False
+    return ("forward",) if known else ("forward", "backward")
 
 
 def _check_factory(one: Any, seam: Seam) -> None:
@@ -173,7 +180,8 @@ def check_seam(one: Any, seam: Seam, name: str) -> None:
             "needs the functions forward and backward with the signature of "
             f"{seam.signature}, got {_short(one)} without {' and '.join(lacking)}{instead}"
         )
-    for function, operands in (("forward", seam.operands[1:]), ("backward", seam.operands)):
+    for function in functions_of(one):
+        operands = seam.operands if function == "backward" else seam.operands[1:]
         try:
             signature = inspect.signature(getattr(one, function))
         except (TypeError, ValueError):

@@ -140,8 +140,8 @@ def test_the_public_surface() -> None:
     ]  # fmt: skip
     frameworks = ("jax", "tensorflow", "torch")
     assert adapt.__all__ == [
-        *(f"from_{name}" for name in frameworks), "jax", "tensorflow",
-        *(f"to_{name}" for name in frameworks), "torch",
+        "Form", "arrays", *(f"from_{name}" for name in frameworks), "jax", "tensorflow",
+        *(f"to_{name}" for name in frameworks), "torch", "torch_layer",
     ]  # fmt: skip
 
 

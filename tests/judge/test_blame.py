@@ -141,7 +141,7 @@ def judge(layer: Any) -> Judge:
 
 def run(layer: Any, *, training: bool = False) -> None:
     one = judge(lambda: layer)
-    one.run(LAYER.enlarged(one.plain(training=training), (3, 4)))
+    one.run(one.enlarged(one.plain(training=training), (3, 4)))
 
 
 class PassesMoving(NumpyLayer):

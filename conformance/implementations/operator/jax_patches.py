@@ -6,6 +6,7 @@ Written independently of the oracle. It trusts its arguments. Patches are not ma
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -46,5 +47,15 @@ def involution(
     return y.reshape(batch, height, width, x.shape[3])
 
 
+def by_sample(x: Any, kernel: Any, **options: Any) -> Any:
+    """Apply the operator to one sample at a time, through `jax.vmap`."""
+
+    def one(image: Any, weights: Any) -> Any:
+        return involution(image[None], weights[None], **options)[0]
+
+    return jax.vmap(one)(x, kernel)
+
+
 eager, jit = (adapt.jax(involution, jit=jit, capabilities=capabilities) for jit in (False, True))
+vmap = adapt.jax(by_sample, jit=True, capabilities={**capabilities, "empty_batch": False})
 forward, backward, environment = jit.forward, jit.backward, jit.environment

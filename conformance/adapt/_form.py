@@ -1,0 +1,291 @@
+"""The form that public code has: its own order of axes, its own arguments, its own results.
+
+A form turns a call of the seam into a call of such a function and its result back. Axes are only
+transposed and joined, so that what a framework differentiates stays differentiable and no number
+changes. What the function is not told, it is not asked: a form refuses it.
+"""
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import reduce
+from operator import mul
+from typing import Any
+
+import numpy as np
+
+IMAGE, KERNEL = "b h w c", "b h w u v g"
+_OPTIONS = ("stride", "dilation", "padding", "group_layout")
+_KNOWN = (*_OPTIONS, "kernel_size", "groups", "group_channels", "channels")
+Groups = tuple[tuple[str, ...], ...]
+
+
+class Operations(ABC):
+    """What a form does to tensors, in the words of a framework."""
+
+    @abstractmethod
+    def transposed(self, tensor: Any, axes: Sequence[int]) -> Any:
+        """Put axes in another order."""
+
+    @abstractmethod
+    def reshaped(self, tensor: Any, shape: Sequence[Any]) -> Any:
+        """Join axes, or take them apart."""
+
+    @abstractmethod
+    def stacked(self, tensors: Sequence[Any]) -> Any:
+        """Stack samples."""
+
+    def shape(self, tensor: Any) -> tuple[Any, ...]:
+        """Give the sizes, as far as they are known."""
+        return tuple(tensor.shape)
+
+
+class OfArrays(Operations):
+    """NumPy's; JAX has the same methods."""
+
+    def __init__(self, namespace: Any = np) -> None:
+        self.namespace = namespace
+
+    def transposed(self, tensor: Any, axes: Sequence[int]) -> Any:
+        """See `Operations`."""
+        return tensor.transpose(tuple(axes))
+
+    def reshaped(self, tensor: Any, shape: Sequence[Any]) -> Any:
+        """See `Operations`."""
+        return tensor.reshape(tuple(shape))
+
+    def stacked(self, tensors: Sequence[Any]) -> Any:
+        """See `Operations`."""
+        return self.namespace.stack(tensors)
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a function wants to be called, and what it gives.
+
+    Parameters
+    ----------
+    x, kernel, y : str
+        The axes of operands and result: b, h, w and c of images, b, h, w, u, v and g of the kernel
+        (h and w those of the outputs, u and v the row and column of a tap). Axes in parentheses are
+        one, the last of them running fastest: ``"b (g u v) h w"`` is group-major, ``"b (u v g) h
+        w"`` tap-major. Without b the function is called on one sample after the other. y is as x,
+        unless it is said.
+    passes : mapping of str to str
+        The function's arguments, each with what it is given: "stride", "dilation", "padding",
+        "group_layout", "kernel_size", "groups", "group_channels" (C / G) or "channels".
+    scalars : bool
+        Pairs of equal numbers are given as one; others are refused.
+    output : int or None
+        Which of several results is y.
+
+    Raises
+    ------
+    ValueError
+        For axes that are missing, unknown or named twice, and for what cannot be passed.
+    """
+
+    x: str = IMAGE
+    kernel: str = KERNEL
+    y: str = ""
+    passes: Mapping[str, str] = field(default_factory=lambda: {name: name for name in _OPTIONS})
+    scalars: bool = False
+    output: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, due in (("x", IMAGE), ("kernel", KERNEL), ("y", IMAGE)):
+            _parsed(name, getattr(self, name) or self.x, due)
+        batched = {"b" in one for one in (self.x, self.kernel, self.y or self.x)}
+        if len(batched) > 1:
+            raise ValueError("x, kernel and y must all have the axis b, or none of them")
+        if unknown := sorted(set(self.passes.values()) - set(_KNOWN)):
+            raise ValueError(f"passes may give {', '.join(_KNOWN)}, got {', '.join(unknown)}")
+
+    def claims(self, capabilities: Mapping[str, Any] | None) -> dict[str, Any]:
+        """Give what can be claimed of a function of this form: what is declared, and what follows.
+
+        Raises
+        ------
+        ValueError
+            Where it cannot be told which padding, or which layout of groups, the function has.
+        """
+        declared, given = dict(capabilities or {}), set(self.passes.values())
+        follows: dict[str, Any] = {}
+        for name in ("stride", "dilation"):
+            if name not in given:
+                follows[f"{name}s"] = [(1, 1)]
+            elif self.scalars:
+                follows[f"{name}s"] = "square"
+        if self.scalars and "kernel_size" in given:
+            follows["kernel_shapes"] = "square"
+        if self.scalars and "padding" in given:
+            follows["paddings"] = ["int"]
+        if "b" not in self.x:
+            follows["empty_batch"] = False
+        for entry, name, example in (
+            ("paddings", "padding", "half"),
+            ("group_layouts", "group_layout", "blocked"),
+        ):
+            if name not in given and entry not in declared:
+                raise ValueError(
+                    f"the function is given no {name}: declare which it has, for example "
+                    f'capabilities={{"{entry}": "{example}"}}'
+                )
+        return follows | declared
+
+    def around(self, function: Callable[..., Any], do: Operations) -> Callable[..., Any]:
+        """Give the function of the seam's operands and options, on tensors."""
+
+        def seam(x: Any, kernel: Any, **options: Any) -> Any:
+            arguments = self.arguments(do.shape(x), do.shape(kernel), options)
+            due = (*do.shape(kernel)[:3], do.shape(x)[3])
+            operands = (self.put("x", x, do), self.put("kernel", kernel, do))
+            return self.get("y", self._called(function, operands, arguments, do), due, do)
+
+        return seam
+
+    def pulled_back(self, function: Callable[..., Any], do: Operations) -> Callable[..., Any]:
+        """Do as `around` for a backward that is written by hand: dy, x and kernel to two."""
+
+        def seam(dy: Any, x: Any, kernel: Any, **options: Any) -> tuple[Any, Any]:
+            arguments = self.arguments(do.shape(x), do.shape(kernel), options)
+            put = (self.put("y", dy, do), self.put("x", x, do), self.put("kernel", kernel, do))
+            if "b" in self.x:
+                dx, dkernel = function(*put, **arguments)
+            else:
+                each = [function(*sample, **arguments) for sample in zip(*put, strict=True)]
+                dx, dkernel = (do.stacked(some) for some in zip(*each, strict=True))
+            shapes = do.shape(x), do.shape(kernel)
+            return self.get("x", dx, shapes[0], do), self.get("kernel", dkernel, shapes[1], do)
+
+        return seam
+
+    def _called(
+        self, function: Callable[..., Any], operands: Any, arguments: Any, do: Operations
+    ) -> Any:
+        def called(*some: Any) -> Any:
+            result = function(*some, **arguments)
+            return result if self.output is None else result[self.output]
+
+        if "b" in self.x:
+            return called(*operands)
+        return do.stacked([called(*sample) for sample in zip(*operands, strict=True)])
+
+    def put(self, name: str, tensor: Any, do: Operations) -> Any:
+        """Give an operand, or dy, the axes that the function wants; samples stay apart."""
+        groups, seam = self._axes(name)
+        sizes = dict(zip(seam, do.shape(tensor), strict=True))
+        flat = [axis for group in groups for axis in group]
+        if flat != seam:
+            tensor = do.transposed(tensor, [seam.index(axis) for axis in flat])
+        if all(len(group) == 1 for group in groups):
+            return tensor
+        return do.reshaped(tensor, [reduce(mul, map(sizes.get, group)) for group in groups])
+
+    def get(self, name: str, tensor: Any, due: Sequence[Any], do: Operations) -> Any:
+        """Give a result the seam's axes, whose sizes are due where axes are taken apart."""
+        groups, seam = self._axes(name)
+        if hasattr(tensor, "shape") and len(tensor.shape) != len(groups):
+            words = " ".join(group[0] if len(group) == 1 else str(group) for group in groups)
+            raise ValueError(f"{name} must have the axes {words}, got shape {tuple(tensor.shape)}")
+        sizes = dict(zip(seam, due, strict=True))
+        flat = [axis for group in groups for axis in group]
+        if any(len(group) > 1 for group in groups):
+            tensor = do.reshaped(tensor, [sizes[axis] for axis in flat])
+        return tensor if flat == seam else do.transposed(tensor, [flat.index(a) for a in seam])
+
+    def _axes(self, name: str) -> tuple[Groups, list[str]]:
+        """Give the axes of an array, b first where the function does not see it; and the seam's."""
+        due = KERNEL if name == "kernel" else IMAGE
+        groups = _parsed(name, getattr(self, name) or self.x, due)
+        return groups if "b" in self.x else (("b",), *groups), due.split()
+
+    def arguments(
+        self, x: Sequence[Any], kernel: Sequence[Any], options: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Give the function's arguments for operands of these shapes and the seam's options.
+
+        Raises
+        ------
+        ValueError
+            For what the function is not told and would not do, and for what is no one number.
+        """
+        known = {
+            **options, "kernel_size": tuple(kernel[3:5]), "groups": kernel[5], "channels": x[3],
+            "group_channels": x[3] // kernel[5],
+        }  # fmt: skip
+        for name in ("stride", "dilation"):
+            if name not in self.passes.values() and known[name] not in (1, (1, 1)):
+                raise ValueError(f"the function takes no {name}, got {known[name]}")
+        return {own: self._value(name, known[name]) for own, name in self.passes.items()}
+
+    def _value(self, name: str, value: Any) -> Any:
+        if not self.scalars or not isinstance(value, tuple):
+            return value
+        numbers = set(np.ravel(value).tolist())
+        if len(numbers) > 1:
+            raise ValueError(f"the function takes one number for {name}, got {value}")
+        return numbers.pop()
+
+
+def _parsed(name: str, words: str, due: str) -> Groups:
+    """Read axes.
+
+    Raises
+    ------
+    ValueError
+        With what is wrong with them.
+    """
+    parts = re.findall(r"\(([^()]*)\)|(\S+)", words)
+    groups = tuple(tuple(inside.split()) if inside else (alone,) for inside, alone in parts)
+    found = [axis for group in groups for axis in group]
+    if sorted(found) not in (sorted(due.split()), sorted(set(due.split()) - {"b"})):
+        raise ValueError(
+            f"{name} must have each of the axes {due} once (b may be left out), got {words!r}"
+        )
+    return groups
+
+
+class FormedArrays:
+    """An implementation on arrays in a form of its own; see `conformance.adapt.arrays`."""
+
+    def __init__(self, inner: Any, form: Form, capabilities: Mapping[str, Any] | None) -> None:
+        own = getattr(inner, "capabilities", None) or {}
+        self.capabilities = form.claims({**own, **(capabilities or {})})
+        # In the place of the seam's defaults (GEO-11), which the function may not have.
+        self._forward = form.around(inner.forward, OfArrays())
+        if self.capabilities.get("backward") is not False:
+            self._backward = form.pulled_back(inner.backward, OfArrays())
+        environment = getattr(inner, "environment", None)
+        if environment is not None:
+            self.environment = environment
+
+    def forward(
+        self,
+        x: Any,
+        kernel: Any,
+        *,
+        stride: Any = 1,
+        dilation: Any = 1,
+        padding: Any = "same",
+        group_layout: Any = "blocked",
+    ) -> Any:
+        """Return y."""
+        options = (stride, dilation, padding, group_layout)
+        return self._forward(x, kernel, **dict(zip(_OPTIONS, options, strict=True)))
+
+    def backward(
+        self,
+        dy: Any,
+        x: Any,
+        kernel: Any,
+        *,
+        stride: Any = 1,
+        dilation: Any = 1,
+        padding: Any = "same",
+        group_layout: Any = "blocked",
+    ) -> Any:
+        """Return dx and dkernel."""
+        options = (stride, dilation, padding, group_layout)
+        return self._backward(dy, x, kernel, **dict(zip(_OPTIONS, options, strict=True)))
