@@ -6,8 +6,9 @@ observation, the simplest first. Nothing is asked of an implementation here.
 """
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -59,6 +60,27 @@ class Condition:
 ALWAYS = Condition(Formula("=", (number(0), number(0))), 0.0)
 
 
+class _Family(NamedTuple):
+    """Conditions of one form: how far each is from the simplest, where it is true, what it says."""
+
+    costs: Sequence[float]
+    truths: Truth
+    formulas: Callable[[int], Formula]
+
+
+class _Part(NamedTuple):
+    """One of them."""
+
+    cost: float
+    family: _Family
+    row: int
+
+    @property
+    def condition(self) -> Condition:
+        """Give it, made when it is wanted: few are."""
+        return Condition(self.family.formulas(self.row), self.cost)
+
+
 def separating(columns: Columns, wrong: Truth, most: int = _MOST) -> list[Condition]:
     """List the simplest conditions that are true where `wrong` is, and nowhere else.
 
@@ -85,10 +107,12 @@ def separating(columns: Columns, wrong: Truth, most: int = _MOST) -> list[Condit
     )  # fmt: skip
     columns = {name: column[first] for name, column in columns.items()}
     wrong = wrong[first]
-    parts = _distinct(_predicates(columns, wrong), columns)
-    truths = np.array([truth for _, truth in parts])
-    costs = np.array([one.cost for one, _ in parts])
-    found = [one for one, truth in parts if (truth == wrong).all()]
+    parts = _distinct(_predicates(columns, wrong))
+    if not parts:
+        return []
+    truths = np.array([one.family.truths[one.row] for one in parts])
+    costs = np.array([one.cost for one in parts])
+    found = [parts[n].condition for n in np.flatnonzero((truths == wrong).all(1))]
     for count in (2, 3):
         if len(found) >= most or (found and count == 3):
             break
@@ -98,16 +122,14 @@ def separating(columns: Columns, wrong: Truth, most: int = _MOST) -> list[Condit
             usable = np.flatnonzero(held[:, target].all(1))
             usable = usable[np.argsort(costs[usable], kind="stable")]
             for chosen in _covers(~held[usable][:, ~target], count):
-                picked = [parts[usable[n]][0] for n in chosen]
+                picked = [parts[usable[n]].condition for n in chosen]
                 found.append(_joined(word, picked))
     if not found:
         found = list(_nested(parts, truths, wrong))
     return sorted(found, key=lambda one: one.cost)[:most]
 
 
-def _nested(
-    parts: Sequence[tuple[Condition, Truth]], truths: Truth, wrong: Truth
-) -> Iterator[Condition]:
+def _nested(parts: Sequence[_Part], truths: Truth, wrong: Truth) -> Iterator[Condition]:
     """Give conditions "a and (b or c)": within the few most telling ones that are always there."""
     always = np.flatnonzero(truths[:, wrong].all(1))
     telling = always[np.argsort(truths[always][:, ~wrong].sum(1), kind="stable")][:_OUTER]
@@ -118,8 +140,8 @@ def _nested(
         lacking = (~truths[sure][:, wrong]).astype(np.float32)
         pairs = np.argwhere(np.triu(lacking @ lacking.T == 0, 1))
         for one, other in pairs[np.argsort(pairs.sum(1), kind="stable")][:4].tolist():
-            inner = _joined("or", [parts[sure[one]][0], parts[sure[other]][0]])
-            yield _joined("and", [parts[outer][0], inner])
+            inner = _joined("or", [parts[sure[one]].condition, parts[sure[other]].condition])
+            yield _joined("and", [parts[outer].condition, inner])
 
 
 def _joined(word: str, parts: Sequence[Condition]) -> Condition:
@@ -150,59 +172,89 @@ def _covers(excluded: Truth, count: int) -> Iterator[tuple[int, ...]]:
             return
 
 
-def _distinct(predicates: Iterable[Condition], columns: Columns) -> list[tuple[Condition, Truth]]:
-    """Of those that agree everywhere keep the simplest."""
-    seen: dict[bytes, tuple[Condition, Truth]] = {}
-    for one in sorted(predicates, key=lambda condition: condition.cost):
-        truth = one(columns)
-        if truth.any() and not truth.all():
-            seen.setdefault(truth.tobytes(), (one, truth))
-    return list(seen.values())
+def _distinct(families: Iterable[_Family]) -> list[_Part]:
+    """Of the conditions that agree everywhere keep the simplest; those that never change go."""
+    kept: dict[bytes, tuple[float, int, _Family, int]] = {}
+    order = 0
+    for family in families:
+        packed = np.packbits(family.truths, axis=1)
+        count = family.truths.sum(1)
+        for n in np.flatnonzero((count > 0) & (count < family.truths.shape[1])).tolist():
+            key, cost, order = packed[n].tobytes(), family.costs[n], order + 1
+            if key not in kept or (cost, order) < kept[key][:2]:
+                kept[key] = cost, order, family, n
+    ordered = sorted(kept.values(), key=lambda one: one[:2])
+    return [_Part(cost, family, n) for cost, _, family, n in ordered]
 
 
-def _predicates(columns: Columns, wrong: Truth) -> Iterator[Condition]:
+def _predicates(columns: Columns, wrong: Truth) -> Iterator[_Family]:
     numbers = {}
     for name, column in columns.items():
         if column.dtype.kind in "US":
-            for word in np.unique(column):
-                if word in {"yes", "no"}:
-                    # Of an attribute: that it holds is simpler than that it does not.
-                    yield Condition(Formula("is", (name, str(word))), 1.35 + (word == "no") * 0.7)
-                    continue
-                yield Condition(Formula("is", (name, str(word))), 1.0)
-                yield Condition(Formula("is not", (name, str(word))), 1.1)
+            yield _of_words(name, column)
         elif len(np.unique(column)) > 1:
             numbers[name] = column
     for name, column in numbers.items():
-        yield from _of_one(name, column, wrong)
-    plain = {name: column for name, column in numbers.items() if name in _COMPARED}
-    for (one, left), (other, right) in itertools.combinations(plain.items(), 2):
-        yield from _of_two(one, left, other, right)
+        yield _of_one(name, column, wrong)
+    plain = [name for name in numbers if name in _COMPARED]
+    if len(plain) > 1:
+        yield _of_two(plain, np.array([numbers[name] for name in plain]))
 
 
-def _of_one(name: str, column: Column, wrong: Truth) -> Iterator[Condition]:
+def _of_words(name: str, column: Column) -> _Family:
+    costs, truths, said = list[float](), list[Truth](), list[tuple[str, str]]()
+    for word in map(str, np.unique(column)):
+        if word in {"yes", "no"}:
+            # Of an attribute: that it holds is simpler than that it does not.
+            costs.append(1.35 + (word == "no") * 0.7)
+            truths.append(column == word)
+            said.append(("is", word))
+            continue
+        costs += [1.0, 1.1]
+        truths += [column == word, column != word]
+        said += [("is", word), ("is not", word)]
+    return _Family(costs, np.array(truths), lambda n: Formula(said[n][0], (name, said[n][1])))
+
+
+def _of_one(name: str, column: Column, wrong: Truth) -> _Family:
+    costs, truths, said = list[float](), list[Truth](), list[tuple[str, int, int]]()
+
+    def add(word: str, value: int, cost: float, truth: Truth, divisor: int = 0) -> None:
+        costs.append(cost)
+        truths.append(truth)
+        said.append((word, value, divisor))
+
     values = np.unique(column)
     for before, found in itertools.pairwise(values.tolist()):
-        value = _round(before, found)
         # A threshold where right becomes wrong, or wrong right.
         near = np.unique(wrong[(column == before) | (column == found)])
         if len(near) == 2 or len(values) < 8:
+            value = _round(before, found)
             cost = 1.4 if value - before == 1 else 1.5
-            yield Condition(Formula(">=", (atom(name), number(value))), cost)
-            yield Condition(Formula("<", (atom(name), number(value))), cost + 0.05)
+            above = column >= value
+            add(">=", value, cost, above)
+            add("<", value, cost + 0.05, ~above)
     if len(values) <= 12:
         for value in values.tolist():
             cost = 1.2 if value in (0, 1) else 1.6
-            yield Condition(Formula("=", (atom(name), number(value))), cost)
-            yield Condition(Formula("!=", (atom(name), number(value))), cost + 0.05)
+            add("=", value, cost, column == value)
+            add("!=", value, cost + 0.05, column != value)
     if len(values) > 2:
         for divisor in _TURNS if name.startswith("number of") else _DIVISORS:
-            rest = Formula("%", (atom(name), number(divisor)))
+            rest = column % divisor
             # Even and odd are thought of first.
             cost = 1.3 if divisor == 2 else 2.0
-            yield Condition(Formula("=", (rest, number(0))), cost)
-            yield Condition(Formula("!=", (rest, number(0))), cost + 0.05)
-            yield Condition(Formula("=", (rest, number(divisor - 1))), 2.1)
+            add("=", 0, cost, rest == 0, divisor)
+            add("!=", 0, cost + 0.05, rest != 0, divisor)
+            add("=", divisor - 1, 2.1, rest == divisor - 1, divisor)
+
+    def formula(n: int) -> Formula:
+        word, value, divisor = said[n]
+        one = Formula("%", (atom(name), number(divisor))) if divisor else atom(name)
+        return Formula(word, (one, number(value)))
+
+    held = np.array(truths) if truths else np.zeros((0, len(column)), bool)
+    return _Family(costs, held, formula)
 
 
 def _round(before: int, value: int) -> int:
@@ -214,21 +266,54 @@ def _round(before: int, value: int) -> int:
     return value
 
 
-def _of_two(one: str, left: Column, other: str, right: Column) -> Iterator[Condition]:
-    a, b = atom(one), atom(other)
-    # Of one kind (both strides, both sizes, ...) before any two.
-    alike = 0.0 if (one[:-1] or one) == (other[:-1] or other) or {one, other} in _ALIKE else 0.8
-    yield Condition(Formula("=", (a, b)), 1.3 + alike)
-    yield Condition(Formula("!=", (a, b)), 1.3 + alike)
-    yield Condition(Formula("<", (a, b)), 1.7 + alike)
-    yield Condition(Formula("<", (b, a)), 1.7 + alike)
-    yield Condition(Formula(">=", (a, b)), 1.75 + alike)
-    yield Condition(Formula(">=", (b, a)), 1.75 + alike)
-    for (x, values), (y, by) in (((a, left), (b, right)), ((b, right), (a, left))):
-        if (by > 1).any() and (values > by).any():
-            rest = Formula("%", (x, y))
-            yield Condition(Formula("=", (rest, number(0))), 2.2 + alike)
-            yield Condition(Formula("!=", (rest, number(0))), 2.2 + alike)
+# How two numbers are compared: the word, whether the second stands first, and the cost.
+_COMPARISONS = (
+    ("=", False, 1.3), ("!=", False, 1.3), ("<", False, 1.7), ("<", True, 1.7),
+    (">=", False, 1.75), (">=", True, 1.75),
+)  # fmt: skip
+
+
+def _of_two(names: Sequence[str], rows: Column) -> _Family:
+    pairs = list(itertools.combinations(range(len(names)), 2))
+    left, right = (rows[[pair[n] for pair in pairs]] for n in (0, 1))
+    less, more, alike = left < right, left > right, left == right
+    truths = np.concatenate([alike, ~alike, less, more, ~less, ~more])
+
+    def cost(pair: tuple[int, int]) -> float:
+        one, other = names[pair[0]], names[pair[1]]
+        # Of one kind (both strides, both sizes, ...) before any two.
+        same = (one[:-1] or one) == (other[:-1] or other) or {one, other} in _ALIKE
+        return 0.0 if same else 0.8
+
+    extra = [cost(pair) for pair in pairs]
+    divided = [*pairs, *(pair[::-1] for pair in pairs)]
+    whole = _divisible(rows[[one for one, _ in divided]], rows[[by for _, by in divided]])
+
+    def formula(n: int) -> Formula:
+        which, at = divmod(n, len(pairs))
+        if which < len(_COMPARISONS):
+            word, turned, _ = _COMPARISONS[which]
+            a, b = (atom(names[one]) for one in pairs[at])
+            return Formula(word, (b, a) if turned else (a, b))
+        word, n = ("=", n) if n < start + len(divided) else ("!=", n - len(divided))
+        rest = Formula("%", tuple(atom(names[one]) for one in divided[n - start]))
+        return Formula(word, (rest, number(0)))
+
+    costs = [base + more_ for _, _, base in _COMPARISONS for more_ in extra]
+    start = len(costs)
+    # Twice in both orders: divisible, and not.
+    costs += [2.2 + more_ for more_ in extra * 4]
+    return _Family(costs, np.concatenate([truths, whole, ~whole]), formula)
+
+
+def _divisible(values: Column, by: Column) -> Truth:
+    """Tell which rows divide which; a row of which that is nothing new is false throughout."""
+    telling = np.any(by > 1, axis=1) & np.any(values > by, axis=1)
+    with np.errstate(all="ignore"):
+        # What is divided by zero is zero.
+        rest = np.where(by == 0, 0, values % by)
+    whole: Truth = np.equal(rest, 0) & np.expand_dims(telling, 1)
+    return whole
 
 
 _ALIKE = [
