@@ -116,19 +116,18 @@ def explain_keeping(judged: Judged, failing: Any, start: float, seconds: float) 
 
     Kept is what grows in two stretches of calls one after the other, as the suite has it.
     """
-    rng, kind = random.Random(1), judged.kind
+    rng, kind, claimed = random.Random(1), judged.kind, judged.capabilities
     plain = failing
     if plain.recipe != "integers" or plain.batch == 0:
-        plain = kind.enlarged(kind.plain(judged.capabilities, members=4), (31, 32))
+        plain = kind.enlarged(kind.plain(claimed, members=4), (31, 32), claimed)
 
     def observed() -> Iterator[Observed]:
         yield _kept(judged, plain, "forward")
         yield _kept(judged, plain, "backward")
         while True:
             spare = rng.choice(((31, 32), (13, 9), (18, 22), (24, 27), (40, 30)))
-            case = kind.enlarged(
-                kind.plain(judged.capabilities, batch=rng.choice((1, 2, 3, 4))), spare
-            )
+            wider = kind.plain(claimed, batch=rng.choice((1, 2, 3, 4)))
+            case = kind.enlarged(wider, spare, claimed)
             yield _kept(judged, case, rng.choice(FUNCTIONS))
 
     found = observed()

@@ -332,7 +332,7 @@ def variants(judged: Judged, case: Any) -> list[Any]:
     kind, claimed = judged.kind, judged.capabilities
     part = getattr(case, case.part)
     names = {one.name for one in fields(part)}
-    found = [case, case.changed(batch=max(1, case.batch) + 1), kind.enlarged(case, (5, 4))]
+    found = [case, case.changed(batch=max(1, case.batch) + 1), kind.enlarged(case, (5, 4), claimed)]
     found += [case.changed(dtype=name) for name in claimed.dtypes if name != case.dtype][:2]
     if "group_layout" in names:
         found += [case.changed(group_layout=one) for one in ("blocked", "interleaved")]

@@ -171,7 +171,7 @@ def _cases(judged: Judged, failing: Any) -> list[Any]:
     plain = kind.plain(claimed, batch=2)
     if kind.recipes[failing.recipe].certifies:
         failing = failing.changed(recipe="integers")
-    found = [failing, plain, kind.enlarged(plain, (3, 2))]
+    found = [failing, plain, kind.enlarged(plain, (3, 2), judged.capabilities)]
     found += [plain.changed(stride=stride) for stride in ((2, 2),)]
     found += [plain.changed(padding=word) for word in ("valid", 1)]
     found = [getattr(one, "large_enough", one) for one in found if one.batch]
