@@ -155,7 +155,8 @@ def _trials(config: pytest.Config, profile: Profile, seed: int) -> list[Trial]:
     trials = [
         Trial(name, kind, where, **options)
         for kind, names in (OURS if ours else named).items()
-        for name in (*names, *(COMPILED[kind] if ours and unusual else ()))
+        # The dearest first: the last one would keep the other core waiting.
+        for name in (*(COMPILED[kind] if ours and unusual else ()), *names)
     ]
     if hasattr(config, "workerinput"):
         # The controller has tried them; this process needs those alone that it will judge.
