@@ -69,8 +69,8 @@ def _stand_in(shape: tuple[int, ...], dtype: Any) -> npt.NDArray[Any]:
 def _lazy(name: str, arrays: dict[str, Any], problem: Problem) -> Any:
     """Plan one result: a task for each block, which is given the chunks that it reads.
 
-    Small tasks that cut the parts out would hold less each; with them dask orders the work so
-    that half of all chunks are held at a time (measured), and without them a few.
+    Small tasks that cut the parts out would hold less each. In dask's own order, followed on paper
+    and not in memory, half of all chunks are then held at a time, and without them a dozen.
     """
     x, kernel = arrays["x"].chunks, arrays["kernel"].chunks
     rows = {"y": (refined(x[0], kernel[0]), *kernel[1:3], x[3]), "dx": x, "dkernel": kernel}

@@ -20,6 +20,7 @@ from conformance.diagnosis.observing import (
     attributes_of,
     counted,
     learn,
+    shares,
     until,
     whens,
 )
@@ -45,10 +46,7 @@ def explain_conduct(judged: Judged, failing: Any, start: float, seconds: float) 
     start, seconds : float
         When the explainer began, and how long it has.
     """
-
-    def stop(share: float) -> float:
-        return max(start + share * seconds, time.perf_counter() + 0.5)
-
+    stop = shares(start, seconds)
     observed = _observed(judged, failing, 1)
     rules, seen = learn(observed, _SEEN, stop(0.5))
     wrong = [one for one in seen if one.labels]

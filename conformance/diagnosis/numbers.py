@@ -27,6 +27,7 @@ from conformance.diagnosis.observing import (
     learn,
     listed,
     results_of,
+    shares,
     until,
     whens,
 )
@@ -67,10 +68,7 @@ def explain_numbers(
         Whether nothing is asked of sums: small integers are wrong already, so that it is no
         arithmetic.
     """
-
-    def stop(share: float) -> float:
-        return max(start + share * seconds, time.perf_counter() + 0.5)
-
+    stop = shares(start, seconds)
     rules, seen = learn(_observed(judged, failing, 1), _SEEN, stop(0.35))
     wrong = [one for one in seen if one.labels]
     if not wrong:

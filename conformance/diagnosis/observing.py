@@ -7,7 +7,7 @@ How observations are made is not known here.
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
@@ -184,6 +184,15 @@ def counted(foretold: Sequence[bool], asked: Sequence[Observed]) -> tuple[int, i
     """Count what was foretold, what was asked, what of it was wrong, and foretold to be so."""
     off = [right for right, one in zip(foretold, asked, strict=True) if one.labels]
     return sum(foretold), len(asked), len(off), sum(off)
+
+
+def shares(start: float, seconds: float) -> Callable[[float], float]:
+    """Give what tells when a share of the seconds is over; half a second there is always."""
+
+    def stop(share: float) -> float:
+        return max(start + share * seconds, time.perf_counter() + 0.5)
+
+    return stop
 
 
 def until(observations: Iterator[Observed], number: int, stop: float) -> Iterator[Observed]:

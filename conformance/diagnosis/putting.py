@@ -7,7 +7,6 @@ instead is looked for in a table of ways to read memory. The case itself stays w
 
 import itertools
 import random
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -27,6 +26,7 @@ from conformance.diagnosis.observing import (
     learned_rules,
     listed,
     results_of,
+    shares,
     until,
     whens,
 )
@@ -70,10 +70,7 @@ def explain_putting(judged: Judged, failing: Any, start: float, seconds: float) 
     start, seconds : float
         When the explainer began, and how long it has.
     """
-
-    def stop(share: float) -> float:
-        return max(start + share * seconds, time.perf_counter() + 0.5)
-
+    stop = shares(start, seconds)
     puts = _Puts(judged, failing, 1)
     rules, seen = learn(puts.observed(), _SEEN, stop(0.5))
     wrong = [one for one in seen if one.labels]

@@ -12,9 +12,11 @@ from unittest import SkipTest
 import pytest
 
 import conformance
-from conformance.claims.loading import LoadError
+from conformance.claims.loading import LoadError, load
 from conformance.implementations.operator.numpy_unfold import Array, Unfold
 from conformance.judging.judge import ConformanceError
+from conformance.judging.session import PROFILES, Session
+from conformance.kinds import OPERATOR
 from conformance.mutants.operator import MUTANTS
 from refimpl import involution, layer
 
@@ -297,3 +299,13 @@ def test_checks_that_drew_all_their_cases_are_not() -> None:
     report = conformance.check(Unfold, clauses="FWD-2", budget=60)
     assert [record.cut_short for record in report.records] == [""]
     assert "fewer cases" not in str(report)
+
+
+@pytest.mark.parametrize("to_the_end", [False, True])
+def test_what_a_budget_does_not_reach_is_run_where_that_is_wanted(to_the_end: bool) -> None:
+    session = Session(
+        load(Unfold, OPERATOR), PROFILES["survey"], seed=0, budget=1e-9, to_the_end=to_the_end
+    )
+    first, second = session.checks[:2]
+    session.run(first)
+    assert session.run(second).outcome == ("passed" if to_the_end else "not run")

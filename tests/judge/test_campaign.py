@@ -21,6 +21,8 @@ def test_no_false_alarm(kind, tmp_path) -> None:
 
 
 def test_an_alarm_is_counted(tmp_path) -> None:
-    report = campaign.run(OPERATOR, 36, 1, ["conformance.mutants:LastTapDropped"], tmp_path)
+    report = campaign.run(
+        OPERATOR, 36, 1, ["tests.opponents.wrong_operators:PercentTooMuch"], tmp_path
+    )
     assert report["failures"]
     assert report["verdict"] == "fails"

@@ -147,10 +147,9 @@ def test_the_model_without_exchanged_steps_is_the_layer() -> None:
     for case in cases:
         one = asking.unasked(case)
         for name, value in LayerModel()(case, one.values).items():
-            np.testing.assert_allclose(
-                value, one.due[name].value, atol=float(one.due[name].bound.max()) + 1e-300,
-                err_msg=f"{name} of {case.token}",
-            )  # fmt: skip
+            # Entry by entry within the derived bound, as a layer of float64 is held.
+            off = np.abs(value - one.due[name].value) > one.due[name].bound
+            assert not off.any(), f"{name} of {case.token}"
 
 
 def test_what_is_foretold_of_layers_is_within_bounds() -> None:

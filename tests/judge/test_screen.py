@@ -218,3 +218,12 @@ def test_a_check_may_be_named_without_its_parameters() -> None:
     done = run("--implementation=refimpl.involution", "--check=layouts_meet")
     assert done.returncode == 0
     assert "2 of 2 checks pass (selected from 201)" in done.stdout
+
+
+def test_a_report_of_pytest_in_one_process(tmp_path: Path) -> None:
+    path = tmp_path / "conformance.xml"
+    done = pytest_run(
+        "--implementation=refimpl.involution", "--check=blocked", f"--junitxml={path}"
+    )
+    assert done.returncode == 0, done.stdout
+    assert 'errors="0"' in path.read_text()

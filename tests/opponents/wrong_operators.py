@@ -201,3 +201,10 @@ class AcceptsEverything(Taps):
     """Claims to validate and does not."""
 
     capabilities: dict[str, Any] = {}  # noqa: RUF012
+
+
+class PercentTooMuch(Taps):
+    """A percent too much: no wrong map, and far beyond any rounding."""
+
+    def forward(self, x: Array, kernel: Array, **options: Any) -> Array:
+        return (super().forward(x, kernel, **options) * 1.01).astype(x.dtype)

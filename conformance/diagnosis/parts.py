@@ -1,0 +1,119 @@
+"""Finds by which formulas each wrong result is computed: maps are read, and formulas fitted.
+
+What contradicts a part that was found is read too, and fitted again. Whether the parts foretell new
+answers is another matter: `explain` asks that.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from conformance.diagnosis.asking import Asking, Seen, as_foretold, learned
+from conformance.diagnosis.fitting import fitted, wrong
+from conformance.diagnosis.model import Model, Part
+from conformance.diagnosis.readings import Reading, affordable
+
+# Maps that are read at a time, and how often what contradicts an explanation is learned from.
+_READ, _ROUNDS = 7, 4
+# Up to this cost of a part nothing simpler is looked for.
+_SIMPLE = 3.0
+# Products of maps that are read first; pixels of an axis on which a reading tells much.
+_FEW, _WIDE = 4000, 4
+
+
+def found_parts(asking: Asking, faulty: Sequence[str]) -> dict[str, Part]:
+    """Find how each wrong result is computed, learning from what contradicts it."""
+    parts: dict[str, Part] = {}
+    for result in faulty:
+        # What was found for another result may hold for this one: no map needs to be read.
+        known = (part for part in parts.values() if not contradicting(asking, result, part))
+        if (part := next(known, None)) is not None:
+            parts[result] = part
+            continue
+        for _ in range(_ROUNDS):
+            readings = _readings(asking, result, parts.get(result))
+            if not readings or not any(map(wrong, readings)):
+                break
+            whole = [one for one in readings if one.complete and not one.raised]
+            if len(whole) < 2 or not any(map(wrong, whole)):
+                break
+            before = [part for name, part in parts.items() if name != result]
+            part = _fitted(asking, result, whole, before)
+            if part is None:
+                parts.pop(result, None)
+                break
+            parts[result] = part
+            if not (against := contradicting(asking, result, part)) or not asking.left(0.6):
+                break
+            if not any(one.wrong[result] for one in against):
+                # Right in some cases: not another map, but a condition is lacking.
+                parts[result] = _gated(asking, result, part) or part
+                break
+    return parts
+
+
+def _fitted(
+    asking: Asking, result: str, readings: Sequence[Reading], before: Sequence[Part]
+) -> Part | None:
+    """Fit all readings; else the wrong ones, in the cases to which a condition confines them."""
+    whole = fitted(readings, before)
+    off = [one for one in readings if wrong(one)]
+    simple = whole is not None and whole.cost <= _SIMPLE
+    if simple or len(off) == len(readings) or not asking.left(0.55):
+        return whole
+    # Simpler where it is wrong, perhaps, with a condition that says where that is.
+    part = fitted(off, before)
+    if part is None or (whole is not None and part.cost >= whole.cost):
+        return whole
+    return _gated(asking, result, part) or whole
+
+
+def _gated(asking: Asking, result: str, part: Part) -> Part | None:
+    """Confine a part to the cases in which it holds, where in all others it is right."""
+    model = Model({result: part})
+    if any(one.wrong[result] for one in contradicting(asking, result, part)):
+        return None
+    found = learned(asking, result, matters=lambda one: not as_foretold(one, model, result))
+    return replace(part, when=found[0]) if found else None
+
+
+def _readings(asking: Asking, result: str, part: Part | None) -> list[Reading]:
+    """Read maps where the result is wrong, and some where it is right."""
+    small = sorted(
+        (
+            one
+            for one in asking.seen
+            # Numbers are read digit by digit where the format is narrow.
+            if one.case.dtype == asking.dtype and affordable(one.case) and one.case.batch
+        ),
+        key=lambda one: (one.case.products > _FEW, one.case.token),
+    )
+    # On a wide image a wrong pixel is a pixel, and not one that is missing.
+    telling = sorted(
+        (one for one in small if min(one.case.grid) > 1 and one.case.geometry.taps > 1),
+        key=lambda one: min(one.case.size) < _WIDE,
+    )
+    rest = [one for one in small if one not in telling]
+    chosen = contradicting(asking, result, part, telling + rest)[:_READ] if part else []
+    for kind in (True, False):
+        own = [one for one in telling + rest if one.wrong[result] is kind and not one.raised]
+        chosen += own[: _READ if kind else _READ // 2]
+    readings = [one for (_, name), one in asking.readings.items() if name == result]
+    for one in chosen:
+        if not asking.left(0.5):
+            break
+        found = asking.read(one.case, result)
+        if found not in readings:
+            readings.append(found)
+    return readings
+
+
+def contradicting(
+    asking: Asking, result: str, part: Part, among: Sequence[Seen] | None = None
+) -> list[Seen]:
+    """Give what was seen and is not as a part says."""
+    model = Model({result: part})
+    return [
+        one
+        for one in (asking.seen if among is None else among)
+        if not one.raised and not as_foretold(one, model, result)
+    ]
