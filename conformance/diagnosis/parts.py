@@ -7,8 +7,10 @@ answers is another matter: `explain` asks that.
 from collections.abc import Sequence
 from dataclasses import replace
 
+from conformance.cases.operator import OperatorCase, unclaimed
 from conformance.diagnosis.asking import Asking, Seen, as_foretold, learned
 from conformance.diagnosis.fitting import fitted, wrong
+from conformance.diagnosis.mirror import on_both_axes
 from conformance.diagnosis.model import Model, Part
 from conformance.diagnosis.readings import Reading, affordable
 
@@ -29,10 +31,13 @@ def found_parts(asking: Asking, faulty: Sequence[str]) -> dict[str, Part]:
         if (part := next(known, None)) is not None:
             parts[result] = part
             continue
+        told = 0
         for _ in range(_ROUNDS):
             readings = _readings(asking, result, parts.get(result))
-            if not readings or not any(map(wrong, readings)):
+            if len(readings) == told or not any(map(wrong, readings)):
+                # Nothing new: what was fitted would be fitted again.
                 break
+            told = len(readings)
             whole = [one for one in readings if one.complete and not one.raised]
             if len(whole) < 2 or not any(map(wrong, whole)):
                 break
@@ -41,7 +46,7 @@ def found_parts(asking: Asking, faulty: Sequence[str]) -> dict[str, Part]:
             if part is None:
                 parts.pop(result, None)
                 break
-            parts[result] = part
+            parts[result] = part = _completed(asking, result, part)
             if not (against := contradicting(asking, result, part)) or not asking.left(0.6):
                 break
             if not any(one.wrong[result] for one in against):
@@ -49,6 +54,14 @@ def found_parts(asking: Asking, faulty: Sequence[str]) -> dict[str, Part]:
                 parts[result] = _gated(asking, result, part) or part
                 break
     return parts
+
+
+def _completed(asking: Asking, result: str, part: Part) -> Part:
+    """Give the part on both axes, where that agrees with all that it contradicts alone."""
+    both = on_both_axes(part)
+    if both is None or not contradicting(asking, result, part):
+        return part
+    return part if contradicting(asking, result, both) else both
 
 
 def _fitted(
@@ -94,17 +107,33 @@ def _readings(asking: Asking, result: str, part: Part | None) -> list[Reading]:
     )
     rest = [one for one in small if one not in telling]
     chosen = contradicting(asking, result, part, telling + rest)[:_READ] if part else []
+    if part and not chosen:
+        # What contradicts is in another format, or too large to be read: a case of its geometry is.
+        against = [one.case for one in contradicting(asking, result, part) if one.case.batch]
+        return _read(asking, result, [_affordable(asking, case) for case in against[:_READ]])
     for kind in (True, False):
         own = [one for one in telling + rest if one.wrong[result] is kind and not one.raised]
         chosen += own[: _READ if kind else _READ // 2]
+    return _read(asking, result, [one.case for one in chosen])
+
+
+def _read(asking: Asking, result: str, cases: Sequence[OperatorCase]) -> list[Reading]:
+    """Read the maps of cases, as time allows, beside those that have been read."""
     readings = [one for (_, name), one in asking.readings.items() if name == result]
-    for one in chosen:
-        if not asking.left(0.5):
+    for case in cases:
+        if not asking.left(0.5) or not affordable(case):
             break
-        found = asking.read(one.case, result)
+        found = asking.read(case, result)
         if found not in readings:
             readings.append(found)
     return readings
+
+
+def _affordable(asking: Asking, case: OperatorCase) -> OperatorCase:
+    """Give a case of the same window in the usual format, of one group if it were too large."""
+    case = case.changed(dtype=asking.dtype)
+    small = case.changed(batch=1, groups=1, members=1)
+    return case if affordable(case) or unclaimed(small, asking.claimed) else small
 
 
 def contradicting(

@@ -112,6 +112,8 @@ def explained(operator: Any, seconds: float = 60.0) -> Explanation:
         (WideChannelsLoseTheirTaps, "leaves out products with"),
         (TwoFaults, "column of the kernel grid"),
         (MUTANTS["VerticalStrideForBoth"], "sh where sw belongs"),
+        # On both axes, though few of the cases near the failing one show it on rows.
+        (MUTANTS["OddPixelBefore"], "bottom where top belongs"),
         (MUTANTS["KernelGroupMajor"], "group of the kernel"),
         (MUTANTS["EdgeReflected"], "reflected"),
         (MUTANTS["DkernelMean"], "1 / (M) times"),

@@ -8,7 +8,7 @@ from conformance.diagnosis.layers.search import APART, VALUES, Found
 from conformance.diagnosis.sentences import Said, listed
 
 _GRADIENTS: Mapping[str, str] = {
-    APART: "it is that of the due one",
+    APART: "backward is that of the due one",
     VALUES: "each step is differentiated as the due one is, at the values of this one",
 }
 
@@ -61,12 +61,17 @@ def _derived(found: Found, faulty: Sequence[str], own: Mapping[str, bool]) -> It
     wrong = "y" in faulty
     forward = f"forward is {'wrong' if wrong else 'right'}"
     apart = [name for name, is_ in own.items() if not is_]
+    modelled = wrong and found.backward == () and found.gradients in _GRADIENTS
+    if not apart and modelled:
+        # Where both are near, differences alone do not tell them apart; the model does.
+        yield f"{forward}; {_GRADIENTS[found.gradients]}"
+        return
     if not apart:
         yield f"{forward}; backward is the derivative of this forward pass"
         return
     names = "backward" if len(apart) == len(own) else listed(apart)
     said = f"{forward}; {names} {'are' if names.count(' and ') else 'is'} not its derivative"
-    if wrong and found.backward == () and found.gradients in _GRADIENTS:
+    if modelled:
         said += f": {_GRADIENTS[found.gradients]}"
     yield said
 
