@@ -66,6 +66,13 @@ class LayerCase(Case):
         return self.batch * rows * columns
 
     @property
+    def specified(self) -> bool:
+        """Whether the grids agree, and there are pixels enough to take statistics of."""
+        sizes = (self.height, self.width)
+        least = 1 + self.config.unbiased_moving_variance if self.training else 0
+        return all(_agree(self, axis, sizes[axis]) for axis in (0, 1)) and self.pixels >= least
+
+    @property
     def geometry(self) -> Geometry:
         """What the operator within is asked."""
         config, dilation = self.config, self.config.dilation
@@ -296,7 +303,7 @@ def weight(case: LayerCase) -> tuple[Any, ...]:
 
 def simpler(case: LayerCase) -> Iterator[LayerCase]:
     """Give cases with one thing made smaller or plainer, the boldest changes first."""
-    return (one for one in _simpler(case) if is_specified(one))
+    return (one for one in _simpler(case) if one.specified)
 
 
 def _simpler(case: LayerCase) -> Iterator[LayerCase]:
@@ -324,13 +331,6 @@ def _fits(case: LayerCase, spare: Pair) -> Iterator[LayerCase]:
     """Give the case on an image that fits, if there is a small one."""
     with contextlib.suppress(NoSizeError):
         yield with_pixels(case, spare)
-
-
-def is_specified(case: LayerCase) -> bool:
-    """Tell whether the grids agree, and there are pixels enough to take statistics of."""
-    sizes = (case.height, case.width)
-    least = 1 + case.config.unbiased_moving_variance if case.training else 0
-    return all(_agree(case, axis, sizes[axis]) for axis in (0, 1)) and case.pixels >= least
 
 
 def with_pixels(case: LayerCase, spare: Pair) -> LayerCase:

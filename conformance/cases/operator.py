@@ -74,6 +74,11 @@ class OperatorCase(Case):
         return entries if FORMATS[self.dtype].bits >= FORMATS["float32"].bits else 4 * entries
 
     @property
+    def specified(self) -> bool:
+        """Whether the image has an output."""
+        return min(self.grid) >= 1
+
+    @property
     def large_enough(self) -> "OperatorCase":
         """The case on an image that has an output."""
         height, width = self.geometry.large_enough(self.size)

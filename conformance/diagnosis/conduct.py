@@ -105,7 +105,7 @@ def cases_near(judged: Judged, failing: Any, rng: random.Random) -> Iterator[Any
             case = case.changed(dtype=rng.choice(claimed.dtypes))
         if rng.random() < 0.06 and getattr(claimed, "empty_batch", False):
             case = case.changed(batch=0)
-        if not kind.unclaimed(case, claimed) and getattr(case, "products", 0) <= _MOST_PRODUCTS:
+        if kind.askable(case, claimed) and getattr(case, "products", 0) <= _MOST_PRODUCTS:
             yield case
 
 

@@ -321,10 +321,11 @@ def usable(judged: Judged, case: Any) -> Any:
     if recipes[case.recipe].certifies and "integers" in recipes:
         case = case.changed(recipe="integers")
     if case.batch == 0:
-        case = case.changed(batch=1)
+        one, two = case.changed(batch=1), case.changed(batch=2)
+        case = one if judged.kind.askable(one, judged.capabilities) else two
     large = case.changed(height=case.height + 2, width=case.width + 3)
     tiny = min(case.height, case.width) < 3
-    return large if tiny and not judged.kind.unclaimed(large, judged.capabilities) else case
+    return large if tiny and judged.kind.askable(large, judged.capabilities) else case
 
 
 def variants(judged: Judged, case: Any) -> list[Any]:
@@ -341,7 +342,7 @@ def variants(judged: Judged, case: Any) -> list[Any]:
     if getattr(claimed, "empty_batch", False):
         found.append(case.changed(batch=0))
     found = [getattr(one, "large_enough", one) for one in found]
-    unique = dict.fromkeys(one for one in found if not kind.unclaimed(one, claimed))
+    unique = dict.fromkeys(one for one in found if kind.askable(one, claimed))
     if getattr(claimed, "compiles", False):
         return list(unique)[:3]
     return list(unique)

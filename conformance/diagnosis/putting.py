@@ -172,7 +172,7 @@ def _cases(judged: Judged, failing: Any) -> list[Any]:
     found += [plain.changed(stride=stride) for stride in ((2, 2),)]
     found += [plain.changed(padding=word) for word in ("valid", 1)]
     found = [getattr(one, "large_enough", one) for one in found if one.batch]
-    return [one for one in dict.fromkeys(found) if not kind.unclaimed(one, claimed)] or [plain]
+    return [one for one in dict.fromkeys(found) if kind.askable(one, claimed)] or [plain]
 
 
 def _written(options: Mapping[str, Any], rng: random.Random) -> dict[str, Any]:

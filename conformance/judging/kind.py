@@ -97,6 +97,10 @@ class Kind(ABC):
     def unclaimed(self, case: Any, claimed: Any) -> str:
         """Say what of a case is not claimed; nothing if all of it is."""
 
+    def askable(self, case: Any, claimed: Any) -> bool:
+        """Tell whether the specification and the claims have an answer to a case."""
+        return case.specified and not self.unclaimed(case, claimed)
+
     @abstractmethod
     def call_of(self, case: Any) -> str:
         """The call of a case in words."""

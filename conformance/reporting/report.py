@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console, ConsoleOptions, RenderResult
 
 from conformance import specification
+from conformance.claims.loading import Judged
 from conformance.diagnosis.diagnose import Diagnosis, diagnose
 from conformance.diagnosis.explain import Explanation, explained
 from conformance.diagnosis.hints import hints
@@ -16,6 +17,9 @@ from conformance.judging.session import Session
 from conformance.judging.shrink import smallest
 from conformance.reporting.ledger import Entry, entries
 from conformance.reporting.terminal import as_html, as_text, screen
+
+# Errors of an explanation after which the verdict is told all the same; none in our own tests.
+HARMLESS: tuple[type[Exception], ...] = (Exception,)
 
 
 @dataclass(repr=False)
@@ -84,12 +88,22 @@ class Report:
             assert shown is not None
             report.smallest = shown
             report.hints = hints(judged, report.failures)
-            case = judged.kind.case.parse(shown.token)
-            report.explanation = explained(judged, case, shown.check)
-            report.diagnosis = diagnose(judged, case)
+            report._explain(judged, shown)
         elif report.failures:
             report.smallest = smallest(judged, report.failures, 0.0)
         return report
+
+    def _explain(self, judged: Judged, shown: Failure) -> None:
+        """Explain the failure that is shown; a fault of ours in doing so costs no verdict."""
+        case = judged.kind.case.parse(shown.token)
+        try:
+            self.explanation = explained(judged, case, shown.check)
+            self.diagnosis = diagnose(judged, case)
+        except HARMLESS as error:
+            self.hints.append(
+                f"the explanation broke off: {type(error).__name__}: {error}. The verdict stands; "
+                f"please report this fault of the suite, with the case {shown.token}"
+            )
 
     @functools.cached_property
     def clauses(self) -> dict[str, Entry]:

@@ -182,7 +182,7 @@ class _CallsInTurn(_Machine):
         }
         # Each is traced or compiled, where that is dear.
         for words, other in list(others.items())[: 1 if claimed.compiles else None]:
-            if not kind.unclaimed(other, claimed) and not _has_no_statistics(other):
+            if kind.askable(other, claimed):
                 yield words, partial(run, other)
 
     def step(self, words: str, step: Callable[[], Any]) -> None:
@@ -205,8 +205,3 @@ class _CallsInTurn(_Machine):
         judge, kind = self.judge, self.judge.kind
         wrong = self.values | {"x": self.values["x"][0]}
         judge.refuses(self.case, "forward", *kind.arguments("forward", self.case, wrong))
-
-
-def _has_no_statistics(case: Any) -> bool:
-    """Tell whether a layer is to train on fewer pixels than a variance needs."""
-    return bool(getattr(case, "training", False)) and case.pixels < 2

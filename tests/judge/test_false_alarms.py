@@ -1,12 +1,21 @@
 """Right implementations that were rejected once, each for a fault of the judge."""
 
+import random
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 
 import conformance
+from conformance.cases.layer import LayerCase, picked
+from conformance.claims.loading import load
+from conformance.diagnosis.courses import usable, variants
+from conformance.diagnosis.diagnose import diagnose
+from conformance.diagnosis.verdicts import expected
 from conformance.implementations.layer.numpy_layer import Array, NumpyLayer
+from conformance.kinds import LAYER
+from conformance.reporting import report as reports
 from tests.opponents.right_layers import Stored
 from tests.opponents.wrong_operators import Taps
 
@@ -51,7 +60,7 @@ def _single(array: Array) -> Array:
 
 
 def test_what_is_stored_has_the_format_of_the_operands() -> None:
-    report = conformance.check(StoredInHalf, layer=True)
+    report = conformance.check(StoredInHalf, layer=True, profile="ci")
     assert report.conforms, str(report)
 
 
@@ -84,7 +93,7 @@ class Official(OfOneScope):
 
 @pytest.mark.parametrize("layer", [StrideOne, Official])
 def test_layers_are_asked_for_what_they_claim(layer: type[NumpyLayer]) -> None:
-    report = conformance.check(layer, layer=True)
+    report = conformance.check(layer, layer=True, profile="ci")
     assert report.conforms, str(report)
 
 
@@ -97,6 +106,47 @@ class OfficialAndWrong(Official):
 
 
 def test_a_diagnosis_keeps_to_the_convention_that_is_claimed() -> None:
-    report = conformance.check(OfficialAndWrong, layer=True, clauses="LAY-2")
-    assert report.diagnosis is not None
-    assert not any("KeyError" in line for line in report.diagnosis.lines)
+    found = diagnose(load(OfficialAndWrong, LAYER), None)
+    assert not any("KeyError" in line for line in found.lines)
+
+
+@pytest.mark.parametrize("convention", ["official", "keras_example"])
+@pytest.mark.parametrize("training", [False, True])
+def test_what_an_explanation_asks_has_an_answer(convention: str, training: bool) -> None:
+    """Of layers of one convention once cases were asked whose grids do not agree (LAY-6)."""
+    claims = NumpyLayer.capabilities | {"conventions": [convention]}
+    judged = load(NumpyLayer, LAYER, claims)
+    rng = random.Random(5)
+    for _ in range(20):
+        choose = partial(_chosen, rng)
+        start = LayerCase("float32", "normal", training)
+        case = picked(choose, judged.capabilities, start, convention)
+        case = case.changed(batch=rng.choice((0, 1, 2)))
+        if case.batch and not case.specified:
+            continue
+        case = usable(judged, case)
+        for one in (case, *variants(judged, case)):
+            bits = LAYER.bits(one, judged.capabilities)
+            assert expected(judged, one, LAYER.values(one, bits)), one.token
+
+
+def _chosen(rng: random.Random, *pool: Any) -> Any:
+    return rng.choice(pool)
+
+
+def test_a_fault_in_explaining_costs_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    def breaks(*_: Any) -> None:
+        raise LookupError("no such thing")
+
+    monkeypatch.setattr(reports, "explained", breaks)
+    monkeypatch.setattr(reports, "HARMLESS", (Exception,))
+    report = conformance.check(Swapped, clauses="FWD-1", until_failure=True)
+    assert report.verdict == "fails"
+    assert "the explanation broke off: LookupError: no such thing. The verdict st" in str(report)
+
+
+class Swapped(Taps):
+    """Its output is upside down."""
+
+    def forward(self, *operands: Array, **options: Any) -> Array:
+        return super().forward(*operands, **options)[:, ::-1]

@@ -289,7 +289,7 @@ def _fitting(case: LayerCase, claimed: LayerCapabilities) -> LayerCase | None:
             fits = layer_cases.with_pixels(same, (case.height - 1, case.width - 1))
         except (NoSizeError, ValueError):
             return None
-    if not layer_cases.is_specified(fits) or layer_cases.unclaimed(fits, claimed):
+    if not fits.specified or layer_cases.unclaimed(fits, claimed):
         return None
     return fits
 
