@@ -1,8 +1,10 @@
 """Hypothesis profiles of the repository's own tests."""
 
 import numba.core.config
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 
+from conformance.diagnosis import asking
 from conformance.reporting import report
 
 # A fault of ours in explaining is to be seen here, and not to be reported politely.
@@ -22,3 +24,9 @@ settings.register_profile(
 settings.load_profile("repository")
 # The survey of mutations asks only whether a test fails: no counterexample is made small.
 settings.register_profile("mutation", phases=[Phase.explicit, Phase.generate])
+
+
+@pytest.fixture(autouse=True)
+def _explains_briefly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not about explanations spends little time on them; who is says how long."""
+    monkeypatch.setattr(asking, "SECONDS", {"operator": 1.0, "layer": 1.0})

@@ -11,6 +11,7 @@ import itertools
 import math
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from conformance.cases.covering import Row, cover, soonest
@@ -133,6 +134,17 @@ def networks(claimed: Capabilities, seed: int, most: int = MOST) -> list[Operato
         Products of the largest case, or nearly so. Three classes that together need more, or that
         have no output at any of their sizes, meet in no case.
     """
+    return list(_networks(_of_any_arithmetic(claimed), seed, most))
+
+
+def _of_any_arithmetic(claimed: Capabilities) -> Capabilities:
+    """Leave out the arithmetic, of which cases are independent: what is left can be remembered."""
+    return replace(claimed, accumulator=None, multiplier=None, result=None)
+
+
+# Thirteen checks take theirs from the same lists.
+@functools.lru_cache(maxsize=8)
+def _networks(claimed: Capabilities, seed: int, most: int) -> Sequence[OperatorCase]:
     strength = 1 if claimed.compiles else 3
     return _listed(classes_of(claimed, VALUES), seed, strength, most, claimed)
 
@@ -142,6 +154,11 @@ def structures(claimed: Capabilities, seed: int, most: int = MOST // 4) -> list[
 
     Where each geometry is compiled, they are on the geometries of `networks`.
     """
+    return list(_structures(_of_any_arithmetic(claimed), seed, most))
+
+
+@functools.lru_cache(maxsize=8)
+def _structures(claimed: Capabilities, seed: int, most: int) -> Sequence[OperatorCase]:
     if not claimed.compiles:
         return _listed(coarse(classes_of(claimed, STRUCTURED)), seed, 3, most, claimed)
     shapes, rng = itertools.cycle(networks(claimed, seed)), random.Random(seed)

@@ -46,6 +46,13 @@ _SMALL = 1 << 12
 _RIGHT = Model()
 # How much slower than alone a machine that is shared is taken to be, at most.
 _SLOWEST, _SPUN = 3.0, 0.04
+# How many seconds of its own an implementation of each kind is asked, on a machine that is idle.
+SECONDS = {"operator": 9.0, "layer": 30.0}
+
+
+def patience(kind: str) -> float:
+    """Give the seconds of the clock; where others use the machine too, it takes more of them."""
+    return SECONDS[kind] * slowness()
 
 
 def slowness() -> float:

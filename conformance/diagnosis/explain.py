@@ -26,7 +26,7 @@ from conformance.diagnosis.asking import (
     as_foretold,
     columns_of,
     learned,
-    slowness,
+    patience,
 )
 from conformance.diagnosis.behaviour import (
     affordable_case,
@@ -48,8 +48,6 @@ from conformance.judging.ask import NotRunError
 _LEARNED, _FORETOLD = 90, 200
 # Of what is foretold; below it an explanation is a hint.
 _SURE = 0.95
-# How long to ask.
-SECONDS = 9.0
 # Seconds for which an explanation is tested at least.
 _LEAST = 2.0
 
@@ -136,7 +134,7 @@ def explained(judged: Judged, failing: Any, check: str = "") -> Explanation | No
 
 def _explained(judged: Judged, failing: Any, check: str) -> Explanation | None:
     """Explain its map or numbers, its behaviour, or what of both foretells enough."""
-    start, seconds = time.perf_counter(), SECONDS * slowness()
+    start, seconds = time.perf_counter(), patience("operator")
     shown = alone(judged, failing)
     if not shown and (special := special_values(judged, failing)):
         # What a view makes of values shows without the view.
@@ -182,15 +180,14 @@ def explain(
     failing : OperatorCase, optional
         A case that it fails, made small.
     seconds : float, optional
-        How long to ask, `SECONDS` by default; it says what it had by then.
+        How long to ask, `patience` by default; it says what it had by then.
 
     Returns
     -------
     Explanation or None
         None where nothing that is asked here is wrong.
     """
-    # Where others use the machine too, it takes more seconds of the clock.
-    asking = Asking(judged, failing, SECONDS * slowness() if seconds is None else seconds)
+    asking = Asking(judged, failing, patience("operator") if seconds is None else seconds)
     asking.parts_refusals = True
     # Where real numbers fail, integers say whether the map is right.
     asking.learn(_LEARNED if asking.exact else _LEARNED // 3, 0.3)

@@ -15,7 +15,7 @@ from typing import Any
 
 import conformance
 from conformance.claims.loading import load
-from conformance.diagnosis import explain
+from conformance.diagnosis import asking, explain
 from conformance.judging.shrink import smallest
 from conformance.kinds import LAYER, OPERATOR
 from conformance.mutants import layer, operator
@@ -52,10 +52,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, help="generated faults instead of the mutants")
     parser.add_argument("--number", type=int, default=100, help="how many of them")
     parser.add_argument("--write", action="store_true", help="write docs/tables/explained.md")
-    parser.add_argument("--seconds", type=float, default=explain.SECONDS, help="for each")
+    parser.add_argument("--seconds", type=float, help="for each")
     given = parser.parse_args()
-    # Where the machine is shared, seconds of the clock are few of the processor.
-    explain.SECONDS = given.seconds
+    if given.seconds:
+        asking.SECONDS = dict.fromkeys(asking.SECONDS, given.seconds)
     rows, times = [], []
     kind = LAYER if given.layer else OPERATOR
     chosen = faults(given.every, given.offset, given.seed, given.number, of_layers=given.layer)

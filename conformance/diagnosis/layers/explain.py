@@ -13,7 +13,7 @@ import numpy as np
 
 from conformance.cases.layer import LayerCase
 from conformance.claims.loading import Judged
-from conformance.diagnosis.asking import learned
+from conformance.diagnosis.asking import learned, patience
 from conformance.diagnosis.conditions import ALWAYS, Condition, separating
 from conformance.diagnosis.explain import Explanation, of_exceptions
 from conformance.diagnosis.layers.asking import LayerAsking, SeenLayer
@@ -32,7 +32,7 @@ _DERIVED = 3
 
 
 def explain_layer(
-    judged: Judged, failing: LayerCase | None = None, seconds: float = 30.0
+    judged: Judged, failing: LayerCase | None = None, seconds: float | None = None
 ) -> Explanation | None:
     """Find what a layer computes instead of what it should.
 
@@ -42,15 +42,15 @@ def explain_layer(
         The implementation and what it claims.
     failing : LayerCase, optional
         A case that it fails, made small.
-    seconds : float
-        How long to ask; it says what it had by then.
+    seconds : float, optional
+        How long to ask, `patience` by default; it says what it had by then.
 
     Returns
     -------
     Explanation or None
         None where nothing that is asked here is wrong.
     """
-    asking = LayerAsking(judged, failing, seconds)
+    asking = LayerAsking(judged, failing, patience("layer") if seconds is None else seconds)
     asking.learn(_LEARNED, 0.2)
     off = [one for one in asking.seen if any(one.wrong.values())]
     if not off:
