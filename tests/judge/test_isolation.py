@@ -236,7 +236,7 @@ def test_two_answers_are_one_too_many(module: Any) -> None:
 
 
 def test_several_are_judged_side_by_side(module: Any, tmp_path: Path) -> None:
-    module("if calls > 60: raise ValueError('late')")
+    module("if calls > 9: raise ValueError('late')")
     right = "conformance.implementations.operator.numpy_unfold:Unfold"
     done = run(
         f"--implementation={right}", "--implementation=mine", "--no-diagnosis",
