@@ -13,6 +13,7 @@ import pytest
 from conformance.__main__ import main
 
 ROOT = Path(__file__).parents[2]
+CI = "--hypothesis-profile=ci"
 
 
 def run(*arguments: str, module: str = "conformance") -> subprocess.CompletedProcess[str]:
@@ -34,7 +35,7 @@ def lines(text: str) -> int:
 def test_a_failing_run_is_one_screen(tmp_path: Path) -> None:
     """The mutant that fails most checks."""
     path = tmp_path / "verdict.json"
-    done = pytest_run("--implementation=conformance.mutants:KernelFlipped", f"--report={path}")
+    done = pytest_run("--implementation=conformance.mutants:KernelFlipped", f"--report={path}", CI)
     assert done.returncode == 1
     assert lines(done.stdout) <= 60, done.stdout
     assert "FAILS  conformance.mutants:KernelFlipped" in done.stdout
@@ -45,24 +46,23 @@ def test_a_failing_run_is_one_screen(tmp_path: Path) -> None:
     assert f"everyfailure:{path}" in re.sub(r"\s", "", done.stdout)
     (report,) = json.loads(path.read_text())["implementations"]
     assert report["verdict"] == "fails"
-    assert len(report["failures"]) > 60
+    assert len(report["failures"]) > 40
     assert {"implementation", "clause", "token", "tier", "after"} <= set(report["failures"][0])
 
 
 def test_a_passing_run_in_two_processes_says_the_same() -> None:
     done = pytest_run(
-        "--implementation=refimpl.involution", "--layer=refimpl.layer",
-        "--hypothesis-profile=ci", "-n2",
+        "--implementation=refimpl.involution", "--layer=refimpl.layer", "--quick", "--seed=0", "-n2",
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
     assert lines(done.stdout) <= 80, done.stdout
-    assert "CONFORMS  refimpl.involution" in done.stdout
-    assert "200 of 200 checks pass" in done.stdout
+    assert "CONFORMS in the checks that were selected  refimpl.involution" in done.stdout
+    assert "56 of 56 checks pass" in done.stdout
     assert "seed 0" in done.stdout
 
 
 def test_the_long_form() -> None:
-    done = pytest_run("-v", "--implementation=conformance.mutants:LastTapDropped", "-k", "padding")
+    done = pytest_run("-v", "--implementation=conformance.mutants:LastTapDropped", "-k", "padding", CI)
     assert done.returncode == 1
     assert "FWD-1: y[b, i, j, c] = " in done.stdout
     assert re.search(r"GEO-7 +[\d,]+ +=", done.stdout)

@@ -14,8 +14,9 @@ from pathlib import Path
 
 README = Path(__file__).parents[2] / "README.md"
 COMMANDS = (
-    "python -m pytest conformance --seed=1 --implementation=conformance.mutants:OddPixelBefore",
-    "python -m pytest conformance --seed=1 --implementation=refimpl.involution",
+    "python -m conformance --hypothesis-profile=ci "
+    "--implementation=conformance.mutants:OddPixelBefore",
+    "python -m conformance --hypothesis-profile=ci --implementation=refimpl.involution",
 )
 GUIDE = README.parent / "docs" / "read-a-failure.md"
 _MUTANT = "python -m conformance --seed=1 --implementation=conformance.mutants:"
