@@ -81,20 +81,27 @@ class Formula:
             return _kind(self.operator, *map(str, self.parts))
         rule = OPERATORS[self.operator]
         if self.operator == "before":
-            size, taps, stride, dilation, given, _ = map(str, self.parts)
-            own = BEFORE[given].parts
-            changed = [
-                f"{now} for {was}"
-                for now, was in zip((size, taps, stride, dilation), map(str, own), strict=False)
-                if now != was
-            ]
-            return f"{given}({', '.join(changed)})" if changed else given
+            return self._printed_before()
         if not rule.binds:
             return f"{self.operator}({', '.join(map(str, self.parts))})"
         left, right = self.parts
         said = f"{left.printed(rule.binds)} {self.operator} {right.printed(rule.binds + 1)}"
         said = said.replace(" * ", "*")
         return f"({said})" if rule.binds < outside else said
+
+    def _printed_before(self) -> str:
+        """The padding before an axis, with what stands there in the place of its own numbers."""
+        size, taps, stride, dilation, given, _ = map(str, self.parts)
+        own = tuple(map(str, BEFORE[given].parts))
+        changed = [
+            f"{now} for {was}"
+            for now, was in zip((size, taps, stride, dilation), own, strict=False)
+            if now != was
+        ]
+        if changed == [f"1 for {own[0]}"]:
+            # On one pixel the rule gives half of what a window reaches beyond its first tap.
+            return f"symmetric {given}"
+        return f"{given}({', '.join(changed)})" if changed else given
 
     def __add__(self, other: "Formula") -> "Formula":
         return Formula("+", (self, other))

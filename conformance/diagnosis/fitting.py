@@ -53,6 +53,12 @@ _SURVIVORS = 40
 _OFFERED, _COMBINATIONS = 12, 120
 # A factor that is one over a formula.
 _ONE_OVER = number(0)
+# What the rule of "same" padding is, if a number of pixels in it is 1.
+SYMMETRIC = {
+    size: f"symmetric {given}: ({taps} - 1)*{dilation} // 2 where padding is same, whatever the "
+    "size and the stride"
+    for size, given, taps, dilation in (("H", "top", "Kh", "dh"), ("W", "left", "Kw", "dw"))
+}
 # Beyond this cost of a formula, formulas for some products only are looked for as well.
 _PLAIN = 3.0
 # Products on which conditions are looked for.
@@ -334,6 +340,8 @@ def _everywhere(name: str, columns: Columns, wanted: Column) -> Iterator[tuple[i
             formula = renamed(whole, was, now)
             for _, border in _equal(name, formula, columns, wanted, 1):
                 change = f"{now} where {was} belongs, wherever it stands"
+                if now == number(1) and str(was) in SYMMETRIC:
+                    change = SYMMETRIC[str(was)]
                 yield rank, Slot(name, formula, border, edited=2, change=change)
 
 

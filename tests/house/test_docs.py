@@ -86,13 +86,16 @@ def test_a_wrong_example_fails(text: str, tmp_path: Path) -> None:
         run_page(page)
 
 
-def test_the_screens_of_the_readme_are_those_of_a_run() -> None:
-    """But for versions, seconds, and where lines break."""
-    shown = screens.screens((ROOT / "README.md").read_text(encoding="utf-8"))
-    commands = [screen.partition("\n")[0].removeprefix("$ ") for screen in shown]
-    assert commands == list(screens.COMMANDS)
-    for command, screen in zip(commands, shown, strict=True):
-        # With time enough: on a slow machine some checks would ask fewer cases.
-        printed = f"$ {command}\n{screens.run(command + ' --budget=3600')}"
-        assert screens.masked(printed) == screens.masked(screen)
+@pytest.mark.parametrize("name", ["readme", "start"])
+def test_the_screens_of_a_page_are_those_of_runs(name: str) -> None:
+    """But for versions, seconds, what is explained in ten of them, and where lines break."""
+    page, commands = screens.PAGES[name]
+    text = page.read_text(encoding="utf-8")
+    shown = screens.screens(text)
+    assert [screen.partition("\n")[0].removeprefix("$ ") for screen in shown] == list(commands)
+    # With time enough: on a slow machine some checks would ask fewer cases.
+    for made, screen in zip(
+        screens.screens(screens.anew(text, commands, " --budget=3600")), shown, strict=True
+    ):
+        assert screens.masked(made) == screens.masked(screen)
         assert len(screen.splitlines()) <= 60

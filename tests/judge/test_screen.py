@@ -52,7 +52,8 @@ def test_a_failing_run_is_one_screen(tmp_path: Path) -> None:
 
 def test_a_passing_run_in_two_processes_says_the_same() -> None:
     done = pytest_run(
-        "--implementation=refimpl.involution", "--layer=refimpl.layer", "--quick", "--seed=0", "-n2",
+        "--implementation=refimpl.involution", "--layer=refimpl.layer", "--quick", "--seed=0",
+        "-n2",
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
     assert lines(done.stdout) <= 80, done.stdout
@@ -62,7 +63,9 @@ def test_a_passing_run_in_two_processes_says_the_same() -> None:
 
 
 def test_the_long_form() -> None:
-    done = pytest_run("-v", "--implementation=conformance.mutants:LastTapDropped", "-k", "padding", CI)
+    done = pytest_run(
+        "-v", "--implementation=conformance.mutants:LastTapDropped", "-k", "padding", CI
+    )
     assert done.returncode == 1
     assert "FWD-1: y[b, i, j, c] = " in done.stdout
     assert re.search(r"GEO-7 +[\d,]+ +=", done.stdout)
