@@ -7,9 +7,9 @@ import pytest
 import conformance
 from conformance.mutants import layer, operator
 
-# All of them are judged by tests.surveys.kill_matrix, in some twenty minutes. Here every fifth is,
+# All of them are judged by tests.surveys.kill_matrix, in some twenty minutes. Here every eighth is,
 # in chunks from all over the zoo: faults of one kind are met at one time.
-CHUNK, SAMPLE = 8, 5
+CHUNK, SAMPLE = 5, 8
 CHUNKS = [
     (of_layers, list(mutants)[::SAMPLE][start :: -(-len(mutants) // SAMPLE // CHUNK)])
     for of_layers, mutants in ((False, operator.MUTANTS), (True, layer.MUTANTS))

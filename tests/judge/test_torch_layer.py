@@ -10,7 +10,8 @@ pytest.importorskip("keras", reason="weights are renamed by refimpl.keras")
 
 @pytest.mark.clause("LAY-16")
 def test_the_official_layer_conforms() -> None:
-    report = conformance.check("tests.opponents.torch_layer", layer=True, profile="survey")
+    report = conformance.check(
+        "tests.opponents.torch_layer", layer=True, profile="survey", clauses="LAY-16"
+    )
     assert report.capabilities.conventions == ("official",)
     assert report.conforms, str(report)
-    assert report.clauses["LAY-17"].verdict == "passes"
