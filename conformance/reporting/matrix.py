@@ -1,18 +1,39 @@
 """``python -m conformance matrix REPORT...``: reports as one table, a row a clause.
 
-A report is the JSON that ``--report=FILE`` writes. What judged code is called is data: it cannot
-break the table. Nothing is judged here.
+A report is what ``--report`` writes: a folder, or its JSON. What judged code is called is data: it
+cannot break the table. Nothing is judged here.
 """
 
 import argparse
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from conformance.claims.program import printable
+from conformance.reporting import folder
+from conformance.reporting.page import matrix_page
 
 _CELLS = {"passes": "yes", "fails": "**no**", "undecided": "?"}
+
+
+class Matrix(NamedTuple):
+    """Verdicts, those of each implementation in a column.
+
+    Attributes
+    ----------
+    version : str
+        Of the specification.
+    names, verdicts : list of str
+        Of the implementations.
+    rows : list of (str, list of str)
+        Each clause, with its verdict for each implementation; "" where it is not of its kind.
+    """
+
+    version: str
+    names: list[str]
+    verdicts: list[str]
+    rows: list[tuple[str, list[str]]]
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -23,12 +44,18 @@ def main(arguments: Sequence[str]) -> int:
         "each implementation.",
         allow_abbrev=False,
     )
-    parser.add_argument("report", nargs="+", type=Path, help="JSON that --report=FILE wrote")
+    parser.add_argument(
+        "report", nargs="+", type=Path, help="folder that --report=DIR wrote, or its JSON"
+    )
+    parser.add_argument("--html", metavar="FILE", type=Path, help="write it as a page too")
     given = parser.parse_args(list(arguments))
     try:
-        print(matrix([read(path) for path in given.report]))
-    except ValueError as error:
+        merged = table([read(path) for path in given.report])
+        if given.html is not None:
+            given.html.write_text(matrix_page(merged), encoding="utf-8")
+    except (ValueError, OSError) as error:
         parser.error(str(error))
+    print("\n".join(_markdown(merged)))
     return 0
 
 
@@ -41,19 +68,21 @@ def read(path: Path) -> Mapping[str, Any]:
         It is none.
     """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        file = path / folder.JSON if path.is_dir() else path
+        document = json.loads(file.read_text(encoding="utf-8"))
         for one in document["implementations"]:
-            dict(one["clauses"])
+            for entry in dict(one["clauses"]).values():
+                str(entry["verdict"])
             str(one["name"] + one["verdict"])
         str(document["specification"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         said = f"{type(error).__name__}: {error}"
-        raise ValueError(f"{path} must be a report that --report=FILE wrote ({said})") from error
+        raise ValueError(f"{path} must be a report that --report wrote ({said})") from error
     return document  # type: ignore[no-any-return]
 
 
-def matrix(documents: Sequence[Mapping[str, Any]]) -> str:
-    """Give the table of the implementations of some reports, in Markdown.
+def table(documents: Sequence[Mapping[str, Any]]) -> Matrix:
+    """Give the table of the implementations of some reports.
 
     Raises
     ------
@@ -67,29 +96,36 @@ def matrix(documents: Sequence[Mapping[str, Any]]) -> str:
             f"got {', '.join(versions) or 'none'}"
         )
     judged = [one for document in documents for one in document["implementations"]]
-    return "\n".join(_rows(versions[0], judged))
-
-
-def _rows(version: str, judged: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    # As code, in which no tag is one.
-    names = [f"`{_plain(one['name'])}`" for one in judged]
-    yield _row(f"specification {_cell(version)}", names)
-    yield _row("---", ["---"] * len(judged))
-    yield _row("verdict", [_cell(one["verdict"]) for one in judged])
     # Each report has them in the order of the specification; an operator's before a layer's.
     ordered = dict.fromkeys(number for one in judged for number in one["clauses"])
-    for clause in ordered:
-        yield _row(_cell(clause), [_decided(one["clauses"].get(clause)) for one in judged])
+    return Matrix(
+        versions[0],
+        [str(one["name"]) for one in judged],
+        [str(one["verdict"]) for one in judged],
+        [
+            (number, [str(one["clauses"].get(number, {}).get("verdict", "")) for one in judged])
+            for number in ordered
+        ],
+    )
+
+
+def matrix(documents: Sequence[Mapping[str, Any]]) -> str:
+    """Give it in Markdown."""
+    return "\n".join(_markdown(table(documents)))
+
+
+def _markdown(merged: Matrix) -> Iterator[str]:
+    # As code, in which no tag is one.
+    names = [f"`{_plain(name)}`" for name in merged.names]
+    yield _row(f"specification {_cell(merged.version)}", names)
+    yield _row("---", ["---"] * len(names))
+    yield _row("verdict", [_cell(one) for one in merged.verdicts])
+    for clause, verdicts in merged.rows:
+        yield _row(_cell(clause), [_CELLS.get(one, _cell(one)) for one in verdicts])
 
 
 def _row(first: str, cells: Sequence[str]) -> str:
     return f"| {' | '.join([first, *cells])} |"
-
-
-def _decided(entry: Mapping[str, Any] | None) -> str:
-    if entry is None:
-        return ""
-    return _CELLS.get(entry["verdict"], _cell(entry["verdict"]))
 
 
 def _cell(said: Any) -> str:
