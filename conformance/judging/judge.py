@@ -275,7 +275,7 @@ class Judge:
         rules, decides = self.kind.rules, self.record.clauses
         for name, used in right.items():
             own = rules.bound[name] if used.worst else (rules.value[name],)
-            self.record.count((*decides, *own), used)
+            self.record.count((*decides, *own), used, rules.others(name))
         found = [*findings, *wrong]
         if course:
             found = [replace(one, words=f"{course}: {one.words}") for one in found]

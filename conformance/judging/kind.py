@@ -51,6 +51,13 @@ class Rules:
     empty: str
     derivatives: tuple[str, ...] = ()
 
+    def others(self, result: str) -> set[str]:
+        """Give the clauses of the values and bounds of other results, and not of one."""
+        own = {self.value[result], *self.bound[result]}
+        values = {number for name, number in self.value.items() if name != result}
+        bounds = {number for name in self.bound if name != result for number in self.bound[name]}
+        return (values | bounds) - own
+
     @property
     def clauses(self) -> set[str]:
         """What any check may find broken, whatever it decides."""

@@ -1,6 +1,6 @@
 """What came of one check: plain data, so that it can travel between processes and into a report."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
@@ -133,11 +133,20 @@ class Record:
     waived: list[Failure] = field(default_factory=list)
     ended: str = ""
 
-    def count(self, clauses: Iterable[str], used: Headroom = _NOTHING) -> None:
-        """Count one right result under each of some clauses."""
+    def count(
+        self,
+        clauses: Iterable[str],
+        used: Headroom = _NOTHING,
+        foreign: Collection[str] = (),
+    ) -> None:
+        """Count one right result under each of some clauses.
+
+        What it uses of its bound counts under those that are not about `foreign` results.
+        """
         self.judged += 1
         for clause in dict.fromkeys(clauses):
-            self.counts.setdefault(clause, Count()).add(1, used)
+            own = _NOTHING if clause in foreign else used
+            self.counts.setdefault(clause, Count()).add(1, own)
 
     def dump(self) -> dict[str, Any]:
         """As plain data."""

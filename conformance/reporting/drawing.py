@@ -12,7 +12,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-_CELL, _MARGIN, _FINE = 34, 30, 13
+_CELL, _MARGIN, _FINE = 40, 30, 13
 # Numbers are written into the cells of a map of so many columns at most.
 _WRITTEN = 10
 _BAR, _HIGH, _BELOW = 26, 72, 34
@@ -36,19 +36,22 @@ def window(shown: Mapping[str, Any], side: str) -> Markup:
         counts = [f"{marks.count(mark)} {what}" for mark, what in said.items() if mark in marks]
         words = f"Pixels that {place} did read: {', '.join(counts)}."
     draw = _due if side == "due" else _read
-    parts = [draw(*cell, x, y) for y, cells in enumerate(shown["cells"]) for x, cell in
-             enumerate(cells)]  # fmt: skip
+    parts = [
+        draw(mark, due if side == "due" else got, x, y)
+        for y, cells in enumerate(shown["cells"])
+        for x, (mark, due, got) in enumerate(cells)
+    ]
     parts.append(_outline(shown["cells"]))
     return _grid(words, shown["rows"], shown["columns"], parts, ("row", "column"))
 
 
-def _due(mark: str, due: Any, _got: Any, x: int, y: int) -> Markup:
-    if mark in "ox-" and mark:
+def _due(mark: str, due: Any, x: int, y: int) -> Markup:
+    if mark in {"o", "x", "-"}:
         return _cell(x, y, "due", _tap(due))
     return _empty(mark, x, y)
 
 
-def _read(mark: str, _due_tap: Any, got: Any, x: int, y: int) -> Markup:
+def _read(mark: str, got: Any, x: int, y: int) -> Markup:
     if mark == "o":
         return _cell(x, y, "due", _tap(got))
     if mark in {"x", "+"}:
@@ -145,7 +148,10 @@ def _large(value: float | None) -> float:
 
 
 def _brief(value: float) -> str:
-    return f"{value:.2g}".replace("e+0", "e").replace("e-0", "e-").replace("e+", "e")
+    if value == int(value) and value < 1e4:
+        return f"{value:.0f}"
+    text = f"{value:.2g}" if 0.01 <= value < 1000 else f"{value:.0e}"
+    return text.replace("e+0", "e").replace("e-0", "e-").replace("e+", "e")
 
 
 def _shade(values: Sequence[float]) -> Callable[[float | None], float]:
@@ -185,10 +191,7 @@ def histogram(bins: Sequence[int], ends: Sequence[float], clause: str) -> Markup
 
 
 def _end(value: float) -> str:
-    if value in (0.0, 1.0):
-        return f"{value:g}"
-    digits = str(round(-math.log2(value))).translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"))
-    return f"2⁻{digits}"
+    return f"{value:g}" if value in (0.0, 1.0) else f"1/{1 / value:.0f}"
 
 
 def _cell(x: int, y: int, kind: str, text: str, opacity: float = 1.0, size: int = _CELL) -> Markup:

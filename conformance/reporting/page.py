@@ -6,6 +6,7 @@ characters are shown. Nothing is judged here.
 """
 
 import functools
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,8 +15,10 @@ from markupsafe import Markup
 
 from conformance.claims.program import printable
 from conformance.reporting import drawing
+from conformance.reporting.shown import WINDOW
 from conformance.specification import clauses
 
+_LINK = re.compile(r"\[([^]]+)\]\([^)]*\)")
 # What a verdict says of itself, and the sign that stands beside its colour.
 SAID: Mapping[str, tuple[str, str]] = {
     "conforms": ("good", "\N{CHECK MARK}"),
@@ -80,6 +83,25 @@ def summary(one: Mapping[str, Any]) -> str:
     return f"{said}."
 
 
+def telling(shown: Sequence[Mapping[str, Any]]) -> int:
+    """Give the place of the failure whose window stands beside the explanation; -1: there is none.
+
+    The largest that can be taken in at a glance.
+    """
+    sizes = []
+    for number, one in enumerate(shown):
+        window = (one["exhibit"] or {}).get("window")
+        if window is not None:
+            size = len(window["rows"]) * len(window["columns"])
+            sizes.append((size <= WINDOW, size if size <= WINDOW else -size, -number))
+    return -max(sizes)[2] if sizes else -1
+
+
+def plain(words: str) -> str:
+    """Give a sentence of the specification without its marks."""
+    return _LINK.sub(r"\1", words).replace("`", "")
+
+
 def _title(judged: Sequence[Mapping[str, Any]]) -> str:
     if len(judged) != 1:
         return f"{len(judged)} implementations of involution, judged"
@@ -97,8 +119,10 @@ def _environment() -> jinja2.Environment:
         finalize=lambda value: printable(value) if type(value) is str else value,
     )
     style = made.loader.get_source(made, "page.css")[0]  # type: ignore[union-attr]
+    made.filters["plain"] = plain
     made.globals |= {
         "style": Markup(style), "said": SAID, "cells": CELLS, "legend": LEGEND,
         "draw": drawing, "summary": summary,
+        "telling": telling,
     }  # fmt: skip
     return made

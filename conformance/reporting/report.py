@@ -229,7 +229,9 @@ class Report:
             "shown": [asdict(one) for one in self.shown],
             "hints": self.hints,
             "explanation": None if self.explanation is None else self.explanation.as_dict(),
-            "diagnosis": None if self.diagnosis is None else asdict(self.diagnosis),
+            "diagnosis": None
+            if self.diagnosis is None
+            else asdict(self.diagnosis) | {"lines": self.diagnosis.lines},
             "waivers": [one.as_dict() for one in self.waivers],
             "power": self.power,
         }

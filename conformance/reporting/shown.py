@@ -15,6 +15,8 @@ from conformance.judging.shrink import failures_of
 
 # So many are shown, and so long is asked for their windows.
 MOST, _SECONDS = 6, 4.0
+# Pixels of a window that is taken in at a glance.
+WINDOW = 64
 
 
 def shown(
@@ -49,9 +51,12 @@ def _sort(one: Failure) -> tuple[Any, ...]:
     return one.clause, one.result, one.refusal, one.died
 
 
-def _says_little(one: Failure) -> tuple[bool, bool]:
+def _says_little(one: Failure) -> tuple[Any, ...]:
+    """Order failures by how much their pictures show: large windows that a page still holds."""
     drawn = one.exhibit or {}
-    return not drawn.get("window"), not drawn
+    window = drawn.get("window")
+    size = 0 if window is None else len(window["rows"]) * len(window["columns"])
+    return not drawn, not 0 < size <= WINDOW, -size
 
 
 def _certified(judged: Judged, one: Failure) -> Failure:
