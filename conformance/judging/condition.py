@@ -9,6 +9,7 @@ reaches no attribute.
 import ast
 import difflib
 import operator
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -33,6 +34,8 @@ LETTERS: Mapping[str, Callable[[Any], Any]] = {
     "sw": lambda case: case.geometry.stride[1], "dh": lambda case: case.geometry.dilation[0],
     "dw": lambda case: case.geometry.dilation[1],
 }  # fmt: skip
+# Explanations write "B = 0", and so may a condition.
+_ALONE = re.compile(r"(?<![=!<>])=(?!=)")
 # A condition longer than this is none.
 _LONGEST = 1000
 
@@ -65,10 +68,9 @@ class Condition:
         if len(text) > _LONGEST:
             raise ConditionError(f"a condition has {_LONGEST} characters at most, got {len(text)}")
         try:
-            self._tree = ast.parse(text.strip(), mode="eval").body
+            self._tree = ast.parse(_ALONE.sub("==", text.strip()), mode="eval").body
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            hint = "; equality is ==" if "=" in text and "==" not in text else ""
-            raise ConditionError(f"{text!r} is no condition: {error}{hint}") from error
+            raise ConditionError(f"{text!r} is no condition: {error}") from error
         _check(self._tree, {*named(like), *LETTERS}, text)
         try:
             self._holds(like)
@@ -102,9 +104,7 @@ def _check(node: ast.AST, names: set[str], text: str) -> None:
         ast.List, ast.Subscript, ast.boolop, ast.unaryop, ast.expr_context, *_COMPARED, *_COMPUTED,
     )  # fmt: skip
     if not isinstance(node, allowed) or isinstance(node, ast.UAdd | ast.Invert):
-        part = (
-            ast.get_source_segment(text.strip(), node) if isinstance(node, ast.expr) else ""
-        ) or (type(node).__name__.lower())
+        part = ast.unparse(node) if isinstance(node, ast.expr) else type(node).__name__.lower()
         raise ConditionError(
             f"{text!r} has {part!r}, which a condition cannot have: it compares names, numbers, "
             "words in quotes and pairs, with and, or, not, in, + - * // %"

@@ -189,7 +189,8 @@ def read(given: Any, kinds: Iterable[Any]) -> list[Waiver]:
         raise WaiverError(f"waivers {given} cannot be read: {error}") from error
     tables = document.get("waiver")
     if set(document) - {"waiver"} or not isinstance(tables, list):
-        raise WaiverError(f"waivers {given} must be tables [[waiver]], got {', '.join(document)}")
+        got = ", ".join(document) or "nothing"
+        raise WaiverError(f"waivers {given} must be tables [[waiver]], got {got}")
     return [_waiver(f"{given}, waiver {n}", one, kinds) for n, one in enumerate(tables, 1)]
 
 
