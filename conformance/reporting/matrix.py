@@ -8,32 +8,14 @@ import argparse
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from conformance.claims.program import printable
 from conformance.reporting import folder
+from conformance.reporting.merging import Matrix, table
 from conformance.reporting.page import matrix_page
 
 _CELLS = {"passes": "yes", "fails": "**no**", "undecided": "?"}
-
-
-class Matrix(NamedTuple):
-    """Verdicts, those of each implementation in a column.
-
-    Attributes
-    ----------
-    version : str
-        Of the specification.
-    names, verdicts : list of str
-        Of the implementations.
-    rows : list of (str, list of str)
-        Each clause, with its verdict for each implementation; "" where it is not of its kind.
-    """
-
-    version: str
-    names: list[str]
-    verdicts: list[str]
-    rows: list[tuple[str, list[str]]]
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -79,34 +61,6 @@ def read(path: Path) -> Mapping[str, Any]:
         said = f"{type(error).__name__}: {error}"
         raise ValueError(f"{path} must be a report that --report wrote ({said})") from error
     return document  # type: ignore[no-any-return]
-
-
-def table(documents: Sequence[Mapping[str, Any]]) -> Matrix:
-    """Give the table of the implementations of some reports.
-
-    Raises
-    ------
-    ValueError
-        The reports are of several versions of the specification.
-    """
-    versions = sorted({str(document["specification"]) for document in documents})
-    if len(versions) != 1:
-        raise ValueError(
-            "reports must be of one version of the specification, "
-            f"got {', '.join(versions) or 'none'}"
-        )
-    judged = [one for document in documents for one in document["implementations"]]
-    # Each report has them in the order of the specification; an operator's before a layer's.
-    ordered = dict.fromkeys(number for one in judged for number in one["clauses"])
-    return Matrix(
-        versions[0],
-        [str(one["name"]) for one in judged],
-        [str(one["verdict"]) for one in judged],
-        [
-            (number, [str(one["clauses"].get(number, {}).get("verdict", "")) for one in judged])
-            for number in ordered
-        ],
-    )
 
 
 def matrix(documents: Sequence[Mapping[str, Any]]) -> str:

@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from conformance.claims.program import printable
 from conformance.reporting import drawing
+from conformance.reporting.merging import Matrix, table
 from conformance.reporting.shown import WINDOW
 from conformance.specification import clauses
 
@@ -48,8 +49,6 @@ LEGEND: Mapping[str, str] = {
 
 def page(document: Mapping[str, Any]) -> str:
     """Give the page of a document, as plain data has it."""
-    from conformance.reporting.matrix import table
-
     judged = document["implementations"]
     several = table([document]) if len(judged) > 1 else None
     return (
@@ -59,7 +58,7 @@ def page(document: Mapping[str, Any]) -> str:
     )
 
 
-def matrix_page(matrix: Any) -> str:
+def matrix_page(matrix: Matrix) -> str:
     """Give the page of a matrix alone."""
     title = f"{len(matrix.names)} implementations by clause"
     return _environment().get_template("matrix.jinja").render(matrix=matrix, title=title)

@@ -182,17 +182,17 @@ class Strided(Unfold):
         return super().forward(x, kernel, **options) + x.dtype.type(wrong)
 
 
-@pytest.mark.parametrize("clauses", ["GEO-8", "GEO-2"])
+@pytest.mark.parametrize("clauses", ["GEO-8", "GEO-2", "FWD-2"])
 @pytest.mark.parametrize("hidden", [True, False])
 def test_a_waived_failure_hides_nothing_that_comes_after(clauses: str, hidden: bool) -> None:
-    """Of a list of cases, and of drawn ones."""
+    """Of a list of cases, of drawn ones, and of drawn ones whose answers a check goes on with."""
 
     class Both(Strided):
         fault = staticmethod(lambda options: hidden and options["group_layout"] == "interleaved")
 
     known = [
         {"clause": clause, "condition": "stride != (1, 1)", "reason": "known"}
-        for clause in ("FWD-1", "GEO-8", "GEO-9", "GEO-2", "GEO-10")
+        for clause in ("FWD-1", "FWD-2", "GEO-8", "GEO-9", "GEO-2", "GEO-10")
     ]
     report = conformance.check(
         Both, clauses=clauses, seed=0, diagnosis=False, waivers=known, budget=20.0
