@@ -402,8 +402,12 @@ def _not_judged(config: pytest.Config) -> list[str]:
 def _command(config: pytest.Config) -> str:
     """Give what repeats the run."""
     here = str(Path(__file__).parent)
-    given = [one for one in config.invocation_params.args if one not in (here, "conformance")]
-    given = [str(one) for one in given if not str(one).startswith("--report")]
+    words = [str(one) for one in config.invocation_params.args]
+    given = [
+        word
+        for before, word in zip(["", *words], words, strict=False)
+        if word not in (here, "conformance") and "--report" not in (before, word.partition("=")[0])
+    ]
     if not any(one.startswith("--seed") for one in given):
         given.append(f"--seed={config.stash[_TRIALS][0].seed}")
     return shlex.join(["python", "-m", "conformance", *given])

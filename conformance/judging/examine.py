@@ -4,7 +4,7 @@ Pure: nothing is called, counted or printed here.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -86,7 +86,7 @@ class Finding:
     alone: bool = False
     remembered: bool = False
     details: tuple[str, ...] = ()
-    exhibit: Mapping[str, Any] | None = None
+    exhibit: Mapping[str, Any] | None = field(default=None, hash=False)
 
 
 def compare(got: Array, expected: Expected, result: Format) -> tuple[float, Mismatch | None]:

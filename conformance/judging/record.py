@@ -57,7 +57,7 @@ class Failure:
     result: str = ""
     refusal: bool = False
     died: bool = False
-    exhibit: Mapping[str, Any] | None = None
+    exhibit: Mapping[str, Any] | None = field(default=None, hash=False)
 
     @property
     def in_its_check(self) -> "Failure":

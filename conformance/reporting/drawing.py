@@ -228,7 +228,9 @@ def _grid(
         if n % every == 0
     ]
     across, down = (len(some) * size + _MARGIN + 4 for some in (columns, rows))
-    labels.append(_text(2, 11, f"{axes[0]} \\ {axes[1]}", "corner"))
+    # What both axes are of is said above the picture.
+    first, second = (name.partition(" of ")[0] for name in axes)
+    labels.append(_text(2, 11, f"{first} \\ {second}", "corner"))
     return _svg(words, max(across, 120), down, [*parts, *labels])
 
 

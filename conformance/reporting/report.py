@@ -22,7 +22,7 @@ from conformance.judging.session import PROFILES, Session
 from conformance.judging.shrink import smallest
 from conformance.judging.waivers import Standing
 from conformance.reporting.ledger import Entry, entries
-from conformance.reporting.shown import shown
+from conformance.reporting.shown import certified, shown
 from conformance.reporting.terminal import as_html, as_text, screen
 
 # Of the form of a document, and the name of the file that says what it is.
@@ -111,24 +111,25 @@ class Report:
         if report.failures and diagnosed:
             first = smallest(judged, report.failures)
             assert first is not None
-            report.smallest = first
+            report.smallest, report.shown = first, shown(first, report.failures)
             report.hints = hints(judged, report.failures)
             report._explain(judged, first)
         elif report.failures:
-            report.smallest = smallest(judged, report.failures, 0.0)
-        report.shown = shown(judged if diagnosed else None, report.smallest, report.failures)
+            report.smallest = first = smallest(judged, report.failures, 0.0)
+            report.shown = shown(first, report.failures)
         return report
 
-    def _explain(self, judged: Judged, shown: Failure) -> None:
+    def _explain(self, judged: Judged, first: Failure) -> None:
         """Explain the failure that is shown; a fault of ours in doing so costs no verdict."""
-        case = judged.kind.case.parse(shown.token)
+        case = judged.kind.case.parse(first.token)
         try:
-            self.explanation = explained(judged, case, shown.check)
+            self.explanation = explained(judged, case, first.check)
             self.diagnosis = diagnose(judged, case)
+            self.shown = certified(judged, self.shown)
         except HARMLESS as error:
             self.hints.append(
                 f"the explanation broke off: {type(error).__name__}: {error}. The verdict stands; "
-                f"please report this fault of the suite, with the case {shown.token}"
+                f"please report this fault of the suite, with the case {first.token}"
             )
 
     @functools.cached_property

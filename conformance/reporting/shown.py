@@ -19,15 +19,11 @@ MOST, _SECONDS = 6, 4.0
 WINDOW = 64
 
 
-def shown(
-    judged: Judged | None, first: Failure | None, failures: Sequence[Failure]
-) -> list[Failure]:
+def shown(first: Failure | None, failures: Sequence[Failure]) -> list[Failure]:
     """Choose the failures that are shown.
 
     Parameters
     ----------
-    judged : Judged or None
-        Who is asked for certificates; nobody where none are wanted.
     first : Failure or None
         What shows most, made small.
     failures : sequence of Failure
@@ -41,10 +37,19 @@ def shown(
         if _sort(one) not in seen and len(chosen) < MOST:
             seen.add(_sort(one))
             chosen.append(one)
-    if judged is None or judged.host.given_up:
-        return chosen
+    return chosen
+
+
+def certified(judged: Judged, chosen: Sequence[Failure]) -> list[Failure]:
+    """Give the failures, those of wrong values with the window of their geometry.
+
+    The implementation is asked, as long as there is time for it.
+    """
     stop = time.perf_counter() + _SECONDS
-    return [_certified(judged, one) if time.perf_counter() < stop else one for one in chosen]
+    return [
+        one if judged.host.given_up or time.perf_counter() > stop else _certified(judged, one)
+        for one in chosen
+    ]
 
 
 def _sort(one: Failure) -> tuple[Any, ...]:

@@ -82,7 +82,7 @@ def test_layers_have_names_of_their_own() -> None:
     ("change", "words"),
     [
         ({"reason": " "}, "waiver 1: reason must say why SPC-6 stays broken"),
-        ({"clause": "SPC-66"}, "got 'SPC-66'; did you mean SPC-6?"),
+        ({"clause": "SPC_6"}, "got 'SPC_6'; did you mean SPC-6?"),
         ({"condition": "batch == zero"}, "waiver 1: condition 'batch == zero' has zero"),
         ({"condition": 3}, "condition must be text, got 3"),
         ({"expiry": "2027"}, "has an entry expiry; did you mean expires?"),
