@@ -26,8 +26,8 @@ class Picture:
         How many products are wrong at each tap.
     window : mapping
         Plain data: the ``output`` (i, j, c), the ``rows`` and ``columns`` of pixels that are shown,
-        and for each row of them its ``cells``: a mark of the legend, the tap that is due to meet
-        the pixel and the one that met it, each (u, v) or None.
+        and for each row of them its ``cells``: a mark of the legend, the kernel entry that is due
+        to meet the pixel and the one that met it, each (u, v, g) or None.
     """
 
     lines: tuple[str, ...]
@@ -84,17 +84,17 @@ def _window(
         for seen in ({*window[axis], *(pixel[axis] for pixel in (*got, *due))} for axis in (0, 1))
     )
     cells = [
-        [[_mark(case, (h, w), window, got, due), _tap((h, w), due), _tap((h, w), got)]
+        [[_mark(case, (h, w), window, got, due), _first((h, w), due), _first((h, w), got)]
          for w in columns]
         for h in rows
     ]  # fmt: skip
     return {"output": list(output), "rows": list(rows), "columns": list(columns), "cells": cells}
 
 
-def _tap(place: Index, met: dict[Index, Index | None]) -> list[int] | None:
-    """Give the tap of the first entry that met the pixel at a place, of whatever channel."""
+def _first(place: Index, met: dict[Index, Index | None]) -> list[int] | None:
+    """Give tap and group of the first entry that met the pixel at a place, of any channel."""
     entries = [entry for pixel, entry in sorted(met.items()) if pixel[:2] == place]
-    return next((list(entry[2:4]) for entry in entries if entry is not None), None)
+    return next((list(entry[2:5]) for entry in entries if entry is not None), None)
 
 
 def _drawn(

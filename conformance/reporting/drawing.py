@@ -35,9 +35,8 @@ def window(shown: Mapping[str, Any], side: str) -> Markup:
         said = {"o": "as due", "x": "met by another kernel entry", "-": "not read", "+": "not due"}
         counts = [f"{marks.count(mark)} {what}" for mark, what in said.items() if mark in marks]
         words = f"Pixels that {place} did read: {', '.join(counts)}."
-    draw = _due if side == "due" else _read
     parts = [
-        draw(mark, due if side == "due" else got, x, y)
+        _due(mark, due, x, y) if side == "due" else _read(mark, due, got, x, y)
         for y, cells in enumerate(shown["cells"])
         for x, (mark, due, got) in enumerate(cells)
     ]
@@ -51,11 +50,13 @@ def _due(mark: str, due: Any, x: int, y: int) -> Markup:
     return _empty(mark, x, y)
 
 
-def _read(mark: str, got: Any, x: int, y: int) -> Markup:
+def _read(mark: str, due: Any, got: Any, x: int, y: int) -> Markup:
     if mark == "o":
         return _cell(x, y, "due", _tap(got))
     if mark in {"x", "+"}:
-        return _cell(x, y, "other", _tap(got) if got else "?")
+        # The due tap of another group is told by the group.
+        same = due is not None and got is not None and due[:2] == got[:2] and due != got
+        return _cell(x, y, "other", f"g {got[2]}" if same else _tap(got))
     if mark == "-":
         return _cell(x, y, "missed", "\N{EN DASH}")
     return _empty(mark, x, y)

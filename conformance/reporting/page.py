@@ -40,7 +40,7 @@ CELLS: Mapping[str, tuple[str, str]] = {
 # The legend of a window, by class of a cell.
 LEGEND: Mapping[str, str] = {
     "due": "read as due, by the tap in the cell (u,v)",
-    "other": "not due, or met by another kernel entry",
+    "other": "not due, or met by another tap, or by that of another group (g)",
     "missed": "due and not read",
     "padding": "padding",
     "pixel": "another pixel",

@@ -305,3 +305,16 @@ def test_folders_merge_into_a_matrix(
     assert tags.count("table") == 1
     assert "<script" not in text
     assert len(re.findall(r'<td class="bad">', text)) >= 2
+
+
+def test_a_wrong_group_is_told_by_the_group() -> None:
+    judged = load(MUTANTS["AlwaysBlocked"], OPERATOR)
+    case = OperatorCase.parse(
+        "dtype=float32,recipe=impulse-x,height=2,width=2,groups=2,members=2,group_layout=interleaved"
+    )
+    exhibit: Any = failures_of(judged, case, "own")[0].exhibit
+    assert exhibit["window"]["output"][2] == 1
+    due, read = (drawing.window(exhibit["window"], side) for side in ("due", "read"))
+    # Channel 1 of four is due to use group 1 of two, and uses group 0.
+    assert ">0,0<" in due
+    assert ">g 0<" in read
