@@ -111,7 +111,7 @@ class Record:
     waived : list of Failure
         Those that a waiver covers.
     ended : str
-        The words of a waived failure at which the check had to end.
+        The words of a waived failure at which the check, or a drawn example of it, had to end.
     refused : list of str
         What the code tried and may not do.
     seconds : float

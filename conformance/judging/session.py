@@ -261,9 +261,9 @@ class Session:
             drawn += 1
             try:
                 check.function(judge, data.draw, **check.parameters)
-            except WaivedError:
-                # The next example may be another matter.
-                pass
+            except WaivedError as waived:
+                # The next example may be another matter; the rest of this one is not asked.
+                judge.record.ended = str(waived)
             except (ConformanceError, NotClaimedError, NotRunError, _DearError) as error:
                 raise _EnoughError from error
             # After what was drawn, not before: an example that draws less would look like chance.

@@ -198,6 +198,9 @@ def test_a_waived_failure_hides_nothing_that_comes_after(clauses: str, hidden: b
         Both, clauses=clauses, seed=0, diagnosis=False, waivers=known, budget=20.0
     )
     assert report.waived
+    # Where the check goes on with its answers, the rest of an example is lost, and that is said.
+    ended = "what comes after a waived failure was not asked in bilinear" in str(report)
+    assert hidden or ended is (clauses == "FWD-2")
     assert bool(report.failures) is hidden, str(report)
     for one in report.failures:
         case = OPERATOR.case.parse(one.token)
