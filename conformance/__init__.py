@@ -47,6 +47,7 @@ def check(
     memory: float | None = None,
     diagnosis: bool = True,
     until_failure: bool = False,
+    waivers: Any = None,
     done: Callable[["Record"], None] | None = None,
 ) -> "Report":
     """Judge an implementation.
@@ -83,6 +84,10 @@ def check(
         Whether to compare what fails with known faults.
     until_failure : bool, default False
         Whether to stop at the first failure.
+    waivers : path or iterable of mappings, optional
+        Deviations that are known and stay: a TOML file of tables ``[[waiver]]``, or such tables,
+        with ``clause``, ``condition``, ``reason``, ``link``, ``expires``, ``implementation``. See
+        docs/guides/waivers.md.
     done : callable, optional
         Is given the record of each check when it is done.
 
@@ -90,14 +95,15 @@ def check(
     -------
     Report
         ``.conforms``, ``.verdict``, ``.clauses``, ``.failures``, ``.diagnosis``; ``str()`` gives
-        one screen, and ``assert conformance.check(...)`` demands that it conforms.
+        one screen, ``.write(folder)`` a page and files for machines, and
+        ``assert conformance.check(...)`` demands that it conforms.
 
     Raises
     ------
     conformance.claims.loading.LoadError
         Nothing that can be judged was found; the message says what to do.
     ValueError
-        A clause, dtype or profile that there is not.
+        A clause, dtype or profile that there is not, or a waiver that cannot be understood.
     RuntimeError
         Source files of the judge were changed while it ran, so that there is no verdict.
 
@@ -114,7 +120,7 @@ def check(
     from conformance.reporting.report import Report
 
     where = Where(in_process, timeout, memory)
-    session = _session(target, layer, dtypes, capabilities, profile, seed, budget, where)
+    session = _session(target, layer, dtypes, capabilities, profile, seed, budget, where, waivers)
     seal = Seal()
     session.until_failure = until_failure
     records = []
@@ -242,11 +248,13 @@ def _session(
     seed: Any,
     budget: Any,
     where: "Where",
+    waivers: Any = None,
 ) -> "Session":
     from conformance.claims.loading import load
     from conformance.judging.intact import settle
     from conformance.judging.session import PROFILES, Session
-    from conformance.kinds import LAYER, OPERATOR
+    from conformance.judging.waivers import read
+    from conformance.kinds import KINDS, LAYER, OPERATOR
 
     if budget is not None and not (isinstance(budget, int | float) and budget > 0):
         raise ValueError(f"budget must be a number of seconds above 0, got {budget!r}")
@@ -254,6 +262,7 @@ def _session(
         raise ValueError(f"seed must be an integer, got {seed!r}")
     if profile not in PROFILES:
         raise ValueError(f"profile must be one of {', '.join(PROFILES)}, got {profile!r}")
+    known = [] if waivers is None else read(waivers, KINDS)
     kind = LAYER if layer else OPERATOR
     if isinstance(target, str) and not where.in_process:
         settle(kind)
@@ -265,7 +274,7 @@ def _session(
             raise ValueError(f"dtypes must be some of {', '.join(claimed)}, got {dtypes!r}")
         narrowed = replace(judged.capabilities, dtypes=wanted)
         judged = replace(judged, capabilities=narrowed)
-    return Session(judged, PROFILES[profile], seed=seed, budget=budget)
+    return Session(judged, PROFILES[profile], seed=seed, budget=budget, waivers=known)
 
 
 def _chosen(session: "Session", clauses: Any) -> "list[Check]":

@@ -2,12 +2,13 @@
 
 import difflib
 import importlib.util
-import json
 import os
 import platform
 import random
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,8 +24,9 @@ from conformance.judging.intact import Seal, settle
 from conformance.judging.record import Record
 from conformance.judging.session import PROFILES, Profile
 from conformance.judging.trial import Trial
+from conformance.judging.waivers import Waiver, WaiverError, read
 from conformance.kinds import KINDS, LAYER, OPERATOR
-from conformance.reporting import options
+from conformance.reporting import folder, options
 from conformance.reporting import settings as settings_of_the_user
 from conformance.reporting.progress import Progress
 from conformance.reporting.report import Report, document
@@ -128,8 +130,8 @@ def _check_options(config: pytest.Config) -> None:
         )
     if budget is not None and not budget > 0:
         raise pytest.UsageError(f"--budget must be more than 0 seconds, got {budget:g}")
-    if path is not None and (path.is_dir() or not path.absolute().parent.is_dir()):
-        raise pytest.UsageError(f"--report={path}: a file in a folder that exists is wanted")
+    if path is not None and (wrong := folder.unwritable(path)):
+        raise pytest.UsageError(f"--report={path}: {wrong}")
 
 
 def _trials(config: pytest.Config, profile: Profile, seed: int) -> list[Trial]:
@@ -149,6 +151,7 @@ def _trials(config: pytest.Config, profile: Profile, seed: int) -> list[Trial]:
         # This project's own are judged to the end, however slow the machine is.
         "to_the_end": ours and budget is None,
         "until_failure": config.getoption("--until-failure"),
+        "waivers": _waivers(config),
     }
     unusual = profile not in (PROFILES["default"], PROFILES["quick"])
     where = Where(**{name: config.getoption(f"--{name.replace('_', '-')}") for name in _WHERE})
@@ -174,6 +177,15 @@ def _trials(config: pytest.Config, profile: Profile, seed: int) -> list[Trial]:
     except LoadError as error:
         raise pytest.UsageError(str(error)) from error
     return trials
+
+
+def _waivers(config: pytest.Config) -> list[Waiver]:
+    """Read the file of waivers, if one is given."""
+    path = config.getoption("--waivers")
+    try:
+        return [] if path is None else read(path, KINDS)
+    except WaiverError as error:
+        raise pytest.UsageError(f"--waivers: {error}") from error
 
 
 _WHERE = ("in_process", "timeout", "memory")
@@ -362,7 +374,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         words = f"{len(broke)} checks could not be begun. The first says: {broke[0].longreprtext}"
         terminalreporter.write_line(words, red=True)
     reports, path = config.stash.get(_REPORTS, []), config.getoption("--report")
-    more = f"every failure: {path}" if path else "-v or --report=FILE for every failure"
+    more = f"every failure: {path}" if path else "-v or --report=DIR for every failure"
     shown: list[Any] = []
     for report in reports:
         shown += ["", screen(report, more=more)]
@@ -370,10 +382,32 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
             shown += ["", by_clause(report)]
     if len(reports) > 1:
         shown += ["", overview(reports)]
+    if others := _not_judged(config):
+        shown += ["", f"waivers for what is not judged here: {', '.join(others)}"]
     color = terminalreporter.hasmarkup
     for line in as_text(*shown, width=WIDTH, color=color).splitlines():
         terminalreporter.write_line(line)
     sys.stdout.flush()
     if path is not None:
-        text = json.dumps(document(reports), indent=2, default=str) + "\n"
-        path.write_text(text, encoding="utf-8")
+        folder.write(document(reports, _command(config)), path)
+
+
+def _not_judged(config: pytest.Config) -> list[str]:
+    """Name the implementations that waivers are for, and that are not judged in this run."""
+    own = {trial.name for trial in config.stash[_TRIALS]}
+    named = (one.implementation for one in _waivers(config) if one.implementation)
+    return list(dict.fromkeys(name for name in named if name not in own))
+
+
+def _command(config: pytest.Config) -> str:
+    """Give what repeats the run."""
+    here = str(Path(__file__).parent)
+    words = [str(one) for one in config.invocation_params.args]
+    given = [
+        word
+        for before, word in zip(["", *words], words, strict=False)
+        if word not in (here, "conformance") and "--report" not in (before, word.partition("=")[0])
+    ]
+    if not any(one.startswith("--seed") for one in given):
+        given.append(f"--seed={config.stash[_TRIALS][0].seed}")
+    return shlex.join(["python", "-m", "conformance", *given])

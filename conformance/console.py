@@ -3,7 +3,7 @@
 import importlib.util
 import sys
 
-_NEEDED = ("pytest", "hypothesis", "safetensors", "rich", "ml_dtypes")
+_NEEDED = ("pytest", "hypothesis", "safetensors", "rich", "jinja2", "ml_dtypes")
 
 
 def main() -> None:

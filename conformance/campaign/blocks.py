@@ -121,4 +121,6 @@ def _ask(judge: Judge, asked: Asked) -> None:
 
 def _plain(failure: Failure, where: tuple[int, int], asked: Asked) -> dict[str, Any]:
     dumped = failure.__dict__ | {"clauses": list(failure.clauses)}
+    # Nobody draws it, and a folder holds many.
+    del dumped["exhibit"]
     return {"block": where[0], "place": where[1], "layout": asked.layout, **dumped}

@@ -55,7 +55,7 @@ class Case:
     @property
     def token(self) -> str:
         """The case in one word, for ``python -m conformance --case=TOKEN``."""
-        default = dict(_flat(type(self)(self.dtype, self.recipe)))
+        default = named(type(self)(self.dtype, self.recipe))
         return ",".join(
             f"{name}={_compact(value)}"
             for name, value in _flat(self)
@@ -123,6 +123,11 @@ class Recipe:
     def certifies(self) -> bool:
         """Whether its results show which factors met: one sample for each entry."""
         return bool(self.decides)
+
+
+def named(case: Case) -> dict[str, Any]:
+    """Give what a token says of a case, by the names that it has there."""
+    return dict(_flat(case))
 
 
 def _flat(case: Case) -> Iterator[tuple[str, Any]]:

@@ -3,6 +3,10 @@
 Works on the meetings that an impulse certificate shows, so it needs no idea of the fault.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
 from conformance.cases.impulses import Index, Meetings
 from conformance.cases.operator import OperatorCase as Case
 
@@ -10,16 +14,37 @@ _LEGEND = "o as due   - not met   + not due   x met another entry   : padding   
 _MOST_LINES = 4
 
 
-def localise(case: Case, result: str, got: Meetings, due: Meetings) -> list[str]:
+@dataclass(frozen=True)
+class Picture:
+    """Which products of a certificate are wrong, and the window of the first wrong output.
+
+    Attributes
+    ----------
+    lines : tuple of str
+        In words, the window drawn with characters.
+    taps : tuple of tuple of int
+        How many products are wrong at each tap.
+    window : mapping
+        Plain data: the ``output`` (i, j, c), the ``rows`` and ``columns`` of pixels that are shown,
+        and for each row of them its ``cells``: a mark of the legend, the kernel entry that is due
+        to meet the pixel and the one that met it, each (u, v, g) or None.
+    """
+
+    lines: tuple[str, ...]
+    taps: tuple[tuple[int, ...], ...]
+    window: Mapping[str, Any]
+
+
+def localise(case: Case, result: str, got: Meetings, due: Meetings) -> Picture | None:
     """Say which products, outputs and taps are wrong, and draw the first wrong window.
 
-    Empty if the two are equal.
+    Nothing if the two are equal.
     """
     wrong = sorted(
         output for output in got.keys() | due.keys() if _of(got, output) != _of(due, output)
     )
     if not wrong:
-        return []
+        return None
     products = [
         (output, entry)
         for output in wrong
@@ -36,13 +61,20 @@ def localise(case: Case, result: str, got: Meetings, due: Meetings) -> list[str]
     if taps:
         every = len(taps) == case.geometry.taps
         lines.append("taps: " + ("all" if every else ", ".join(map(str, taps))))
-    return lines + draw(case, wrong[0], _of(got, wrong[0]), _of(due, wrong[0]))
+    counted = [[0] * case.geometry.kernel_shape[1] for _ in range(case.geometry.kernel_shape[0])]
+    for _, entry in products:
+        if entry is not None:
+            counted[entry[2]][entry[3]] += 1
+    shown = (case, wrong[0], _of(got, wrong[0]), _of(due, wrong[0]))
+    window = _window(*shown)
+    lines += _drawn(window, *shown[2:])
+    return Picture(tuple(lines), tuple(map(tuple, counted)), window)
 
 
-def draw(
+def _window(
     case: Case, output: Index, got: dict[Index, Index | None], due: dict[Index, Index | None]
-) -> list[str]:
-    """Draw the padded window of one output."""
+) -> dict[str, Any]:
+    """Give the padded window of one output as data."""
     window = [
         [place * axis.stride + tap * axis.dilation - axis.before for tap in range(axis.taps)]
         for place, axis in zip(output, case.geometry.axes(case.size), strict=False)
@@ -51,13 +83,31 @@ def draw(
         range(min(seen), max(seen) + 1)
         for seen in ({*window[axis], *(pixel[axis] for pixel in (*got, *due))} for axis in (0, 1))
     )
+    cells = [
+        [[_mark(case, (h, w), window, got, due), _first((h, w), due), _first((h, w), got)]
+         for w in columns]
+        for h in rows
+    ]  # fmt: skip
+    return {"output": list(output), "rows": list(rows), "columns": list(columns), "cells": cells}
+
+
+def _first(place: Index, met: dict[Index, Index | None]) -> list[int] | None:
+    """Give tap and group of the first entry that met the pixel at a place, of any channel."""
+    entries = [entry for pixel, entry in sorted(met.items()) if pixel[:2] == place]
+    return next((list(entry[2:5]) for entry in entries if entry is not None), None)
+
+
+def _drawn(
+    window: Mapping[str, Any], got: dict[Index, Index | None], due: dict[Index, Index | None]
+) -> list[str]:
+    """Draw it with characters."""
+    row, column, channel = window["output"]
     lines = [
-        f"window of the output at row {output[0]}, column {output[1]}, channel {output[2]}:",
-        "           column " + "".join(f"{w:>4}" for w in columns),
+        f"window of the output at row {row}, column {column}, channel {channel}:",
+        "           column " + "".join(f"{w:>4}" for w in window["columns"]),
     ]
-    for h in rows:
-        marks = [_mark(case, (h, w), window, got, due) for w in columns]
-        lines.append(f"    row {h:>9} " + "".join(f"{mark:>4}" for mark in marks))
+    for h, cells in zip(window["rows"], window["cells"], strict=True):
+        lines.append(f"    row {h:>9} " + "".join(f"{mark:>4}" for mark, _, _ in cells))
     lines.append("    " + _LEGEND)
     differ = [pixel for pixel in sorted({*got, *due}) if got.get(pixel) != due.get(pixel)]
     for pixel in differ[:_MOST_LINES]:

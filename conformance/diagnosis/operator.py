@@ -257,11 +257,11 @@ def _where(judged: Any, cases: Iterator[OperatorCase]) -> Iterator[str]:
                 yield f"{result} {_form(got[result])}; due was: {_form(due[result])}"
                 yield f"case {case.token}"
                 return
-            lines = localise(
+            found = localise(
                 case, result, *(_meetings(case, claimed, result, one) for one in (got, due))
             )
-            if lines:
-                yield from lines
+            if found:
+                yield from found.lines
                 yield f"case {case.token}"
                 return
     yield "every product of the impulse certificate is right:"
@@ -273,7 +273,7 @@ def _certificates(
 ) -> Iterator[OperatorCase]:
     certifying = [recipe.name for recipe in RECIPES.values() if recipe.certifies]
     for recipe in certifying:
-        if failing is not None and _few_entries(failing):
+        if failing is not None and few_entries(failing):
             yield failing.changed(recipe=recipe, batch=1)
         yield from certificate(claimed, claimed.first_dtype, recipe, brief=True)
     if not brief:
@@ -281,7 +281,7 @@ def _certificates(
             yield from certificate(claimed, claimed.first_dtype, recipe)
 
 
-def _few_entries(case: OperatorCase) -> bool:
+def few_entries(case: OperatorCase) -> bool:
     """Tell whether one sample for each entry is affordable."""
     return math.prod(case.shapes["x"][1:]) <= 512 and math.prod(case.grid) <= 256
 

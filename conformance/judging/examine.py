@@ -4,15 +4,18 @@ Pure: nothing is called, counted or printed here.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from conformance.bounds.expected import Array, Expected, Floats
+from conformance.cases.picture import Picture
 from conformance.claims.formats import Format
 from conformance.claims.loading import Judged
+from conformance.judging.exhibit import exhibit
+from conformance.judging.headroom import Headroom, headroom
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,8 @@ class Finding:
         Its case alone does not show it: it depends on what was asked before.
     details : tuple of str
         Further lines.
+    exhibit : mapping, optional
+        Of wrong values what can be drawn: see `exhibit`.
     """
 
     clauses: tuple[str, ...]
@@ -81,6 +86,7 @@ class Finding:
     alone: bool = False
     remembered: bool = False
     details: tuple[str, ...] = ()
+    exhibit: Mapping[str, Any] | None = field(default=None, hash=False)
 
 
 def compare(got: Array, expected: Expected, result: Format) -> tuple[float, Mismatch | None]:
@@ -103,12 +109,17 @@ def compare(got: Array, expected: Expected, result: Format) -> tuple[float, Mism
         None if nothing is wrong.
     """
     values = got.astype(np.float64)
+    mismatch = _mismatch(values, expected, result)
+    return (headroom(values, expected).worst, None) if mismatch is None else (np.inf, mismatch)
+
+
+def _mismatch(values: Floats, expected: Expected, result: Format) -> Mismatch | None:
     wrong = ~_agrees(values, expected, result.overflow)
-    if wrong.any():
-        index = tuple(int(i) for i in np.unravel_index(np.argmax(wrong), wrong.shape))
-        got_there, value, bound = (float(array[index]) for array in (values, *expected))
-        return np.inf, Mismatch(index, got_there, value, bound, wrong)
-    return _worst(values, expected), None
+    if not wrong.any():
+        return None
+    index = tuple(int(i) for i in np.unravel_index(np.argmax(wrong), wrong.shape))
+    got, value, bound = (float(array[index]) for array in (values, *expected))
+    return Mismatch(index, got, value, bound, wrong)
 
 
 def _agrees(got: Floats, expected: Expected, overflow: float) -> npt.NDArray[np.bool_]:
@@ -125,41 +136,40 @@ def _agrees(got: Floats, expected: Expected, overflow: float) -> npt.NDArray[np.
     return agrees
 
 
-def _worst(got: Floats, expected: Expected) -> float:
-    value, allowed = expected
-    with np.errstate(invalid="ignore", over="ignore"):
-        error = np.abs(got - value)
-    decided = np.isfinite(error) & np.isfinite(allowed) & (allowed > 0)
-    return float(np.max(error[decided] / allowed[decided], initial=0.0))
-
-
 def examine(
     judged: Judged, case: Any, results: Mapping[str, Array], expected: Mapping[str, Expected]
-) -> tuple[dict[str, float], list[Finding]]:
+) -> tuple[dict[str, Headroom], list[Finding]]:
     """Compare results, all or some of them, with what is expected of the case.
 
     Returns
     -------
-    worst : dict
-        For each right result the largest error as a fraction of its bound.
+    right : dict
+        What each right result uses of its bound.
     findings : list of Finding
         One for each wrong result.
     """
     kind, claimed = judged.kind, judged.capabilities
     format_ = claimed.arithmetic(case.dtype).result
-    worst, findings = {}, []
+    right, findings = {}, []
     for name, array in results.items():
-        fraction, mismatch = compare(array, expected[name], format_)
+        values = array.astype(np.float64)
+        mismatch = _mismatch(values, expected[name], format_)
         if mismatch is None:
-            worst[name] = fraction
-            continue
-        details = kind.picture(case, claimed, name, array, expected[name].value)
-        findings.append(_finding(kind, case, name, mismatch, tuple(details)))
-    return worst, findings
+            right[name] = headroom(values, expected[name])
+        else:
+            picture = kind.picture(case, claimed, name, array, expected[name].value)
+            findings.append(_finding(kind, case, name, mismatch, values, expected[name], picture))
+    return right, findings
 
 
 def _finding(
-    kind: Any, case: Any, name: str, mismatch: Mismatch, details: tuple[str, ...]
+    kind: Any,
+    case: Any,
+    name: str,
+    mismatch: Mismatch,
+    got: Floats,
+    expected: Expected,
+    picture: Picture | None,
 ) -> Finding:
     recipe = kind.recipe_of(case)
     exact = mismatch.bound == 0
@@ -171,9 +181,12 @@ def _finding(
     tier = "certificate" if recipe.certifies else "equality" if exact else "bound"
     count, size = int(mismatch.wrong.sum()), mismatch.wrong.size
     words = f"{name}{list(mismatch.index)}: {mismatch.words}"
-    where = _extent(kind.axes(name, mismatch.wrong.ndim), mismatch.wrong)
+    axes = kind.axes(name, mismatch.wrong.ndim)
+    where = _extent(axes, mismatch.wrong)
+    details = picture.lines if picture else ()
     lines = (f"{name}: {count} of {size} elements are wrong; {where}", *details)
-    return Finding(clauses, words, tier, name, mismatch, details=lines)
+    shown = exhibit(axes, got, expected, mismatch.wrong, picture)
+    return Finding(clauses, words, tier, name, mismatch, details=lines, exhibit=shown)
 
 
 def _extent(axes: tuple[str, ...], wrong: npt.NDArray[np.bool_]) -> str:

@@ -12,6 +12,7 @@ import refimpl
 from conformance.claims.loading import load
 from conformance.judging.session import PROFILES, Session
 
+_DATA = ("*.jinja", "*.css", "*.json")
 # What what is judged may have compiled by importing it.
 _NOT_OURS = {"implementations", "mutants", "adapt", "worker"}
 
@@ -43,7 +44,9 @@ def _digests() -> dict[Path, bytes]:
 
 def _files() -> Iterator[Path]:
     for folder in (Path(str(one.__file__)).parent for one in (refimpl, conformance)):
-        yield from folder.rglob("*.py")
+        # And what the report is made from, once what is judged has run.
+        for ours in ("*.py", *_DATA):
+            yield from folder.rglob(ours)
         for compiled in ("*.pyc", "*.nbc"):
             yield from (
                 path

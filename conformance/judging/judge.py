@@ -22,6 +22,7 @@ from conformance.judging.ask import Answer, NotRunError, ask, ask_faulty, ask_to
 from conformance.judging.examine import Finding, examine
 from conformance.judging.kind import FUNCTIONS
 from conformance.judging.record import Failure, Record
+from conformance.judging.waivers import Waivers
 from conformance.specification import clauses
 
 
@@ -41,6 +42,13 @@ class ConformanceError(AssertionError):
     def __init__(self, failures: list[Failure]) -> None:
         super().__init__(failures[0].message)
         self.failures = failures
+
+
+class WaivedError(Exception):
+    """All that was found is waived: the case is not to be asked on, the check may go on."""
+
+    def __init__(self, failures: list[Failure]) -> None:
+        super().__init__(failures[0].words)
 
 
 class Judge:
@@ -64,6 +72,8 @@ class Judge:
         Seconds for a long list of cases.
     one_in : int
         Of such a list one in so many is asked.
+    waivers : Waivers, optional
+        What is known to be wrong, and stays.
 
     Attributes
     ----------
@@ -87,8 +97,9 @@ class Judge:
         passed: list[Any] | None = None,
         share: float = float("inf"),
         one_in: int = 1,
+        waivers: Waivers | None = None,
     ) -> None:
-        self._share, self._one_in = share, one_in
+        self._share, self._one_in, self._waivers = share, one_in, waivers
         self.passed: list[Any] = [] if passed is None else passed
         self.overwritten: list[str] = []
         self.left: list[str] = []
@@ -201,6 +212,8 @@ class Judge:
     ) -> dict[str, Array]:
         """Demand that the results of a case are right, and return them.
 
+        Where all that is wrong is waived, nothing is returned, and whatever comes next is asked.
+
         Parameters
         ----------
         case : Case
@@ -238,7 +251,10 @@ class Judge:
             functions = {self.kind.function_of(name) for name in wanted}
         answer = self._ask(case, values, functions, **how)
         got = {name: a for name, a in answer.results.items() if not wanted or name in wanted}
-        self.compare(case, values, got, answer.findings, blame, course)
+        try:
+            self.compare(case, values, got, answer.findings, blame, course)
+        except WaivedError:
+            return {}
         if whole and got:
             self.passed.append(case)
         return got
@@ -255,11 +271,11 @@ class Judge:
         """Demand that results are right, and that nothing else was found."""
         __tracebackhide__ = True
         expected = self.kind.expected(case, values, self.claimed) if got else {}
-        worst, wrong = examine(self.judged, case, got, expected)
+        right, wrong = examine(self.judged, case, got, expected)
         rules, decides = self.kind.rules, self.record.clauses
-        for name, fraction in worst.items():
-            own = rules.bound[name] if fraction else (rules.value[name],)
-            self.record.count((*decides, *own), fraction)
+        for name, used in right.items():
+            own = rules.bound[name] if used.worst else (rules.value[name],)
+            self.record.count((*decides, *own), used, rules.others(name))
         found = [*findings, *wrong]
         if course:
             found = [replace(one, words=f"{course}: {one.words}") for one in found]
@@ -271,7 +287,7 @@ class Judge:
             # Its case alone does not show it: it was right there, or is asked in another way.
             self.fail(case, [replace(one, clauses=blame, remembered=True) for one in found])
         if found:
-            blamed = self.kind.blamed(decides, case, {one.result for one in wrong}, set(worst))
+            blamed = self.kind.blamed(decides, case, {one.result for one in wrong}, set(right))
             self.fail(case, found, blamed)
 
     def run(
@@ -328,11 +344,22 @@ class Judge:
         self.record.count(self.record.clauses)
 
     def fail(self, case: Any, findings: Iterable[Finding], blamed: tuple[str, ...] = ()) -> None:
-        """Note what is wrong and raise it."""
+        """Note what is wrong and raise it.
+
+        Raises
+        ------
+        ConformanceError
+            Something that no waiver covers.
+        WaivedError
+            Nothing else is wrong than what waivers cover.
+        """
         __tracebackhide__ = True
-        failures = [self._failure(case, one, blamed) for one in findings]
+        found = [self._failure(case, one, blamed) for one in findings]
+        waived = [one for one in found if self._waivers and self._waivers.cover(one)]
+        failures = [one for one in found if one not in waived]
+        self.record.waived += waived
         self.record.failures += failures
-        raise ConformanceError(failures)
+        raise ConformanceError(failures) if failures else WaivedError(waived)
 
     @property
     def functions(self) -> tuple[str, ...]:
@@ -424,4 +451,5 @@ class Judge:
             result=finding.result,
             refusal=finding.refusal,
             died=finding.died,
+            exhibit=finding.exhibit,
         )

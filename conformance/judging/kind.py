@@ -13,6 +13,7 @@ from hypothesis.strategies import SearchStrategy
 
 from conformance.bounds.expected import Expected
 from conformance.cases.case import Array, Case, Recipe
+from conformance.cases.picture import Picture
 from conformance.claims.capabilities import Capabilities
 from conformance.judging.checks import Check
 from conformance.worker.finding import Seam
@@ -49,6 +50,21 @@ class Rules:
     memory: str
     empty: str
     derivatives: tuple[str, ...] = ()
+
+    def others(self, result: str) -> set[str]:
+        """Give the clauses of the values and bounds of other results, and not of one."""
+        own = {self.value[result], *self.bound[result]}
+        values = {number for name, number in self.value.items() if name != result}
+        bounds = {number for name in self.bound if name != result for number in self.bound[name]}
+        return (values | bounds) - own
+
+    @property
+    def clauses(self) -> set[str]:
+        """What any check may find broken, whatever it decides."""
+        bounds = (number for several in self.bound.values() for number in several)
+        each = (self.value, self.raises, self.dtype)
+        named = (number for mapping in each for number in mapping.values())
+        return {*bounds, *named, self.shape, self.memory, self.empty}
 
 
 class Kind(ABC):
@@ -136,8 +152,12 @@ class Kind(ABC):
     @abstractmethod
     def picture(
         self, case: Any, claimed: Any, result: str, got: Array, expected: Array
-    ) -> list[str]:
-        """Draw what a certificate shows, if the case is one."""
+    ) -> Picture | None:
+        """Draw what a certificate shows, if the case is one and something is wrong."""
+
+    def certificate_of(self, case: Any, result: str) -> Any:  # noqa: ARG002
+        """Give the case that shows in the same geometry which pixels a result reads, if any."""
+        return None
 
     @abstractmethod
     def probes(self, claimed: Any, failing: Any) -> list[Any]:

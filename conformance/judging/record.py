@@ -1,8 +1,12 @@
 """What came of one check: plain data, so that it can travel between processes and into a report."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
+
+from conformance.judging.headroom import Headroom, added
+
+_NOTHING = Headroom()
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,8 @@ class Failure:
         The implementation raised instead of answering.
     died : bool
         It gave no answer at all: it ended, or took too long.
+    exhibit : mapping or None
+        Of wrong values what can be drawn: see `conformance.judging.exhibit`.
     """
 
     implementation: str
@@ -51,6 +57,7 @@ class Failure:
     result: str = ""
     refusal: bool = False
     died: bool = False
+    exhibit: Mapping[str, Any] | None = field(default=None, hash=False)
 
     @property
     def in_its_check(self) -> "Failure":
@@ -61,15 +68,19 @@ class Failure:
 
 @dataclass
 class Count:
-    """What was judged under one clause: how many results, and the largest error over its bound."""
+    """What was judged under one clause: how many results, and what they use of their bounds.
+
+    `worst` is the largest error over its bound; `bins` counts elements, as `Headroom` does.
+    """
 
     cases: int = 0
     worst: float = 0.0
+    bins: tuple[int, ...] = ()
 
-    def add(self, cases: int, worst: float) -> None:
+    def add(self, cases: int, used: Headroom) -> None:
         """Count more."""
         self.cases += cases
-        self.worst = max(self.worst, worst)
+        self.worst, self.bins = max(self.worst, used.worst), added(self.bins, used.bins)
 
 
 @dataclass
@@ -85,7 +96,8 @@ class Record:
     unclaimed : tuple of str
         Clauses that it would decide too, were what they are about claimed.
     outcome : str
-        "passed", "failed", "not claimed" or "not run".
+        "passed", "failed", "waived" (nothing is wrong but what is waived), "not claimed" or "not
+        run".
     reason : str
         Why it was not claimed or not run.
     judged : int
@@ -96,6 +108,10 @@ class Record:
         By clause.
     failures : list of Failure
         In the order in which they came.
+    waived : list of Failure
+        Those that a waiver covers.
+    ended : str
+        The words of a waived failure at which the check, or a drawn example of it, had to end.
     refused : list of str
         What the code tried and may not do.
     seconds : float
@@ -114,12 +130,23 @@ class Record:
     refused: list[str] = field(default_factory=list)
     seconds: float = 0.0
     unclaimed: tuple[str, ...] = ()
+    waived: list[Failure] = field(default_factory=list)
+    ended: str = ""
 
-    def count(self, clauses: Iterable[str], worst: float = 0.0) -> None:
-        """Count one right result under each of some clauses."""
+    def count(
+        self,
+        clauses: Iterable[str],
+        used: Headroom = _NOTHING,
+        foreign: Collection[str] = (),
+    ) -> None:
+        """Count one right result under each of some clauses.
+
+        What it uses of its bound counts under those that are not about `foreign` results.
+        """
         self.judged += 1
         for clause in dict.fromkeys(clauses):
-            self.counts.setdefault(clause, Count()).add(1, worst)
+            own = _NOTHING if clause in foreign else used
+            self.counts.setdefault(clause, Count()).add(1, own)
 
     def dump(self) -> dict[str, Any]:
         """As plain data."""
@@ -130,8 +157,12 @@ class Record:
         """From plain data."""
         fields = dict(dumped)
         fields |= {name: tuple(fields[name]) for name in ("clauses", "unclaimed")}
-        fields["counts"] = {name: Count(**one) for name, one in fields["counts"].items()}
-        fields["failures"] = [
-            Failure(**{**one, "clauses": tuple(one["clauses"])}) for one in fields["failures"]
-        ]
+        fields["counts"] = {
+            name: Count(**{**one, "bins": tuple(one["bins"])})
+            for name, one in fields["counts"].items()
+        }
+        for name in ("failures", "waived"):
+            fields[name] = [
+                Failure(**{**one, "clauses": tuple(one["clauses"])}) for one in fields[name]
+            ]
         return cls(**fields)

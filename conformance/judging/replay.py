@@ -28,7 +28,7 @@ def replay(judged: Judged, case: Any) -> bool:
     decides = kind.recipe_of(case).decides
     got = {name: a for name, a in answer.results.items() if not decides or name in decides}
     expected = kind.expected(case, values, claimed)
-    worst, wrong = examine(judged, case, got, expected)
+    right, wrong = examine(judged, case, got, expected)
     with np.printoptions(threshold=200, linewidth=120):
         for name, array in values.items():
             print(f"\n{name} =\n{array}")
@@ -36,8 +36,8 @@ def replay(judged: Judged, case: Any) -> bool:
             print(f"\n{name}, got =\n{array}\n{name}, expected =\n{expected[name].value}")
             if expected[name].bound.any():
                 print(f"{name}, error bound =\n{expected[name].bound}")
-            if name in worst:
-                print(f"  right: {worst[name]:.3f} of the bound")
+            if name in right:
+                print(f"  right: {right[name].worst:.3f} of the bound")
     findings = [*answer.findings, *wrong]
     print()
     for finding in findings:

@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 from conformance.claims.loading import Judged
 from conformance.judging.ask import NotRunError
 from conformance.judging.checks import Check, checks_of
-from conformance.judging.judge import ConformanceError, Judge, NotClaimedError
+from conformance.judging.judge import ConformanceError, Judge, NotClaimedError, WaivedError
 from conformance.judging.record import Record
+from conformance.judging.waivers import Waiver, Waivers
 
 # A first call is dear if it takes so long, and so many times what a repeated one takes; geometries
 # are if so many of the calls that are watched are.
@@ -104,6 +105,8 @@ class Session:
         Whether to judge no further after the first failure.
     to_the_end : bool
         Whether the checks that the budget does not reach are run too, with the fewest cases.
+    waivers : iterable of Waiver
+        Those of this implementation and of others.
     """
 
     def __init__(
@@ -115,6 +118,7 @@ class Session:
         budget: float | None = None,
         until_failure: bool = False,
         to_the_end: bool = False,
+        waivers: Iterable[Waiver] = (),
     ) -> None:
         self.profile, self.until_failure = profile, until_failure
         self.to_the_end = to_the_end
@@ -126,6 +130,10 @@ class Session:
         self._watched = self._dear = 0
         self._passed: list[Any] = []
         self._deaths: Counter[str] = Counter()
+        own = (one for one in waivers if one.clause[:3] in judged.kind.chapters)
+        self.waivers = Waivers(
+            [one for one in own if one.implementation in ("", judged.name)], judged.kind.case.parse
+        )
 
     @property
     def economises(self) -> bool:
@@ -138,9 +146,9 @@ class Session:
         return self.profile.checks(self._given.kind.chapters)
 
     @property
-    def implied(self) -> int:
-        """How many checks there are for its kind, of which a quick profile has some."""
-        return len(replace(self.profile, exact=False).checks(self._given.kind.chapters))
+    def implied(self) -> list[Check]:
+        """The checks that there are for its kind, of which a quick profile has some."""
+        return replace(self.profile, exact=False).checks(self._given.kind.chapters)
 
     def run(self, check: Check) -> Record:
         """Run one check; what it raises is in the record."""
@@ -165,6 +173,8 @@ class Session:
             except _DearError:
                 # From the beginning, with the few geometries that it now keeps to.
                 self._run(check, self._judge(record, None, late))
+        except WaivedError as waived:
+            record.ended = str(waived)
         except NotClaimedError as unclaimed:
             # What was judged before the check came to something unclaimed remains judged.
             if not record.judged:
@@ -176,10 +186,12 @@ class Session:
             record.outcome, record.reason = "not run", f"the judge has no memory for it: {error}"
         if record.failures:
             record.outcome, self.failed = "failed", True
+        elif record.waived:
+            record.outcome, record.reason = "waived", record.waived[0].words
         elif record.outcome == "passed" and not record.judged:
             # No check passes by having asked nothing.
             record.outcome, record.reason = "not run", "it judged nothing"
-        self._deaths[clauses[0]] += sum(one.died for one in record.failures)
+        self._deaths[clauses[0]] += sum(one.died for one in (*record.failures, *record.waived))
         record.refused = list(dict.fromkeys(record.refused))
         record.seconds = time.perf_counter() - start
         self.spent += record.seconds
@@ -189,10 +201,30 @@ class Session:
         """Let what is judged end, as far as it is a process; it is started again if it is asked."""
         self.judged.host.close()
 
+    def lacking(self, clause: str, records: Iterable[Record]) -> str:
+        """Say why a clause was not judged in full; nothing if it was.
+
+        Each check that decides it must have come to its end. Some clauses are blamed by whatever
+        check meets what is wrong: of those each check that was selected.
+        """
+        kind, done = self._given.kind, {record.check: record for record in records}
+        deciding = {check.name for check in self.implied if clause in check.clauses}
+        if not deciding <= done.keys():
+            return "not all checks that decide it were selected"
+        for name in done if clause in kind.rules.clauses else deciding:
+            record = done[name]
+            if record.outcome == "not run":
+                return f"{name} was not run"
+            if record.cut_short or record.ended or record.failures:
+                return f"{name} did not come to its end"
+        return ""
+
     def _judge(self, record: Record, watch: Any, late: Callable[[], str]) -> Judge:
         share = _LONG * max(0.0, (1 - _LAST) * self.budget - self.spent)
         some = self.profile.one_in
-        return Judge(self.judged, record, self.seed, watch, late, self._passed, share, some)
+        return Judge(
+            self.judged, record, self.seed, watch, late, self._passed, share, some, self.waivers
+        )
 
     def not_run(self, check: Check, reason: str) -> Record:
         """Give the record of a check that is not run."""
@@ -229,6 +261,9 @@ class Session:
             drawn += 1
             try:
                 check.function(judge, data.draw, **check.parameters)
+            except WaivedError as waived:
+                # The next example may be another matter; the rest of this one is not asked.
+                judge.record.ended = str(waived)
             except (ConformanceError, NotClaimedError, NotRunError, _DearError) as error:
                 raise _EnoughError from error
             # After what was drawn, not before: an example that draws less would look like chance.

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from conformance.judging.headroom import Headroom
 from conformance.judging.record import Count, Record
 from conformance.specification import clauses
 
@@ -14,28 +15,33 @@ class Entry(Count):
 
     Attributes
     ----------
-    failed : int
-        Checks that found it broken.
+    failed, waived : int
+        Checks that found it broken, and those that found so what is waived.
     outcomes : Counter of str
-        How many of the checks that decide it passed, failed, were not claimed, or were not run.
+        How many of the checks that decide it passed, failed, met waived failures alone, were not
+        claimed, or were not run.
     """
 
     failed: int = 0
+    waived: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
 
     @property
     def verdict(self) -> str:
-        """One of "fails", "not run", "passes", "undecided" and "not claimed".
+        """One of "fails", "waived", "not run", "passes", "undecided" and "not claimed".
 
         Undecided is a clause whose checks met something else that is wrong.
         """
         if self.failed:
             return "fails"
+        if self.waived:
+            return "waived"
         if self.outcomes["not run"]:
             return "not run"
         if self.cases or self.outcomes["passed"]:
             return "passes"
-        return "undecided" if self.outcomes["failed"] else "not claimed"
+        met = self.outcomes["failed"] + self.outcomes["waived"]
+        return "undecided" if met else "not claimed"
 
 
 def entries(records: Iterable[Record]) -> dict[str, Entry]:
@@ -47,7 +53,9 @@ def entries(records: Iterable[Record]) -> dict[str, Entry]:
         for clause in record.unclaimed:
             found.setdefault(clause, Entry()).outcomes["not claimed"] += 1
         for clause, count in record.counts.items():
-            found.setdefault(clause, Entry()).add(count.cases, count.worst)
+            found.setdefault(clause, Entry()).add(count.cases, Headroom(count.worst, count.bins))
         for clause in dict.fromkeys(c for one in record.failures for c in one.clauses):
             found.setdefault(clause, Entry()).failed += 1
+        for clause in dict.fromkeys(c for one in record.waived for c in one.clauses):
+            found.setdefault(clause, Entry()).waived += 1
     return {number: found[number] for number in clauses() if number in found}

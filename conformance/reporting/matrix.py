@@ -1,7 +1,7 @@
 """``python -m conformance matrix REPORT...``: reports as one table, a row a clause.
 
-A report is the JSON that ``--report=FILE`` writes. What judged code is called is data: it cannot
-break the table. Nothing is judged here.
+A report is what ``--report`` writes: a folder, or its JSON. What judged code is called is data: it
+cannot break the table. Nothing is judged here.
 """
 
 import argparse
@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from conformance.claims.program import printable
+from conformance.reporting import folder
+from conformance.reporting.merging import Matrix, table
+from conformance.reporting.page import matrix_page
 
 _CELLS = {"passes": "yes", "fails": "**no**", "undecided": "?"}
 
@@ -23,12 +26,18 @@ def main(arguments: Sequence[str]) -> int:
         "each implementation.",
         allow_abbrev=False,
     )
-    parser.add_argument("report", nargs="+", type=Path, help="JSON that --report=FILE wrote")
+    parser.add_argument(
+        "report", nargs="+", type=Path, help="folder that --report=DIR wrote, or its JSON"
+    )
+    parser.add_argument("--html", metavar="FILE", type=Path, help="write it as a page too")
     given = parser.parse_args(list(arguments))
     try:
-        print(matrix([read(path) for path in given.report]))
-    except ValueError as error:
+        merged = table([read(path) for path in given.report])
+        if given.html is not None:
+            given.html.write_text(matrix_page(merged), encoding="utf-8")
+    except (ValueError, OSError) as error:
         parser.error(str(error))
+    print("\n".join(_markdown(merged)))
     return 0
 
 
@@ -41,55 +50,36 @@ def read(path: Path) -> Mapping[str, Any]:
         It is none.
     """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        file = path / folder.JSON if path.is_dir() else path
+        document = json.loads(file.read_text(encoding="utf-8"))
         for one in document["implementations"]:
-            dict(one["clauses"])
+            for entry in dict(one["clauses"]).values():
+                str(entry["verdict"])
             str(one["name"] + one["verdict"])
         str(document["specification"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         said = f"{type(error).__name__}: {error}"
-        raise ValueError(f"{path} must be a report that --report=FILE wrote ({said})") from error
+        raise ValueError(f"{path} must be a report that --report wrote ({said})") from error
     return document  # type: ignore[no-any-return]
 
 
 def matrix(documents: Sequence[Mapping[str, Any]]) -> str:
-    """Give the table of the implementations of some reports, in Markdown.
-
-    Raises
-    ------
-    ValueError
-        The reports are of several versions of the specification.
-    """
-    versions = sorted({str(document["specification"]) for document in documents})
-    if len(versions) != 1:
-        raise ValueError(
-            "reports must be of one version of the specification, "
-            f"got {', '.join(versions) or 'none'}"
-        )
-    judged = [one for document in documents for one in document["implementations"]]
-    return "\n".join(_rows(versions[0], judged))
+    """Give it in Markdown."""
+    return "\n".join(_markdown(table(documents)))
 
 
-def _rows(version: str, judged: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def _markdown(merged: Matrix) -> Iterator[str]:
     # As code, in which no tag is one.
-    names = [f"`{_plain(one['name'])}`" for one in judged]
-    yield _row(f"specification {_cell(version)}", names)
-    yield _row("---", ["---"] * len(judged))
-    yield _row("verdict", [_cell(one["verdict"]) for one in judged])
-    # Each report has them in the order of the specification; an operator's before a layer's.
-    ordered = dict.fromkeys(number for one in judged for number in one["clauses"])
-    for clause in ordered:
-        yield _row(_cell(clause), [_decided(one["clauses"].get(clause)) for one in judged])
+    names = [f"`{_plain(name)}`" for name in merged.names]
+    yield _row(f"specification {_cell(merged.version)}", names)
+    yield _row("---", ["---"] * len(names))
+    yield _row("verdict", [_cell(one) for one in merged.verdicts])
+    for clause, verdicts in merged.rows:
+        yield _row(_cell(clause), [_CELLS.get(one, _cell(one)) for one in verdicts])
 
 
 def _row(first: str, cells: Sequence[str]) -> str:
     return f"| {' | '.join([first, *cells])} |"
-
-
-def _decided(entry: Mapping[str, Any] | None) -> str:
-    if entry is None:
-        return ""
-    return _CELLS.get(entry["verdict"], _cell(entry["verdict"]))
 
 
 def _cell(said: Any) -> str:

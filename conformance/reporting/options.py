@@ -7,6 +7,11 @@ from typing import Any
 from conformance.judging.kind import Kind
 
 
+def file(name: Any) -> Path:
+    """Give a file that is read. In settings it stands beside the file of the settings."""
+    return Path(name)
+
+
 def add(to: Callable[..., Any], kinds: tuple[Kind, ...]) -> None:
     """Add them to a parser, of argparse or of pytest.
 
@@ -67,8 +72,16 @@ def add(to: Callable[..., Any], kinds: tuple[Kind, ...]) -> None:
     )
     to("--no-diagnosis", action="store_true", help="do not compare what fails with known faults")
     to(
-        "--report",
+        "--waivers",
         metavar="FILE",
+        type=file,
+        help="TOML file of deviations that are known and stay, each with its reason; one that is "
+        "no longer true fails the run",
+    )
+    to(
+        "--report",
+        metavar="DIR",
         type=Path,
-        help="write the result as JSON, every failure in it",
+        help="write a page, JSON with its schema, and JUnit into this folder; with "
+        "FILE.json the JSON alone",
     )

@@ -1,23 +1,32 @@
 """The verdict on one implementation, with everything that it rests on."""
 
+import datetime
 import functools
+import platform
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import numpy as np
 from rich.console import Console, ConsoleOptions, RenderResult
 
+import refimpl
 from conformance import specification
 from conformance.claims.loading import Judged
 from conformance.diagnosis.diagnose import Diagnosis, diagnose
 from conformance.diagnosis.explain import Explanation, explained
 from conformance.diagnosis.hints import hints
+from conformance.judging.headroom import ENDS
 from conformance.judging.record import Failure, Record
-from conformance.judging.session import Session
+from conformance.judging.session import PROFILES, Session
 from conformance.judging.shrink import smallest
+from conformance.judging.waivers import Standing
 from conformance.reporting.ledger import Entry, entries
+from conformance.reporting.shown import certified, shown
 from conformance.reporting.terminal import as_html, as_text, screen
 
+# Of the form of a document, and the name of the file that says what it is.
+VERSION, SCHEMA = 1, "report.schema.json"
 # Errors of an explanation after which the verdict is told all the same; none in our own tests.
 HARMLESS: tuple[type[Exception], ...] = (Exception,)
 
@@ -50,6 +59,14 @@ class Report:
         The failure that shows most, its case made small.
     hints : list of str
         What may have been forgotten to declare.
+    profile : str
+        How hard it was tried; nothing for a profile without a name.
+    shown : list of Failure
+        What a page shows: the smallest, and one of each other sort.
+    waivers : list of Standing
+        Each known deviation, and what became of it.
+    power : mapping or None
+        What of known faults this run would have caught; None where it was not measured.
     """
 
     name: str
@@ -66,6 +83,10 @@ class Report:
     smallest: Failure | None = None
     hints: list[str] = field(default_factory=list)
     specification: str = field(default_factory=specification.version)
+    profile: str = ""
+    shown: list[Failure] = field(default_factory=list)
+    waivers: list[Standing] = field(default_factory=list)
+    power: Any = None
 
     @classmethod
     def of(cls, session: Session, records: Iterable[Record], *, diagnosed: bool = True) -> "Report":
@@ -77,32 +98,38 @@ class Report:
             judged.environment,
             judged.capabilities,
             records,
-            session.implied,
+            len(session.implied),
             session.seed,
             judged.host.isolated,
             session.economises,
+            profile=next((n for n, one in PROFILES.items() if one == session.profile), ""),
+            waivers=session.waivers.standings(
+                records, lambda clause: session.lacking(clause, records)
+            ),
         )
         judged.host.hurry()
         if report.failures and diagnosed:
-            shown = smallest(judged, report.failures)
-            assert shown is not None
-            report.smallest = shown
+            first = smallest(judged, report.failures)
+            assert first is not None
+            report.smallest, report.shown = first, shown(first, report.failures)
             report.hints = hints(judged, report.failures)
-            report._explain(judged, shown)
+            report._explain(judged, first)
         elif report.failures:
-            report.smallest = smallest(judged, report.failures, 0.0)
+            report.smallest = first = smallest(judged, report.failures, 0.0)
+            report.shown = shown(first, report.failures)
         return report
 
-    def _explain(self, judged: Judged, shown: Failure) -> None:
+    def _explain(self, judged: Judged, first: Failure) -> None:
         """Explain the failure that is shown; a fault of ours in doing so costs no verdict."""
-        case = judged.kind.case.parse(shown.token)
+        case = judged.kind.case.parse(first.token)
         try:
-            self.explanation = explained(judged, case, shown.check)
+            self.explanation = explained(judged, case, first.check)
             self.diagnosis = diagnose(judged, case)
+            self.shown = certified(judged, self.shown)
         except HARMLESS as error:
             self.hints.append(
                 f"the explanation broke off: {type(error).__name__}: {error}. The verdict stands; "
-                f"please report this fault of the suite, with the case {shown.token}"
+                f"please report this fault of the suite, with the case {first.token}"
             )
 
     @functools.cached_property
@@ -115,24 +142,40 @@ class Report:
         """All that is wrong, in the order in which it was found."""
         return [failure for record in self.records for failure in record.failures]
 
+    @property
+    def waived(self) -> list[Failure]:
+        """What is wrong and waived."""
+        return [failure for record in self.records for failure in record.waived]
+
     def outcome(self, outcome: str) -> list[Record]:
-        """Give the checks that passed, failed, were not claimed, or were not run."""
+        """Give the checks that passed, failed, met what is waived, were not claimed or not run."""
         return [record for record in self.records if record.outcome == outcome]
 
     @property
     def conforms(self) -> bool:
-        """Whether all that was asked for was judged, something was, and nothing is wrong."""
-        return self.verdict == "conforms"
+        """Whether all that was asked for was judged, something was, and nothing is wrong.
+
+        But for what is waived: the verdict says so.
+        """
+        return self.verdict.startswith("conforms")
 
     @property
     def verdict(self) -> str:
-        """One of "conforms", "fails", "refuses" (right wherever it answers), "incomplete"."""
+        """The verdict in a word or four.
+
+        One of "conforms", or "conforms with 2 waivers"; "fails"; "refuses" (right wherever it
+        answers); "stale" (nothing is wrong but what is waived, and a waiver is no longer true);
+        "incomplete".
+        """
         if self.failures:
             answers = self.judged and all(one.refusal for one in self.failures)
             return "refuses" if answers else "fails"
-        if self.outcome("not run") or not self.outcome("passed"):
+        if any(one.fault for one in self.waivers):
+            return "stale"
+        if self.outcome("not run") or not (self.outcome("passed") or self.outcome("waived")):
             return "incomplete"
-        return "conforms"
+        used = sum(one.failures > 0 for one in self.waivers)
+        return "conforms" + (f" with {used} waiver{'s' * (used > 1)}" if used else "")
 
     @property
     def refused(self) -> list[str]:
@@ -156,22 +199,18 @@ class Report:
             "kind": self.kind,
             "environment": self.environment,
             "capabilities": asdict(self.capabilities),
+            "scope": self.capabilities.scope,
+            "arithmetic": self.capabilities.arithmetic_words,
             "verdict": self.verdict,
             "conforms": self.conforms,
             "isolated": self.isolated,
             "refused": self.refused,
             "seconds": self.seconds,
             "seed": self.seed,
+            "profile": self.profile,
+            "implied": self.checks,
             "economised": self.economised,
-            "clauses": {
-                name: {
-                    "verdict": entry.verdict,
-                    "checks": entry.cases,
-                    "worst": entry.worst,
-                    "failed": entry.failed,
-                }
-                for name, entry in self.clauses.items()
-            },
+            "clauses": {name: _clause(entry) for name, entry in self.clauses.items()},
             "checks": [
                 {
                     "check": record.check,
@@ -180,16 +219,35 @@ class Report:
                     "reason": record.reason,
                     "judged": record.judged,
                     "cut_short": record.cut_short,
+                    "ended": record.ended,
                     "seconds": record.seconds,
                 }
                 for record in self.records
             ],
-            "failures": [asdict(failure) for failure in self.failures],
-            "smallest": None if self.smallest is None else asdict(self.smallest),
+            "failures": [_failure(one) for one in self.failures],
+            "waived": [_failure(one) for one in self.waived],
+            "smallest": None if self.smallest is None else _failure(self.smallest),
+            "shown": [asdict(one) for one in self.shown],
             "hints": self.hints,
             "explanation": None if self.explanation is None else self.explanation.as_dict(),
-            "diagnosis": None if self.diagnosis is None else asdict(self.diagnosis),
+            "diagnosis": None
+            if self.diagnosis is None
+            else asdict(self.diagnosis) | {"lines": self.diagnosis.lines},
+            "waivers": [one.as_dict() for one in self.waivers],
+            "power": self.power,
         }
+
+    def write(self, folder: Any) -> None:
+        """Write the report into a folder: JSON with its schema, JUnit, and a page.
+
+        Parameters
+        ----------
+        folder : path
+            It is made, if its own folder is there.
+        """
+        from conformance.reporting.folder import write
+
+        write(document([self]), folder)
 
     def __bool__(self) -> bool:
         return self.conforms
@@ -209,10 +267,46 @@ class Report:
         return {"text/html": as_html(screen(self)), "text/plain": str(self)}
 
 
-def document(reports: Iterable[Report]) -> dict[str, Any]:
-    """Several reports as one document for JSON."""
+def _failure(one: Failure) -> dict[str, Any]:
+    """A failure without what can be drawn of it, which a document has of those that it shows."""
+    return {name: value for name, value in asdict(one).items() if name != "exhibit"}
+
+
+def _clause(entry: Entry) -> dict[str, Any]:
+    return {
+        "verdict": entry.verdict,
+        "results": entry.cases,
+        "worst": entry.worst,
+        "bins": list(entry.bins),
+        "failed": entry.failed,
+        "waived": entry.waived,
+    }
+
+
+def document(reports: Iterable[Report], command: str = "") -> dict[str, Any]:
+    """Several reports as one document for JSON, as report.schema.json has it.
+
+    Parameters
+    ----------
+    reports : iterable of Report
+        At least one.
+    command : str
+        What repeats the run.
+    """
     listed = list(reports)
     return {
+        "version": VERSION,
+        "schema": SCHEMA,
+        "written": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "specification": specification.version(),
+        "environment": {
+            "refimpl": refimpl.__version__,
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+            "system": platform.system(),
+            "machine": platform.machine(),
+        },
+        "command": command,
+        "ends": list(ENDS),
         "implementations": [report.as_dict() for report in listed],
     }

@@ -94,7 +94,10 @@ def _table(folder: Path, known: Mapping[str, _Known]) -> Mapping[str, Any]:
             due = {bool: "true or false", int: "an integer", float: "a number"}
             words = due.get(one.type, "text")  # type: ignore[call-overload]
             raise SettingsError(f"{path}: [tool.refimpl] {name} must be {words}, got {value!r}")
-        made = [one.type(each) for each in listed]
+        # What is read stands beside the file that names it.
+        made = [
+            one.type(path.parent / each if one.type is options.file else each) for each in listed
+        ]
         read[name] = made if one.several else made[0]
     return read
 

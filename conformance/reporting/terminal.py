@@ -19,12 +19,18 @@ if TYPE_CHECKING:
     from conformance.reporting.report import Report
 
 WIDTH = 100
-_STYLES = {"conforms": "bold green", "fails": "bold red", "refuses": "bold red"}
+_STYLES = {
+    "conforms": "bold green",
+    "fails": "bold red",
+    "refuses": "bold red",
+    "stale": "bold red",
+}
 _WORDS = {
     "conforms": "CONFORMS",
     "fails": "FAILS",
     "refuses": "REFUSES",
     "incomplete": "INCOMPLETE",
+    "stale": "STALE",
 }
 # Lines that the diagnosis may take on one screen.
 _MOST_LINES = 14
@@ -63,9 +69,9 @@ class _Command:
 
 
 def _headline(report: "Report") -> Text:
-    style = _STYLES.get(report.verdict, "bold yellow")
-    line = Text(_WORDS[report.verdict], style)
-    if report.verdict == "conforms" and len(report.records) < report.checks:
+    word, _, rest = report.verdict.partition(" ")
+    line = Text(_WORDS[word] + (f" {rest}" if rest else ""), _STYLES.get(word, "bold yellow"))
+    if report.conforms and len(report.records) < report.checks:
         line.append(" in the checks that were selected")
     line.append(f"  {_shown(report.name)}", "bold")
     runs_on = f"; {_shown(report.environment)}" if report.environment else ""
@@ -78,6 +84,7 @@ def _rows(report: "Report", more: str) -> Iterable[tuple[str, list[str]]]:
     yield "claims", [report.capabilities.scope, report.capabilities.arithmetic_words]
     if report.verdict == "refuses":
         yield "what", ["it raises where it should answer; no result that it gives is wrong"]
+    yield from _waived(report)
     yield from _explained(report)
     if report.hints:
         yield "hint", report.hints
@@ -91,8 +98,27 @@ def _rows(report: "Report", more: str) -> Iterable[tuple[str, list[str]]]:
         )
         yield "see", [called, f"{shown.clause}: {shown.words}"]
     yield from _left_out(report)
-    if more and report.verdict != "conforms":
+    if more and not report.conforms:
         yield "more", [more]
+
+
+def _waived(report: "Report") -> Iterable[tuple[str, list[str]]]:
+    """What is wrong and waived, and which waivers are no longer true."""
+    if faults := [one.fault for one in report.waivers if one.fault]:
+        yield "waiver", faults
+    used = [one for one in report.waivers if one.failures]
+    lines = [
+        f"{one.waiver}, {one.failures} failure{'s' * (one.failures > 1)}: {one.waiver.reason}"
+        + (f" <{one.waiver.link}>" if one.waiver.link else "")
+        + (f" (until {one.waiver.expires})" if one.waiver.expires else "")
+        for one in used
+    ]
+    if lines:
+        yield "waived", lines
+    if untried := [f"{one.waiver}: {one.untried}" for one in report.waivers if one.untried]:
+        yield "untried", untried
+    if ended := [f"{record.check}" for record in report.records if record.ended]:
+        yield "note", [f"what comes after a waived failure was not asked in {_some(ended)}"]
 
 
 def _explained(report: "Report") -> Iterable[tuple[str, list[str]]]:
@@ -120,6 +146,8 @@ def _judged(report: "Report") -> str:
     selected = len(report.records) < report.checks
     claimed = len(report.records) - unclaimed
     said = f"{failed} of {claimed} checks fail" if failed else f"{passed} of {claimed} checks pass"
+    if waived := len(report.outcome("waived")):
+        said += f", {waived} meet what is waived alone"
     said += f" (selected from {report.checks})" if selected else ""
     said += f", {report.judged:,} results judged in {report.seconds:.1f} s, seed {report.seed}"
     said += "" if report.isolated else ", not isolated"
@@ -198,7 +226,7 @@ def by_clause(report: "Report") -> RenderableType:
     for name, entry in report.clauses.items():
         # "=": nothing but equality was demanded.
         worst = f"{entry.worst:.3f}" if entry.worst else "="
-        failed = str(entry.failed or "")
+        failed = str(entry.failed or entry.waived or "")
         table.add_row(name, f"{entry.cases:,}", worst, failed, entry.verdict)
     return table
 

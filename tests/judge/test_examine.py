@@ -209,8 +209,8 @@ def test_results_are_examined_one_by_one() -> None:
         name: Expected(np.full(a.shape, value[name]), np.full(a.shape, bounds[name]))
         for name, a in got.items()
     }
-    worst, findings = examine_results(judged(), CASE, got, expected)
-    assert worst == {"y": 0.5}
+    right, findings = examine_results(judged(), CASE, got, expected)
+    assert {name: used.worst for name, used in right.items()} == {"y": 0.5}
     assert [one.result for one in findings] == ["dx", "dkernel"]
 
 

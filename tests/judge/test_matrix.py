@@ -39,7 +39,7 @@ def test_what_is_no_report_is_refused(tmp_path: Path, capsys: pytest.CaptureFixt
     path.write_text("[1]", encoding="utf-8")
     with pytest.raises(SystemExit, match="2"):
         main([str(path)])
-    assert "must be a report that --report=FILE wrote" in capsys.readouterr().err
+    assert "must be a report that --report wrote" in capsys.readouterr().err
     documents = [{"specification": v, "implementations": []} for v in ("1.3", "1.4")]
     with pytest.raises(ValueError, match=r"one version of the specification, got 1\.3, 1\.4"):
         matrix(documents)

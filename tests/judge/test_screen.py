@@ -74,17 +74,26 @@ def test_the_long_form() -> None:
 
 
 def test_several_at_once(tmp_path: Path) -> None:
+    (tmp_path / "w.toml").write_text(
+        '[[waiver]]\nclause = "GRP-1"\nreason = "known"\nimplementation = "somebody:else"\n'
+    )
     done = run(
         "--implementation=refimpl.involution", "--layer=refimpl.layer", "--hypothesis-profile=ci",
-        "--check=blocked", "--check=ragged_windows[3x3]", f"--report={tmp_path / 'r.json'}",
+        "--check=blocked", "--check=ragged_windows[3x3]", f"--report={tmp_path / 'r'}",
+        f"--waivers={tmp_path / 'w.toml'}",
     )  # fmt: skip
     assert done.returncode == 0
+    assert "waivers for what is not judged here: somebody:else" in done.stdout
+    files = {path.name for path in (tmp_path / "r").iterdir()}
+    assert files == {"index.html", "junit.xml", "report.json", "report.schema.json"}
     assert "clauses that pass" in done.stdout
     selected = "in the checks that were selected"
     assert f"CONFORMS {selected}  refimpl.involution" in done.stdout
     assert f"CONFORMS {selected}  refimpl.layer" in done.stdout
-    written = json.loads((tmp_path / "r.json").read_text())["implementations"]
-    assert [one["name"] for one in written] == ["refimpl.involution", "refimpl.layer"]
+    written = json.loads((tmp_path / "r" / "report.json").read_text())
+    judged = [one["name"] for one in written["implementations"]]
+    assert judged == ["refimpl.involution", "refimpl.layer"]
+    assert written["command"].endswith("--seed=0")
 
 
 def test_a_check_that_there_is_not() -> None:
@@ -131,6 +140,11 @@ def test_quick_is_no_verdict_on_the_rest() -> None:
             "recipe must be one of integers",
         ),
         (["--case=dtype=float32,recipe=normal"], 2, "--case goes with exactly one"),
+        (
+            ["--implementation=refimpl.involution", "--waivers=pyproject.toml"],
+            4,
+            "--waivers: waivers pyproject.toml must be tables [[waiver]]",
+        ),
     ],
 )
 def test_mistakes(arguments: list[str], status: int, words: str) -> None:
@@ -185,8 +199,8 @@ def test_a_run_that_is_interrupted_has_no_verdict_of_conformity() -> None:
 @pytest.mark.parametrize(
     ("option", "words"),
     [
-        ("--report=/no/such/folder/r.json", "a file in a folder that exists is wanted"),
-        ("--report=.", "a file in a folder that exists is wanted"),
+        ("--report=/no/such/folder/r.json", "in a folder that exists is wanted"),
+        ("--report=LICENSE", "it is a file; a folder, or a file FILE.json, is wanted"),
         ("--budget=0", "--budget must be more than 0 seconds, got 0"),
         (
             "--hypothesis-profile=hard",

@@ -19,7 +19,9 @@ def applied(folder: Path, text: str, **given: Any) -> dict[str, Any]:
     inner = folder / "inner"
     inner.mkdir(exist_ok=True)
     usual = {"implementation": [], "layer": [], "seed": None, "quick": False, "budget": None}
-    options = Namespace(**{**usual, "report": None, "hypothesis_profile": None, **given})
+    options = Namespace(
+        **{**usual, "report": None, "waivers": None, "hypothesis_profile": None, **given}
+    )
     apply(options, KINDS, inner)
     return vars(options)
 
@@ -33,6 +35,7 @@ quick = true
 budget = 20
 report = "out.json"
 profile = "ci"
+waivers = "known.toml"
 """
 
 
@@ -40,6 +43,8 @@ def test_settings_stand_for_options(tmp_path: Path) -> None:
     assert applied(tmp_path, SETTINGS) == {
         "implementation": ["mine:a"], "layer": ["mine:b", "mine:c"], "seed": 3, "quick": True,
         "budget": 20.0, "report": Path("out.json"), "hypothesis_profile": "ci",
+        # What is read stands beside the file of the settings.
+        "waivers": tmp_path / "known.toml",
     }  # fmt: skip
 
 
