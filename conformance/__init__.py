@@ -19,17 +19,20 @@ From a shell: ``python -m conformance --implementation=package.module:attribute`
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 # Hypothesis is not to be imported before pytest is: what needs it is imported where it is used.
 if TYPE_CHECKING:
+    from conformance.cases.shapes import Shape
     from conformance.claims.loading import Where
     from conformance.judging.checks import Check
     from conformance.judging.record import Record
     from conformance.judging.session import Session
     from conformance.reporting.report import Report
 
-__all__ = ["BoundCheck", "Report", "check", "checks", "parametrize"]
+__all__ = ["BoundCheck", "Report", "check", "checks", "parametrize", "shapes_of"]
 
 
 def check(
@@ -45,6 +48,7 @@ def check(
     in_process: bool = False,
     timeout: float | None = None,
     memory: float | None = None,
+    shapes: Any = (),
     diagnosis: bool = True,
     until_failure: bool = False,
     done: Callable[["Record"], None] | None = None,
@@ -79,6 +83,9 @@ def check(
         Seconds for one call, in a process of its own; 60 by default.
     memory : float, optional
         GiB of address space that a process of its own may have.
+    shapes : path or iterable of Shape, optional
+        Shapes of a network of one's own, each judged at its full size: a file as ``--shapes`` reads
+        it, or what `shapes_of` gives.
     diagnosis : bool, default True
         Whether to compare what fails with known faults.
     until_failure : bool, default False
@@ -114,7 +121,7 @@ def check(
     from conformance.reporting.report import Report
 
     where = Where(in_process, timeout, memory)
-    session = _session(target, layer, dtypes, capabilities, profile, seed, budget, where)
+    session = _session(target, layer, dtypes, capabilities, profile, seed, budget, where, shapes)
     seal = Seal()
     session.until_failure = until_failure
     records = []
@@ -180,6 +187,7 @@ def checks(
     in_process: bool = False,
     timeout: float | None = None,
     memory: float | None = None,
+    shapes: Any = (),
 ) -> list[BoundCheck]:
     """List the checks that `check` would run, each to be called on its own.
 
@@ -188,7 +196,8 @@ def checks(
     from conformance.claims.loading import Where
 
     where = Where(in_process, timeout, memory)
-    session = _session(target, layer, dtypes, capabilities, profile, seed, float("inf"), where)
+    endless = float("inf")
+    session = _session(target, layer, dtypes, capabilities, profile, seed, endless, where, shapes)
     return [BoundCheck(session, one) for one in _chosen(session, clauses)]
 
 
@@ -242,6 +251,7 @@ def _session(
     seed: Any,
     budget: Any,
     where: "Where",
+    shapes: Any,
 ) -> "Session":
     from conformance.claims.loading import load
     from conformance.judging.intact import settle
@@ -265,7 +275,19 @@ def _session(
             raise ValueError(f"dtypes must be some of {', '.join(claimed)}, got {dtypes!r}")
         narrowed = replace(judged.capabilities, dtypes=wanted)
         judged = replace(judged, capabilities=narrowed)
-    return Session(judged, PROFILES[profile], seed=seed, budget=budget)
+    asked = replace(PROFILES[profile], shapes=_shapes(shapes))
+    return Session(judged, asked, seed=seed, budget=budget)
+
+
+def _shapes(shapes: Any) -> "tuple[Shape, ...]":
+    from conformance.cases.shapes import Shape, distinct, read
+
+    if isinstance(shapes, str | PathLike):
+        return read(Path(shapes))
+    listed = tuple(shapes)
+    if not all(isinstance(one, Shape) for one in listed):
+        raise ValueError(f"shapes must be a file or what shapes_of gives, got {listed}")
+    return distinct(listed)
 
 
 def _chosen(session: "Session", clauses: Any) -> "list[Check]":
@@ -290,4 +312,8 @@ def __getattr__(name: str) -> Any:
         from conformance.reporting.report import Report
 
         return Report
+    if name == "shapes_of":
+        from conformance.models import shapes_of
+
+        return shapes_of
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -18,6 +18,7 @@ _OF_A_RUN = (
     "no_diagnosis",
     "report",
     "specification",
+    "shapes",
 )
 # Commands by the word that calls them: modules whose function `main` takes what follows the word.
 _COMMANDS = {

@@ -8,6 +8,7 @@ import platform
 import random
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from hypothesis import settings
 
 import conformance.suite  # noqa: F401  (it notes the checks)
 from conformance import specification
+from conformance.cases.shapes import Shape, ShapeError, read
 from conformance.claims.loading import LoadError, Where
 from conformance.judging.ahead import Ahead
 from conformance.judging.checks import Check
@@ -79,8 +81,8 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(
             f"--hypothesis-profile must be one of {', '.join(PROFILES)}, got {name}"
         )
-    profile = PROFILES[name]
     _check_options(config)
+    profile = replace(PROFILES[name], shapes=_shapes(config))
     seed = config.getoption("--seed")
     seed = profile.seed if seed is None else seed
     if seed is None:
@@ -132,6 +134,19 @@ def _check_options(config: pytest.Config) -> None:
         raise pytest.UsageError(f"--report={path}: a file in a folder that exists is wanted")
 
 
+def _shapes(config: pytest.Config) -> tuple[Shape, ...]:
+    """Read the shapes that are to be judged beside everything else."""
+    path = config.getoption("--shapes")
+    if path is None:
+        return ()
+    if not config.getoption(OPERATOR.option) and config.getoption(LAYER.option):
+        raise pytest.UsageError("--shapes are those of operators: name one, --implementation=...")
+    try:
+        return read(path)
+    except ShapeError as error:
+        raise pytest.UsageError(f"--shapes: {error}") from error
+
+
 def _trials(config: pytest.Config, profile: Profile, seed: int) -> list[Trial]:
     """List what is to be judged; begin with all of it at once, and wait until it is there."""
     named = {kind: config.getoption(kind.option) for kind in KINDS}
@@ -150,7 +165,7 @@ def _trials(config: pytest.Config, profile: Profile, seed: int) -> list[Trial]:
         "to_the_end": ours and budget is None,
         "until_failure": config.getoption("--until-failure"),
     }
-    unusual = profile not in (PROFILES["default"], PROFILES["quick"])
+    unusual = replace(profile, shapes=()) not in (PROFILES["default"], PROFILES["quick"])
     where = Where(**{name: config.getoption(f"--{name.replace('_', '-')}") for name in _WHERE})
     trials = [
         Trial(name, kind, where, **options)

@@ -5,7 +5,7 @@ Both are exact sums, rounded once to float64 (NUM-5).
 No number in this file was chosen because tests passed with it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,6 +93,30 @@ def truths(
     lost = _lost(size, options, format_.smallest_normal)
     sums = {name: Sums(terms[name], magnitude[name], lost[name]) for name in value}
     return {name: Truth(value[name], specified[name], sums[name]) for name in value}
+
+
+# Elements of the kernel above which samples are taken apart.
+_PART = 2**22
+
+
+def samples(operands: Mapping[str, Array]) -> Iterator[Mapping[str, Array]]:
+    """Give the operands whole, or some samples at a time where they are large."""
+    batch, size = len(operands["kernel"]), operands["kernel"].size
+    step = max(1, batch * _PART // max(1, size))
+    for first in range(0, max(1, batch), step):
+        yield {name: array[first : first + step] for name, array in operands.items()}
+
+
+def joined(parts: Sequence[Mapping[str, Expected]]) -> dict[str, Expected]:
+    """Put together what is expected of some samples each."""
+    if len(parts) == 1:
+        return dict(parts[0])
+    found = {}
+    for name in parts[0]:
+        each = [part[name] for part in parts]
+        values, bounds = (np.concatenate(some) for some in zip(*each, strict=True))
+        found[name] = Expected(values, bounds)
+    return found
 
 
 def _all(operands: Mapping[str, Array], options: dict[str, Any]) -> dict[str, Floats]:

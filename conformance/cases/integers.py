@@ -68,7 +68,7 @@ def split(case: OperatorCase, bits: int, rng: np.random.Generator) -> Three:
     chosen = rng.integers(where.members, size=(*case.shapes["dy"][:3], where.groups))
     shape, member = case.shapes["dy"], _members(case)
     dy = np.where(
-        chosen[..., _groups(case)] == member,
+        chosen[..., groups_of(case)] == member,
         _odd(shape, long_dy, most, rng),
         rng.choice([-1.0, 1.0], shape) * _beside(where.members, few, rng)[member],
     )
@@ -119,7 +119,7 @@ def _members(case: OperatorCase) -> Array:
     return channel % where.members if where.group_layout == "blocked" else channel // where.groups
 
 
-def _groups(case: OperatorCase) -> Array:
+def groups_of(case: OperatorCase) -> Array:
     """Group of each channel (GRP-2, GRP-3)."""
     channel, where = np.arange(case.channels), case.geometry
     return channel // where.members if where.group_layout == "blocked" else channel % where.groups

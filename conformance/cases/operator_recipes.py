@@ -28,6 +28,7 @@ from conformance.cases.integers import (
     zero,
 )
 from conformance.cases.operator import OperatorCase
+from conformance.cases.samples import sample_dy, sample_x
 from conformance.claims.formats import FORMATS
 from refimpl import involution
 
@@ -207,8 +208,10 @@ RECIPES: Mapping[str, Recipe] = {
             Recipe(f"{name}-real", structured(change, _normal))
             for name, change in STRUCTURE.items()
         ),
-        Recipe("impulse-x", impulse_x, exact=True, decides=("y",)),
-        Recipe("impulse-dy", impulse_dy, exact=True, decides=("dx", "dkernel")),
+        Recipe("impulse-x", impulse_x, exact=True, decides=("y",), certifies=True),
+        Recipe("impulse-dy", impulse_dy, exact=True, decides=("dx", "dkernel"), certifies=True),
+        Recipe("sample-x", sample_x, exact=True, decides=("y",)),
+        Recipe("sample-dy", sample_dy, exact=True, decides=("dx", "dkernel")),
         Recipe("normal", _normal),
         Recipe("wide", _wide),
         Recipe("cancelling", _cancelling),
