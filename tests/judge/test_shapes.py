@@ -1,5 +1,6 @@
 """Shapes of one's own network: what a file may say, what is asked at them, what a model has."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,13 @@ from conformance.cases.operator import OperatorCase
 from conformance.cases.samples import LEAST
 from conformance.cases.shapes import COLUMNS, Shape, ShapeError, read
 from conformance.claims.capabilities import Capabilities
+from conformance.claims.loading import Judged, load
+from conformance.conftest import _shapes as shapes_asked
 from conformance.implementations.operator.numpy_shifted import Shifted
 from conformance.implementations.operator.numpy_unfold import Array, Call
-from conformance.judging.session import PROFILES
-from conformance.conftest import _shapes as shapes_asked
+from conformance.judging.session import PROFILES, Session
 from conformance.kinds import LAYER, OPERATOR
+from conformance.reporting.report import Report
 from refimpl import involution
 
 GOOD = dict(zip(COLUMNS, (1, 9, 8, 6, 3, 3, 2, 1, "same", "blocked"), strict=True))
@@ -151,11 +154,15 @@ SHAPES = (
 )
 
 
+def reported(judged: Judged, named: tuple[Shape, ...]) -> Report:
+    """Judge on shapes alone."""
+    session = Session(judged, replace(PROFILES["quick"], shapes=named), seed=3)
+    asked = [one for one in session.checks if one.name.startswith("shape[")]
+    return Report.of(session, [session.run(one) for one in asked], diagnosed=False)
+
+
 def test_each_shape_is_a_check_with_its_row() -> None:
-    report = conformance.check(
-        OneProductElsewhere, shapes=SHAPES, clauses="GEO-10", profile="quick", seed=3,
-        diagnosis=False,
-    )  # fmt: skip
+    report = reported(load(OneProductElsewhere, OPERATOR), SHAPES)
     outcomes = {one.check: one.outcome for one in report.records if one.check.startswith("shape[")}
     assert outcomes == {"shape[wide]": "failed", "shape[small]": "passed"}
     assert [one.check for one in report.failures] == ["shape[wide]"]
@@ -182,8 +189,7 @@ def test_real_numbers_in_each_format_unless_it_is_quick() -> None:
 def test_what_is_too_large_or_not_claimed_is_said() -> None:
     large = Shape.read(GOOD | {"B": 512, "H": 112, "W": 112, "name": "large"})
     claims = {**Shifted.capabilities, "strides": [(1, 1)]}
-    options: dict[str, Any] = {"clauses": "GEO-10", "profile": "quick", "capabilities": claims}
-    report = conformance.check(Shifted, shapes=[large, SHAPES[1]], **options)
+    report = reported(load(Shifted, OPERATOR, claims), (large, SHAPES[1]))
     assert report.verdict == "incomplete"
     said = " ".join(str(report).split())
     assert "large: not run: the judge would need" in said
@@ -213,7 +219,7 @@ class _Options(dict[str, Any]):
 def test_on_the_command_line(tmp_path: Path) -> None:
     path = written(tmp_path, f"{LINE}\n{{}}\n")
     asked = _Options({"--shapes": path, "--implementation": ["mine:a"], "--layer": []})
-    with pytest.raises(pytest.UsageError, match="--shapes: .*line 2: column B is missing"):
+    with pytest.raises(pytest.UsageError, match=r"--shapes: .*line 2: column B is missing"):
         shapes_asked(asked)
     path.write_text(LINE)
     assert shapes_asked(asked) == (Shape.read(GOOD),)
