@@ -50,6 +50,7 @@ def check(
     memory: float | None = None,
     shapes: Any = (),
     diagnosis: bool = True,
+    power: bool = False,
     until_failure: bool = False,
     done: Callable[["Record"], None] | None = None,
 ) -> "Report":
@@ -88,6 +89,8 @@ def check(
         it, or what `shapes_of` gives.
     diagnosis : bool, default True
         Whether to compare what fails with known faults.
+    power : bool, default False
+        Whether to measure how many known faults the cases of the run would have shown.
     until_failure : bool, default False
         Whether to stop at the first failure.
     done : callable, optional
@@ -129,7 +132,7 @@ def check(
         records.append(session.run(one))
         if done is not None:
             done(records[-1])
-    report = Report.of(session, records, diagnosed=diagnosis)
+    report = Report.of(session, records, diagnosed=diagnosis, power=power)
     session.close()
     if broken := seal.broken():
         raise RuntimeError(f"while it ran, files of the judge were changed: {', '.join(broken)}")

@@ -19,6 +19,7 @@ _OF_A_RUN = (
     "report",
     "specification",
     "shapes",
+    "power",
 )
 # Commands by the word that calls them: modules whose function `main` takes what follows the word.
 _COMMANDS = {

@@ -335,6 +335,7 @@ def _reports(config: pytest.Config) -> list[Report]:
             trial.session,
             records[trial.name],
             diagnosed=not config.getoption("--no-diagnosis"),
+            power=config.getoption("--power"),
         )
         for trial in config.stash[_TRIALS]
         if trial.name in records

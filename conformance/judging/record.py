@@ -100,6 +100,11 @@ class Record:
         What the code tried and may not do.
     seconds : float
         Time that it took.
+    asked : list of tuple of str
+        The cases that were asked in the plain way, as words, each with the results that were
+        demanded of it.
+    otherwise : int
+        How often something was asked in any other way.
     """
 
     implementation: str
@@ -114,6 +119,8 @@ class Record:
     refused: list[str] = field(default_factory=list)
     seconds: float = 0.0
     unclaimed: tuple[str, ...] = ()
+    asked: list[tuple[str, ...]] = field(default_factory=list)
+    otherwise: int = 0
 
     def count(self, clauses: Iterable[str], worst: float = 0.0) -> None:
         """Count one right result under each of some clauses."""

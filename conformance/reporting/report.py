@@ -15,6 +15,7 @@ from conformance.diagnosis.hints import hints
 from conformance.judging.record import Failure, Record
 from conformance.judging.session import Session
 from conformance.judging.shrink import smallest
+from conformance.power import Power, measure
 from conformance.reporting.ledger import Entry, entries
 from conformance.reporting.terminal import as_html, as_text, screen
 
@@ -50,6 +51,8 @@ class Report:
         The failure that shows most, its case made small.
     hints : list of str
         What may have been forgotten to declare.
+    power : Power or None
+        How many known faults the cases of the run would have shown, if that was measured.
     """
 
     name: str
@@ -65,11 +68,19 @@ class Report:
     diagnosis: Diagnosis | None = None
     smallest: Failure | None = None
     hints: list[str] = field(default_factory=list)
+    power: Power | None = None
     specification: str = field(default_factory=specification.version)
 
     @classmethod
-    def of(cls, session: Session, records: Iterable[Record], *, diagnosed: bool = True) -> "Report":
-        """Report on a session's implementation; look into what fails."""
+    def of(
+        cls,
+        session: Session,
+        records: Iterable[Record],
+        *,
+        diagnosed: bool = True,
+        power: bool = False,
+    ) -> "Report":
+        """Report on a session's implementation; look into what fails, measure the power if not."""
         judged, records = session.judged, list(records)
         report = cls(
             judged.name,
@@ -91,6 +102,8 @@ class Report:
             report._explain(judged, shown)
         elif report.failures:
             report.smallest = smallest(judged, report.failures, 0.0)
+        elif power:
+            report.power = measure(session, records)
         return report
 
     def _explain(self, judged: Judged, shown: Failure) -> None:
@@ -187,6 +200,7 @@ class Report:
             "failures": [asdict(failure) for failure in self.failures],
             "smallest": None if self.smallest is None else asdict(self.smallest),
             "hints": self.hints,
+            "power": None if self.power is None else self.power.as_dict(),
             "explanation": None if self.explanation is None else self.explanation.as_dict(),
             "diagnosis": None if self.diagnosis is None else asdict(self.diagnosis),
         }

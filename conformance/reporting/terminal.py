@@ -90,6 +90,9 @@ def _rows(report: "Report", more: str) -> Iterable[tuple[str, list[str]]]:
             shown.token,
         )
         yield "see", [called, f"{shown.clause}: {shown.words}"]
+    if not report.failures:
+        not_measured = "not measured: how many faults this would have shown; --power does"
+        yield "power", report.power.lines if report.power else [not_measured]
     if shapes := list(_shapes(report)):
         yield "shapes", shapes
     yield from _left_out(report)

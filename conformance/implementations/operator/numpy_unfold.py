@@ -87,6 +87,8 @@ class Unfold:
         "validates": False,
         "fork_safe": True,
     }
+    # Of a faulty one: what must be claimed so that its fault is one, if that is no matter of values.
+    needs = ""
 
     def forward(self, x: Array, kernel: Array, **options: Any) -> Array:
         """Return y (FWD-1)."""
