@@ -122,6 +122,8 @@ class _Operator(Kind):
         # A sample depends on itself alone (FWD-3): what is large takes the memory of a part.
         for some in operator_bounds.samples(values):
             truths = operator_bounds.truths(some, options, format_, exact=exact)
+            if self.recipe_of(case).rounds:
+                truths = {name: truth.rounded(arithmetic) for name, truth in truths.items()}
             parts.append({name: truth.within(arithmetic) for name, truth in truths.items()})
         return operator_bounds.joined(parts)
 

@@ -6,7 +6,7 @@ No number in this file was chosen because tests passed with it.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -56,6 +56,13 @@ class Truth:
     value: Floats
     specified: npt.NDArray[np.bool_]
     sums: Sums | None
+
+    def rounded(self, arithmetic: Arithmetic) -> "Truth":
+        """Round it once to the result's format, where that is due (NUM-8); else it is open."""
+        if not arithmetic.rounds_once:
+            return replace(self, specified=np.zeros_like(self.specified))
+        value = self.value.astype(arithmetic.result.dtype).astype(np.float64)
+        return replace(self, value=value)
 
     def within(self, arithmetic: Arithmetic) -> Expected:
         """Give what is expected of an implementation that computes like this."""
@@ -181,14 +188,14 @@ def _lost_operands(sums: Sums, arithmetic: Arithmetic) -> Floats:
 
 def _last_rounding(size: Floats, arithmetic: Arithmetic) -> Floats:
     """Error of rounding a sum of at most that size to the result's format."""
-    return arithmetic.result.unit_roundoff * size
+    return arithmetic.last * size
 
 
 def _result_underflow(smallest: Floats, arithmetic: Arithmetic) -> Floats:
     """Loss of the last rounding where the sum, at least `smallest` in size, may underflow."""
     result = arithmetic.result
     if arithmetic.gradual_underflow:
-        return np.full_like(smallest, result.smallest_subnormal / 2)
+        return np.full_like(smallest, result.smallest_subnormal / (2 if arithmetic.nearest else 1))
     return np.where(smallest < result.smallest_normal, result.smallest_normal, 0.0)
 
 

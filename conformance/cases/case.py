@@ -110,6 +110,8 @@ class Recipe:
         The results that it decides, where that is not all of them.
     certifies : bool
         Its results show which factors met: one sample for each entry.
+    rounds : bool
+        Of the exact sum one rounding to the result's format is due (NUM-8).
     rule : callable, optional
         ``rule(result, got, expected)`` names the clause that a wrong element breaks, or nothing
         where that is the clause of the result.
@@ -120,6 +122,7 @@ class Recipe:
     exact: bool = False
     decides: tuple[str, ...] = ()
     certifies: bool = False
+    rounds: bool = False
     rule: Callable[[str, float, float], str] | None = None
 
 

@@ -87,7 +87,7 @@ class Unfold:
         "validates": False,
         "fork_safe": True,
     }
-    # Of a faulty one: what must be claimed so that its fault is one, if that is no matter of values.
+    # Of a faulty one: what must be claimed so that it is a fault, if no value shows it.
     needs = ""
 
     def forward(self, x: Array, kernel: Array, **options: Any) -> Array:
