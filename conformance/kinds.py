@@ -76,7 +76,7 @@ class _Operator(Kind):
         )  # fmt: skip
         height, width = call.size
         case = OperatorCase(dtype, "normal", 0, call.batch, height, width, where)
-        return not operator_cases.unclaimed(case, claimed)
+        return case.products <= network.MOST // 16 and not operator_cases.unclaimed(case, claimed)
 
     def draw(self, claimed: Capabilities, **wanted: Any) -> SearchStrategy[OperatorCase]:
         return operator_cases.cases(claimed, **wanted)

@@ -184,7 +184,7 @@ class Kind(ABC):
         return []
 
     def allows(self, call: Any, dtype: str, claimed: Any) -> bool:  # noqa: ARG002
-        """Tell whether a call, as guards of generated faults see it, is claimed."""
+        """Tell whether a call, as guards of generated faults see it, is claimed and cheap."""
         return True
 
     def modes(self, claimed: Any) -> tuple[dict[str, Any], ...]:  # noqa: ARG002

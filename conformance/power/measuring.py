@@ -30,8 +30,9 @@ from conformance.worker.host import Host
 GENERATED = 100
 # Modules of faults that depend on the calls before, and of those that are about their process.
 _IN_TURN, _APART = {"state", "history"}, "processes"
-# Cases of so many products, or elements, are cheap.
-_CHEAP = 2**13
+# Cases of so many products, or elements, are cheap; what is dearer than so many is not put to
+# faults, so that fewer count as caught.
+_CHEAP, _DEAREST = 2**13, 2**20
 # Checks that look back on what was asked before: they stay the last.
 _LAST = ("asked_again", "calls_at_once")
 # Other cases, of so many products at most, tell what a claim has room for.
@@ -93,12 +94,13 @@ class _Run:
         claimed = within(self._session.judged.capabilities, host.capabilities)
         return Judged("conformance.mutants", host, claimed, self._kind)
 
-    @property
+    @functools.cached_property
     def asked(self) -> list[Asked]:
         """The cases of the run in order, each once."""
         parse = self._kind.case.parse
         every = dict.fromkeys(tuple(one) for record in self._records for one in record.asked)
-        return [(parse(token), tuple(results)) for token, *results in every]
+        listed = [(parse(token), tuple(results)) for token, *results in every]
+        return [one for one in listed if _size(one[0]) <= _DEAREST]
 
     @property
     def by_size(self) -> tuple[list[Asked], list[Asked]]:
