@@ -40,6 +40,8 @@ def hints(judged: Judged, failures: Iterable[Failure]) -> list[str]:
             found[dtype] = narrower
     if found:
         said.append(f'the failing bounds hold if it declares "accumulator": {found}')
+    if any(one.clause == "NUM-8" for one in listed):
+        said.append('if it rounds otherwise than to nearest it declares "rounding": "any"')
     if any(one.clause[:3] == "ERR" or one.clause == "LAY-18" for one in listed):
         said.append('if checking arguments is not its task it declares "validates": False')
     return said

@@ -60,12 +60,12 @@ def measure(session: Session, records: Sequence[Record]) -> Power:
     single = [name for name, one in mutants.items() if _module(one) not in {*_IN_TURN, _APART}]
     hosted = {name: run.judged(one) for name, one in mutants.items()}
 
-    def put(names: Iterable[str], asked: Iterable[Asked], *, plainly: bool = True) -> set[str]:
-        return screen(run.right, {n: hosted[n] for n in names}, asked, plainly=plainly)
+    def put(names: Iterable[str], asked: Iterable[Asked]) -> set[str]:
+        return screen(run.right, {name: hosted[name] for name in names}, asked)
 
     cheap, dear = run.by_size
     in_order = [one for one in run.asked if _size(one[0]) <= _CHEAP]
-    caught = put(single, cheap) | put(in_turn, in_order, plainly=False)
+    caught = put(single, cheap) | put(in_turn, in_order)
     left = [name for name in mutants if name not in caught]
     beyond = {name for name in left if not run.has_room_for(mutants[name], hosted[name])}
     caught |= put([name for name in single if name in left and name not in beyond], dear)

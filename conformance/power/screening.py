@@ -1,6 +1,7 @@
 """Puts what a run asked to faults, one case at a time and in this process, until each is caught.
 
-The truth of a case is computed once for all of them. Nothing is shrunk, drawn or explained.
+The truth of a case is computed once for all of them. Values are looked at, and nothing else: what
+is done to memory or to the process other checks see.
 """
 
 import warnings
@@ -13,7 +14,6 @@ import numpy as np
 from conformance.bounds.expected import Expected
 from conformance.cases.case import Array
 from conformance.claims.loading import Judged
-from conformance.judging.ask import ask
 from conformance.judging.examine import compare
 from conformance.worker.host import Call, called
 
@@ -21,10 +21,8 @@ from conformance.worker.host import Call, called
 Asked = tuple[Any, tuple[str, ...]]
 
 
-def screen(
-    right: Judged, faults: Mapping[str, Judged], asked: Iterable[Asked], *, plainly: bool = True
-) -> set[str]:
-    """Name the faults that are wrong on some case.
+def screen(right: Judged, faults: Mapping[str, Judged], asked: Iterable[Asked]) -> set[str]:
+    """Name the faults that give a wrong value on some case, or refuse it.
 
     Parameters
     ----------
@@ -35,18 +33,16 @@ def screen(
         Each is asked in order, until it is caught.
     asked : iterable of Asked
         What is asked, in order.
-    plainly : bool, default True
-        Whether to look at values alone, which is quick, and not at what is done to memory.
     """
     living, caught = dict(faults), set[str]()
     for case, demanded in asked:
         if not living:
             break
         due = _due(right, case, demanded)
-        if due is None or due.is_missed_by(right, plainly):
+        if due is None or due.is_missed_by(right):
             continue
         for name in list(living):
-            if due.is_missed_by(living[name], plainly):
+            if due.is_missed_by(living[name]):
                 caught.add(name)
                 del living[name]
     return caught
@@ -73,23 +69,17 @@ class _Due:
     values: Mapping[str, Array]
     expected: Mapping[str, Expected]
 
-    def is_missed_by(self, judged: Judged, plainly: bool) -> bool:
+    def is_missed_by(self, judged: Judged) -> bool:
         """Tell whether an implementation answers something else."""
         functions = sorted({judged.kind.function_of(name) for name in self.expected}, reverse=True)
         results: dict[str, Any] = {}
-        if plainly:
-            try:
-                for function in functions:
-                    results |= self._called(judged, function)
-            except Exception:  # Whatever is raised is a refusal.
-                return True
-        else:
-            answer = ask(judged, self.case, self.values, functions=functions)
-            if answer.findings:
-                return True
-            results = answer.results
+        try:
+            for function in functions:
+                results |= self._called(judged, function)
+        except Exception:  # Whatever is raised is a refusal.
+            return True
         format_ = judged.capabilities.arithmetic(self.case.dtype).result
-        return any(
+        return not set(self.expected) <= set(results) or any(
             results[name].dtype != format_.dtype
             or results[name].shape != due.value.shape
             or compare(results[name], due, format_)[1] is not None

@@ -18,7 +18,7 @@ from conformance.mutants import words
 # Tells of a call, and of the format of its operands, whether it may show a fault.
 Allowed = Callable[[Any, str], bool]
 # So many faults that no such call shows are drawn in a row, or nearly so.
-_TRIES = 200
+_TRIES = 30
 FAMILIES = ("size", "divisible", "option", "format", "value", "history")
 FORMATS = ("float32", "float64", "float16", "bfloat16")
 
