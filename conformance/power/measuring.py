@@ -11,6 +11,7 @@ import functools
 import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
 from typing import Any
 
@@ -32,7 +33,7 @@ GENERATED = 100
 _IN_TURN, _APART = {"state", "history"}, "processes"
 # Cases of so many products, or elements, are cheap; what is dearer than so many is not put to
 # faults, so that fewer count as caught.
-_CHEAP, _DEAREST = 2**13, 2**20
+_CHEAP, _DEAREST = 2**13, 2**21
 # Checks that look back on what was asked before: they stay the last.
 _LAST = ("asked_again", "calls_at_once")
 # Other cases, of so many products at most, tell what a claim has room for.
@@ -70,7 +71,10 @@ def measure(session: Session, records: Sequence[Record]) -> Power:
     beyond = {name for name in left if not run.has_room_for(mutants[name], hosted[name])}
     caught |= put([name for name in single if name in left and name not in beyond], dear)
     left = [name for name in left if name not in caught | beyond]
-    caught |= {name for name in left if run.catches(name, mutants[name])}
+    # What is judged is in a process of its own, and leaves a core free.
+    with ThreadPoolExecutor(2) as pool:
+        rejected = pool.map(lambda name: run.catches(name, mutants[name]), left)
+        caught |= {name for name, one in zip(left, rejected, strict=True) if one}
     return Power(
         tuple(name for name in mutants if name in caught),
         tuple(name for name in mutants if name not in caught | beyond),
