@@ -28,9 +28,9 @@ MUTANTS: Mapping[str, type[Unfold]] = planted(
     gradients,
     blocks,
     arithmetic,
-    rounding,
     state,
     history,
     processes,
     fast_paths,
+    rounding,
 )
