@@ -19,17 +19,20 @@ From a shell: ``python -m conformance --implementation=package.module:attribute`
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 # Hypothesis is not to be imported before pytest is: what needs it is imported where it is used.
 if TYPE_CHECKING:
+    from conformance.cases.shapes import Shape
     from conformance.claims.loading import Where
     from conformance.judging.checks import Check
     from conformance.judging.record import Record
     from conformance.judging.session import Session
     from conformance.reporting.report import Report
 
-__all__ = ["BoundCheck", "Report", "check", "checks", "parametrize"]
+__all__ = ["BoundCheck", "Report", "check", "checks", "parametrize", "shapes_of"]
 
 
 def check(
@@ -45,7 +48,9 @@ def check(
     in_process: bool = False,
     timeout: float | None = None,
     memory: float | None = None,
+    shapes: Any = (),
     diagnosis: bool = True,
+    power: bool = False,
     until_failure: bool = False,
     waivers: Any = None,
     done: Callable[["Record"], None] | None = None,
@@ -80,8 +85,13 @@ def check(
         Seconds for one call, in a process of its own; 60 by default.
     memory : float, optional
         GiB of address space that a process of its own may have.
+    shapes : path or iterable of Shape, optional
+        Shapes of a network of one's own, each judged at its full size: a file as ``--shapes`` reads
+        it, or what `shapes_of` gives.
     diagnosis : bool, default True
         Whether to compare what fails with known faults.
+    power : bool, default False
+        Whether to measure how many known faults the cases of the run would have shown.
     until_failure : bool, default False
         Whether to stop at the first failure.
     waivers : path or iterable of mappings, optional
@@ -120,7 +130,9 @@ def check(
     from conformance.reporting.report import Report
 
     where = Where(in_process, timeout, memory)
-    session = _session(target, layer, dtypes, capabilities, profile, seed, budget, where, waivers)
+    session = _session(
+        target, layer, dtypes, capabilities, profile, seed, budget, where, waivers, shapes
+    )
     seal = Seal()
     session.until_failure = until_failure
     records = []
@@ -128,7 +140,7 @@ def check(
         records.append(session.run(one))
         if done is not None:
             done(records[-1])
-    report = Report.of(session, records, diagnosed=diagnosis)
+    report = Report.of(session, records, diagnosed=diagnosis, power=power)
     session.close()
     if broken := seal.broken():
         raise RuntimeError(f"while it ran, files of the judge were changed: {', '.join(broken)}")
@@ -186,6 +198,7 @@ def checks(
     in_process: bool = False,
     timeout: float | None = None,
     memory: float | None = None,
+    shapes: Any = (),
 ) -> list[BoundCheck]:
     """List the checks that `check` would run, each to be called on its own.
 
@@ -194,7 +207,8 @@ def checks(
     from conformance.claims.loading import Where
 
     where = Where(in_process, timeout, memory)
-    session = _session(target, layer, dtypes, capabilities, profile, seed, float("inf"), where)
+    endless = float("inf")
+    session = _session(target, layer, dtypes, capabilities, profile, seed, endless, where, shapes)
     return [BoundCheck(session, one) for one in _chosen(session, clauses)]
 
 
@@ -249,6 +263,7 @@ def _session(
     budget: Any,
     where: "Where",
     waivers: Any = None,
+    shapes: Any = (),
 ) -> "Session":
     from conformance.claims.loading import load
     from conformance.judging.intact import settle
@@ -274,7 +289,19 @@ def _session(
             raise ValueError(f"dtypes must be some of {', '.join(claimed)}, got {dtypes!r}")
         narrowed = replace(judged.capabilities, dtypes=wanted)
         judged = replace(judged, capabilities=narrowed)
-    return Session(judged, PROFILES[profile], seed=seed, budget=budget, waivers=known)
+    asked = replace(PROFILES[profile], shapes=_shapes(shapes))
+    return Session(judged, asked, seed=seed, budget=budget, waivers=known)
+
+
+def _shapes(shapes: Any) -> "tuple[Shape, ...]":
+    from conformance.cases.shapes import Shape, distinct, read
+
+    if isinstance(shapes, str | PathLike):
+        return read(Path(shapes))
+    listed = tuple(shapes)
+    if not all(isinstance(one, Shape) for one in listed):
+        raise ValueError(f"shapes must be a file or what shapes_of gives, got {listed}")
+    return distinct(listed)
 
 
 def _chosen(session: "Session", clauses: Any) -> "list[Check]":
@@ -299,4 +326,8 @@ def __getattr__(name: str) -> Any:
         from conformance.reporting.report import Report
 
         return Report
+    if name == "shapes_of":
+        from conformance.models import shapes_of
+
+        return shapes_of
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

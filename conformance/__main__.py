@@ -19,6 +19,8 @@ _OF_A_RUN = (
     "report",
     "specification",
     "waivers",
+    "shapes",
+    "power",
 )
 # Commands by the word that calls them: modules whose function `main` takes what follows the word.
 _COMMANDS = {

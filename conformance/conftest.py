@@ -8,6 +8,7 @@ import random
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from hypothesis import settings
 
 import conformance.suite  # noqa: F401  (it notes the checks)
 from conformance import specification
+from conformance.cases import shapes
+from conformance.cases.shapes import Shape, ShapeError
 from conformance.claims.loading import LoadError, Where
 from conformance.judging.ahead import Ahead
 from conformance.judging.checks import Check
@@ -81,8 +84,8 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(
             f"--hypothesis-profile must be one of {', '.join(PROFILES)}, got {name}"
         )
-    profile = PROFILES[name]
     _check_options(config)
+    profile = replace(PROFILES[name], shapes=_shapes(config))
     seed = config.getoption("--seed")
     seed = profile.seed if seed is None else seed
     if seed is None:
@@ -134,6 +137,19 @@ def _check_options(config: pytest.Config) -> None:
         raise pytest.UsageError(f"--report={path}: {wrong}")
 
 
+def _shapes(config: pytest.Config) -> tuple[Shape, ...]:
+    """Read the shapes that are to be judged beside everything else."""
+    path = config.getoption("--shapes")
+    if path is None:
+        return ()
+    if not config.getoption(OPERATOR.option) and config.getoption(LAYER.option):
+        raise pytest.UsageError("--shapes are those of operators: name one, --implementation=...")
+    try:
+        return shapes.read(path)
+    except ShapeError as error:
+        raise pytest.UsageError(f"--shapes: {error}") from error
+
+
 def _trials(config: pytest.Config, profile: Profile, seed: int) -> list[Trial]:
     """List what is to be judged; begin with all of it at once, and wait until it is there."""
     named = {kind: config.getoption(kind.option) for kind in KINDS}
@@ -153,7 +169,7 @@ def _trials(config: pytest.Config, profile: Profile, seed: int) -> list[Trial]:
         "until_failure": config.getoption("--until-failure"),
         "waivers": _waivers(config),
     }
-    unusual = profile not in (PROFILES["default"], PROFILES["quick"])
+    unusual = replace(profile, shapes=()) not in (PROFILES["default"], PROFILES["quick"])
     where = Where(**{name: config.getoption(f"--{name.replace('_', '-')}") for name in _WHERE})
     trials = [
         Trial(name, kind, where, **options)
@@ -332,6 +348,7 @@ def _reports(config: pytest.Config) -> list[Report]:
             trial.session,
             records[trial.name],
             diagnosed=not config.getoption("--no-diagnosis"),
+            power=config.getoption("--power"),
         )
         for trial in config.stash[_TRIALS]
         if trial.name in records

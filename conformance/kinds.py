@@ -14,8 +14,9 @@ from conformance.bounds import layer as layer_bounds
 from conformance.bounds import operator as operator_bounds
 from conformance.bounds.expected import Array, Expected
 from conformance.cases import layer as layer_cases
-from conformance.cases import layer_recipes, operator_recipes
+from conformance.cases import layer_network, layer_recipes, network, operator_recipes
 from conformance.cases import operator as operator_cases
+from conformance.cases.geometries import Geometry
 from conformance.cases.impulses import meetings
 from conformance.cases.layer import LayerCase
 from conformance.cases.operator import OperatorCase
@@ -63,6 +64,20 @@ class _Operator(Kind):
         empty="SPC-6",
     )
 
+    guards = True
+
+    def networks(self, claimed: Capabilities, seed: int) -> list[OperatorCase]:
+        return [*network.networks(claimed, seed), *network.structures(claimed, seed)]
+
+    def allows(self, call: Any, dtype: str, claimed: Capabilities) -> bool:
+        where = Geometry(
+            call.groups, call.channels // call.groups, call.taps, call.stride, call.dilation,
+            call.padding, call.group_layout,
+        )  # fmt: skip
+        height, width = call.size
+        case = OperatorCase(dtype, "normal", 0, call.batch, height, width, where)
+        return case.products <= network.MOST // 16 and not operator_cases.unclaimed(case, claimed)
+
     def draw(self, claimed: Capabilities, **wanted: Any) -> SearchStrategy[OperatorCase]:
         return operator_cases.cases(claimed, **wanted)
 
@@ -102,9 +117,15 @@ class _Operator(Kind):
         self, case: OperatorCase, values: Mapping[str, Array], claimed: Capabilities
     ) -> dict[str, Expected]:
         arithmetic, options = claimed.arithmetic(case.dtype), case.geometry.options
-        exact = self.recipe_of(case).exact
-        truths = operator_bounds.truths(values, options, FORMATS[case.dtype], exact=exact)
-        return {name: truth.within(arithmetic) for name, truth in truths.items()}
+        exact, format_ = self.recipe_of(case).exact, FORMATS[case.dtype]
+        parts = []
+        # A sample depends on itself alone (FWD-3): what is large takes the memory of a part.
+        for some in operator_bounds.samples(values):
+            truths = operator_bounds.truths(some, options, format_, exact=exact)
+            if self.recipe_of(case).rounds:
+                truths = {name: truth.rounded(arithmetic) for name, truth in truths.items()}
+            parts.append({name: truth.within(arithmetic) for name, truth in truths.items()})
+        return operator_bounds.joined(parts)
 
     def blamed(
         self,
@@ -226,6 +247,9 @@ class _Layer(Kind):
             "convention": claimed.conventions[0],
         }
         return layer_cases.cases(claimed, **usual | wanted)
+
+    def networks(self, claimed: LayerCapabilities, seed: int) -> list[LayerCase]:
+        return layer_network.networks(claimed, seed)
 
     def modes(self, claimed: LayerCapabilities) -> tuple[dict[str, Any], ...]:
         return ({"training": False}, *([{"training": True}] if claimed.training else []))

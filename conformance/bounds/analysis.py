@@ -106,7 +106,8 @@ class Analysis:
     def _into(self, format_: Format, a: Value) -> Value:
         if format_.bits >= self.arithmetic.accumulator.bits:
             return a
-        lost = format_.unit_roundoff * a.size + format_.smallest_normal
+        either = 1 if self.arithmetic.nearest else 2
+        lost = either * format_.unit_roundoff * a.size + format_.smallest_normal
         exact = (a.error == 0) & ((a.size <= 2.0**self.bits * a.quantum) | (a.size == 0))
         return a._replace(error=a.error + np.where(exact, 0.0, lost))
 

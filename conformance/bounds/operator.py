@@ -5,8 +5,8 @@ Both are exact sums, rounded once to float64 (NUM-5).
 No number in this file was chosen because tests passed with it.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -57,6 +57,13 @@ class Truth:
     specified: npt.NDArray[np.bool_]
     sums: Sums | None
 
+    def rounded(self, arithmetic: Arithmetic) -> "Truth":
+        """Round it once to the result's format, where that is due (NUM-8); else it is open."""
+        if not arithmetic.rounds_once:
+            return replace(self, specified=np.zeros_like(self.specified))
+        value = self.value.astype(arithmetic.result.dtype).astype(np.float64)
+        return replace(self, value=value)
+
     def within(self, arithmetic: Arithmetic) -> Expected:
         """Give what is expected of an implementation that computes like this."""
         return Expected(self.value, bound(self, arithmetic))
@@ -93,6 +100,30 @@ def truths(
     lost = _lost(size, options, format_.smallest_normal)
     sums = {name: Sums(terms[name], magnitude[name], lost[name]) for name in value}
     return {name: Truth(value[name], specified[name], sums[name]) for name in value}
+
+
+# Elements of the kernel above which samples are taken apart.
+_PART = 2**22
+
+
+def samples(operands: Mapping[str, Array]) -> Iterator[Mapping[str, Array]]:
+    """Give the operands whole, or some samples at a time where they are large."""
+    batch, size = len(operands["kernel"]), operands["kernel"].size
+    step = max(1, batch * _PART // max(1, size))
+    for first in range(0, max(1, batch), step):
+        yield {name: array[first : first + step] for name, array in operands.items()}
+
+
+def joined(parts: Sequence[Mapping[str, Expected]]) -> dict[str, Expected]:
+    """Put together what is expected of some samples each."""
+    if len(parts) == 1:
+        return dict(parts[0])
+    found = {}
+    for name in parts[0]:
+        each = [part[name] for part in parts]
+        values, bounds = (np.concatenate(some) for some in zip(*each, strict=True))
+        found[name] = Expected(values, bounds)
+    return found
 
 
 def _all(operands: Mapping[str, Array], options: dict[str, Any]) -> dict[str, Floats]:
@@ -157,14 +188,14 @@ def _lost_operands(sums: Sums, arithmetic: Arithmetic) -> Floats:
 
 def _last_rounding(size: Floats, arithmetic: Arithmetic) -> Floats:
     """Error of rounding a sum of at most that size to the result's format."""
-    return arithmetic.result.unit_roundoff * size
+    return arithmetic.last * size
 
 
 def _result_underflow(smallest: Floats, arithmetic: Arithmetic) -> Floats:
     """Loss of the last rounding where the sum, at least `smallest` in size, may underflow."""
     result = arithmetic.result
     if arithmetic.gradual_underflow:
-        return np.full_like(smallest, result.smallest_subnormal / 2)
+        return np.full_like(smallest, result.smallest_subnormal / (2 if arithmetic.nearest else 1))
     return np.where(smallest < result.smallest_normal, result.smallest_normal, 0.0)
 
 

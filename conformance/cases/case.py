@@ -108,6 +108,10 @@ class Recipe:
         Every sum is exact in any order, so that equality is demanded (NUM-1).
     decides : tuple of str
         The results that it decides, where that is not all of them.
+    certifies : bool
+        Its results show which factors met: one sample for each entry.
+    rounds : bool
+        Of the exact sum one rounding to the result's format is due (NUM-8).
     rule : callable, optional
         ``rule(result, got, expected)`` names the clause that a wrong element breaks, or nothing
         where that is the clause of the result.
@@ -117,12 +121,9 @@ class Recipe:
     make: Callable[..., Iterable[Array]]
     exact: bool = False
     decides: tuple[str, ...] = ()
+    certifies: bool = False
+    rounds: bool = False
     rule: Callable[[str, float, float], str] | None = None
-
-    @property
-    def certifies(self) -> bool:
-        """Whether its results show which factors met: one sample for each entry."""
-        return bool(self.decides)
 
 
 def named(case: Case) -> dict[str, Any]:

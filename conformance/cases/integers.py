@@ -34,7 +34,7 @@ def integers(case: OperatorCase, bits: int, rng: np.random.Generator) -> Three:
     # More terms than are exact even of ones: some taps, and some channels of dy, are zero.
     taps, channels = case.geometry.taps, case.geometry.members
     kept = _some(taps, 2**bits, rng).reshape(*case.geometry.kernel_shape, 1)
-    return x, kernel * kept, dy * _some(channels, 2**bits, rng)[_members(case)]
+    return x, kernel * kept, dy * _some(channels, 2**bits, rng)[members_of(case)]
 
 
 def split(case: OperatorCase, bits: int, rng: np.random.Generator) -> Three:
@@ -66,9 +66,9 @@ def split(case: OperatorCase, bits: int, rng: np.random.Generator) -> Three:
     # One channel of each group, another one at each output.
     most, few = _room(bits - max(long_x, long_kernel), long_dy, where.members)
     chosen = rng.integers(where.members, size=(*case.shapes["dy"][:3], where.groups))
-    shape, member = case.shapes["dy"], _members(case)
+    shape, member = case.shapes["dy"], members_of(case)
     dy = np.where(
-        chosen[..., _groups(case)] == member,
+        chosen[..., groups_of(case)] == member,
         _odd(shape, long_dy, most, rng),
         rng.choice([-1.0, 1.0], shape) * _beside(where.members, few, rng)[member],
     )
@@ -113,13 +113,13 @@ def _some(count: int, most: int, rng: np.random.Generator) -> npt.NDArray[np.boo
     return rng.permutation(count) < most
 
 
-def _members(case: OperatorCase) -> Array:
+def members_of(case: OperatorCase) -> Array:
     """Place of each channel within its group."""
     channel, where = np.arange(case.channels), case.geometry
     return channel % where.members if where.group_layout == "blocked" else channel // where.groups
 
 
-def _groups(case: OperatorCase) -> Array:
+def groups_of(case: OperatorCase) -> Array:
     """Group of each channel (GRP-2, GRP-3)."""
     channel, where = np.arange(case.channels), case.geometry
     return channel // where.members if where.group_layout == "blocked" else channel % where.groups

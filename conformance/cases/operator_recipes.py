@@ -27,7 +27,9 @@ from conformance.cases.integers import (
     terms,
     zero,
 )
+from conformance.cases.nearest import nearest_dy, nearest_x
 from conformance.cases.operator import OperatorCase
+from conformance.cases.samples import sample_dy, sample_x
 from conformance.claims.formats import FORMATS
 from refimpl import involution
 
@@ -183,6 +185,10 @@ def _of_large(result: str, got: float, expected: float) -> str:
     return "" if math.isfinite(got) else "NUM-6"
 
 
+def _of_rounding(result: str, got: float, expected: float) -> str:
+    return "NUM-8"
+
+
 def _of_subnormal(result: str, got: float, expected: float) -> str:
     return "SPC-5"
 
@@ -207,8 +213,12 @@ RECIPES: Mapping[str, Recipe] = {
             Recipe(f"{name}-real", structured(change, _normal))
             for name, change in STRUCTURE.items()
         ),
-        Recipe("impulse-x", impulse_x, exact=True, decides=("y",)),
-        Recipe("impulse-dy", impulse_dy, exact=True, decides=("dx", "dkernel")),
+        Recipe("impulse-x", impulse_x, exact=True, decides=("y",), certifies=True),
+        Recipe("impulse-dy", impulse_dy, exact=True, decides=("dx", "dkernel"), certifies=True),
+        Recipe("sample-x", sample_x, exact=True, decides=("y",)),
+        Recipe("sample-dy", sample_dy, exact=True, decides=("dx", "dkernel")),
+        Recipe("nearest-x", nearest_x, exact=True, rounds=True, rule=_of_rounding),
+        Recipe("nearest-dy", nearest_dy, exact=True, rounds=True, rule=_of_rounding),
         Recipe("normal", _normal),
         Recipe("wide", _wide),
         Recipe("cancelling", _cancelling),

@@ -32,6 +32,8 @@ class Arithmetic:
         Subnormal numbers are kept, not flushed to zero.
     multiplier : Format or None
         What operands are rounded to before they are multiplied, if to anything.
+    nearest : bool
+        Every rounding is to nearest; else to either neighbour.
     """
 
     operand: Format
@@ -39,6 +41,13 @@ class Arithmetic:
     result: Format
     gradual_underflow: bool = False
     multiplier: Format | None = None
+    nearest: bool = True
+
+    @property
+    def rounds_once(self) -> bool:
+        """Whether one rounding to nearest is due of a sum that the accumulator holds (NUM-8)."""
+        narrower = self.accumulator.bits < self.result.bits
+        return self.nearest and self.multiplier is None and not narrower
 
     @property
     def bits(self) -> int:
@@ -48,11 +57,16 @@ class Arithmetic:
 
     @property
     def faithful(self) -> int:
-        """2 behind a multiplier, where roundings may be to either neighbour; else 1.
+        """2 where the roundings of sums may be to either neighbour; else 1.
 
-        Tensor cores truncate.
+        Behind a multiplier, since tensor cores truncate, and where that is declared.
         """
-        return 1 if self.multiplier is None else 2
+        return 1 if self.multiplier is None and self.nearest else 2
+
+    @property
+    def last(self) -> float:
+        """What the rounding to the result's format may be off by, relative to its result."""
+        return (1 if self.nearest else 2) * self.result.unit_roundoff
 
     @property
     def unit(self) -> float:

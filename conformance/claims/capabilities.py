@@ -68,6 +68,9 @@ class Capabilities:
         float32. Undeclared, they are multiplied as they are.
     result : mapping of dtype to format
         Format of the results, where it is not that of the operands.
+    rounding : "nearest" or "any"
+        Every rounding is to nearest, ties to even; or to either neighbour, which doubles what each
+        is granted.
     gradual_underflow : bool
         Subnormal numbers are kept, not flushed to zero.
     empty_batch : bool
@@ -105,6 +108,7 @@ class Capabilities:
     accumulator: Mapping[str, str] | None = None
     multiplier: Mapping[str, str] | None = None
     result: Mapping[str, str] | None = None
+    rounding: Literal["nearest", "any"] = "nearest"
     gradual_underflow: bool = False
     empty_batch: bool = True
     memory: bool = True
@@ -128,6 +132,7 @@ class Capabilities:
             result=FORMATS[(self.result or {}).get(dtype, dtype)],
             gradual_underflow=self.gradual_underflow,
             multiplier=None if multiplier is None else MULTIPLIERS[dtype][multiplier],
+            nearest=self.rounding == "nearest",
         )
 
     def unclaimed(self, case: Any) -> str:
@@ -210,7 +215,8 @@ class Capabilities:
             result = f" to {one.result.name}" if one.result != one.operand else ""
             each.append(f"{dtype} in {one.accumulator.name}{through}{result}")
         tiny = "kept" if self.gradual_underflow else "kept or flushed"
-        return f"sums of {', '.join(each)}; subnormal numbers {tiny}"
+        rounded = "" if self.rounding == "nearest" else "; rounded to either neighbour"
+        return f"sums of {', '.join(each)}{rounded}; subnormal numbers {tiny}"
 
 
 @dataclass(frozen=True)
@@ -332,6 +338,12 @@ def _images(name: str, value: Any) -> str:
     return str(value)
 
 
+def _rounding(name: str, value: Any) -> str:
+    if value not in ("nearest", "any"):
+        raise DeclarationError(f'capabilities[{name!r}] must be "nearest" or "any", got {value!r}')
+    return str(value)
+
+
 def _numbers(name: str, value: Any) -> Numbers:
     try:
         return Numbers.read(value)
@@ -384,6 +396,7 @@ _READERS: Mapping[str, Callable[[str, Any], Any]] = {
     **dict.fromkeys(("accumulator", "result"), _formats),
     **dict.fromkeys(("groups", "group_channels", "channels"), _numbers),
     "images": _images,
+    "rounding": _rounding,
     "largest": _most,
     "multiplier": _multipliers,
 }

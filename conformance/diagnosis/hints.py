@@ -14,6 +14,8 @@ from conformance.claims.loading import Judged
 from conformance.judging.record import Failure
 from conformance.judging.shrink import failures_of
 
+# What breaks who rounds otherwise than to nearest, and does nothing else wrong.
+_ROUNDING = {"NUM-2", "NUM-3", "NUM-4", "NUM-8", "SPC-5"}
 # Failing cases of a format that are asked again.
 _MOST = 8
 
@@ -40,6 +42,9 @@ def hints(judged: Judged, failures: Iterable[Failure]) -> list[str]:
             found[dtype] = narrower
     if found:
         said.append(f'the failing bounds hold if it declares "accumulator": {found}')
+    clauses = {one.clause for one in listed}
+    if "NUM-8" in clauses and clauses <= _ROUNDING:
+        said.append('if it rounds otherwise than to nearest it declares "rounding": "any"')
     if any(one.clause[:3] == "ERR" or one.clause == "LAY-18" for one in listed):
         said.append('if checking arguments is not its task it declares "validates": False')
     return said

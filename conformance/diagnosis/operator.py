@@ -122,6 +122,8 @@ def _formats(base: OperatorCase, claimed: Capabilities) -> list[Asked]:
             asked.append((products, None))
             asked += [(products.changed(recipe=recipe), _short) for recipe in ("wide", "large")]
             asked.append((products, _special_products))
+        if arithmetic.rounds_once:
+            asked += [(sums.changed(recipe=recipe), None) for recipe in ("nearest-x", "nearest-dy")]
         if dtype in {"float16", "bfloat16"} and arithmetic.accumulator.bits >= 24:
             asked.append((sums, _rounded))
     return asked

@@ -7,7 +7,7 @@ once for each choice of its parameters. Nothing is asked here.
 import inspect
 import itertools
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 Function = Callable[..., None]
@@ -49,10 +49,16 @@ class Check:
 
 
 _CHECKS: list[Check] = []
+# Of each shape that somebody names it is one check.
+_OF_SHAPES: list[Check] = []
 
 
 def check(
-    *clauses: str, full_size: bool = False, exact: bool = False, **choices: Iterable[Any]
+    *clauses: str,
+    full_size: bool = False,
+    exact: bool = False,
+    of_shapes: bool = False,
+    **choices: Iterable[Any],
 ) -> Callable[[Function], Function]:
     """Note a check.
 
@@ -64,6 +70,9 @@ def check(
         Its cases are as large as real ones, which only some profiles afford.
     exact : bool, default False
         It is of the exact tier, and quick.
+    of_shapes : bool, default False
+        It is run for each shape that somebody names. Its function takes the shape, and `reals`:
+        whether more than the exact tier is asked for.
     **choices
         Values of each of its parameters; it is one check for each combination.
     """
@@ -74,7 +83,8 @@ def check(
             chosen = dict(zip(choices, values, strict=True))
             words = "-".join(_word(value) for value in values)
             name = function.__name__ + (f"[{words}]" if words else "")
-            _CHECKS.append(Check(name, clauses, function, chosen, drawn, full_size, exact))
+            noted = _OF_SHAPES if of_shapes else _CHECKS
+            noted.append(Check(name, clauses, function, chosen, drawn, full_size, exact))
         return function
 
     return note
@@ -86,6 +96,17 @@ def checks_of(chapters: Iterable[str], *, full_size: bool = False) -> Iterator[C
     Those of full size are among them only where they are asked for.
     """
     return (one for one in _CHECKS if one.of(chapters) and (full_size or not one.full_size))
+
+
+def checks_of_shapes(
+    chapters: Iterable[str], shapes: Iterable[Any], *, reals: bool
+) -> Iterator[Check]:
+    """List the checks of shapes that somebody named, as far as they decide clauses of chapters."""
+    chapters = tuple(chapters)
+    for shape, one in itertools.product(shapes, _OF_SHAPES):
+        if one.of(chapters):
+            parameters = {"shape": shape, "reals": reals}
+            yield replace(one, name=f"{one.name}[{shape.name}]", parameters=parameters)
 
 
 def _word(value: Any) -> str:

@@ -241,6 +241,8 @@ class Judge:
         """
         __tracebackhide__ = True
         whole = values is None and results is None
+        # In another order of its functions it is no other question.
+        plain = values is None and not blame and not course and not set(how) - {"backward_first"}
         values = self.values(case) if values is None else values
         wanted = results or self.kind.recipe_of(case).decides
         if wanted and not self.claimed.backward:
@@ -249,6 +251,9 @@ class Judge:
                 raise NotClaimedError("not claimed: backward")
         if wanted:
             functions = {self.kind.function_of(name) for name in wanted}
+        if plain:
+            self.record.asked.append((case.token, *(wanted or ())))
+        self.record.otherwise += not plain
         answer = self._ask(case, values, functions, **how)
         got = {name: a for name, a in answer.results.items() if not wanted or name in wanted}
         try:
@@ -304,6 +309,7 @@ class Judge:
         """
         __tracebackhide__ = True
         values = self.values(case) if values is None else values
+        self.record.otherwise += 1
         answer = self._ask(case, values, functions, **how)
         if answer.findings:
             self.fail(case, answer.findings)
@@ -313,6 +319,7 @@ class Judge:
         """Demand that cases which are asked at once, each in a thread of its own, are right."""
         __tracebackhide__ = True
         asked = [(case, self.values(case)) for case in cases]
+        self.record.otherwise += len(asked)
         for function in self.functions:
             self._in_time()
             replies = ask_together(self.judged, asked, function, rounds)
@@ -327,6 +334,7 @@ class Judge:
         __tracebackhide__ = True
         self._claimed([function])
         self._in_time()
+        self.record.otherwise += 1
         try:
             answer = ask_faulty(self.judged, function, case, operands, options)
         except CannotCarryError as error:

@@ -196,6 +196,17 @@ class Kind(ABC):
             self.other.name, self.other.option, sorted(other),
         )  # fmt: skip
 
+    guards: ClassVar[bool] = False
+    """Whether faults behind guards can be made that keep to what is claimed."""
+
+    def networks(self, claimed: Any, seed: int) -> list[Any]:  # noqa: ARG002
+        """List cases of many kinds that are claimed."""
+        return []
+
+    def allows(self, call: Any, dtype: str, claimed: Any) -> bool:  # noqa: ARG002
+        """Tell whether a call, as guards of generated faults see it, is claimed and cheap."""
+        return True
+
     def modes(self, claimed: Any) -> tuple[dict[str, Any], ...]:  # noqa: ARG002
         """Changes of a case that give each mode of a call that is claimed."""
         return ({},)

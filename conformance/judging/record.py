@@ -116,6 +116,11 @@ class Record:
         What the code tried and may not do.
     seconds : float
         Time that it took.
+    asked : list of tuple of str
+        The cases that were asked in the plain way, as words, each with the results that were
+        demanded of it.
+    otherwise : int
+        How often something was asked in any other way.
     """
 
     implementation: str
@@ -132,6 +137,8 @@ class Record:
     unclaimed: tuple[str, ...] = ()
     waived: list[Failure] = field(default_factory=list)
     ended: str = ""
+    asked: list[tuple[str, ...]] = field(default_factory=list)
+    otherwise: int = 0
 
     def count(
         self,

@@ -17,9 +17,10 @@ import hypothesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from conformance.cases.shapes import Shape
 from conformance.claims.loading import Judged
 from conformance.judging.ask import NotRunError
-from conformance.judging.checks import Check, checks_of
+from conformance.judging.checks import Check, checks_of, checks_of_shapes
 from conformance.judging.judge import ConformanceError, Judge, NotClaimedError, WaivedError
 from conformance.judging.record import Record
 from conformance.judging.waivers import Waiver, Waivers
@@ -55,6 +56,8 @@ class Profile:
         Whether checks are among them whose cases are as large as real ones.
     exact : bool
         Whether they are those of the exact tier alone.
+    shapes : tuple of Shape
+        Of somebody's own network: each is judged at its full size, after all else.
     """
 
     examples: int
@@ -63,11 +66,13 @@ class Profile:
     one_in: int = 1
     full_size: bool = False
     exact: bool = False
+    shapes: tuple[Shape, ...] = ()
 
     def checks(self, chapters: Iterable[str]) -> list[Check]:
         """List its checks that decide clauses of some chapters, in order."""
         listed = checks_of(chapters, full_size=self.full_size)
-        return [one for one in listed if one.exact or not self.exact]
+        named = checks_of_shapes(chapters, self.shapes, reals=not self.exact)
+        return [*(one for one in listed if one.exact or not self.exact), *named]
 
 
 PROFILES = {

@@ -70,6 +70,18 @@ def add(to: Callable[..., Any], kinds: tuple[Kind, ...]) -> None:
         metavar="VERSION",
         help="refuse to judge by another version of the specification than this one",
     )
+    to(
+        "--shapes",
+        metavar="FILE",
+        type=Path,
+        help="judge these shapes too, of a network of your own, each at its full size: lines of "
+        "JSON or CSV with B, H, W, C, G, K, stride, dilation, padding and layout",
+    )
+    to(
+        "--power",
+        action="store_true",
+        help="measure how many known faults the cases of this run would have shown",
+    )
     to("--no-diagnosis", action="store_true", help="do not compare what fails with known faults")
     to(
         "--waivers",

@@ -4,7 +4,7 @@ import datetime
 import functools
 import platform
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -18,9 +18,10 @@ from conformance.diagnosis.explain import Explanation, explained
 from conformance.diagnosis.hints import hints
 from conformance.judging.headroom import ENDS
 from conformance.judging.record import Failure, Record
-from conformance.judging.session import PROFILES, Session
+from conformance.judging.session import PROFILES, Profile, Session
 from conformance.judging.shrink import smallest
 from conformance.judging.waivers import Standing
+from conformance.power import Power, measure
 from conformance.reporting.ledger import Entry, entries
 from conformance.reporting.shown import certified, shown
 from conformance.reporting.terminal import as_html, as_text, screen
@@ -65,8 +66,8 @@ class Report:
         What a page shows: the smallest, and one of each other sort.
     waivers : list of Standing
         Each known deviation, and what became of it.
-    power : mapping or None
-        What of known faults this run would have caught; None where it was not measured.
+    power : Power or None
+        How many known faults the cases of the run would have shown, if that was measured.
     """
 
     name: str
@@ -86,11 +87,18 @@ class Report:
     profile: str = ""
     shown: list[Failure] = field(default_factory=list)
     waivers: list[Standing] = field(default_factory=list)
-    power: Any = None
+    power: Power | None = None
 
     @classmethod
-    def of(cls, session: Session, records: Iterable[Record], *, diagnosed: bool = True) -> "Report":
-        """Report on a session's implementation; look into what fails."""
+    def of(
+        cls,
+        session: Session,
+        records: Iterable[Record],
+        *,
+        diagnosed: bool = True,
+        power: bool = False,
+    ) -> "Report":
+        """Report on a session's implementation; look into what fails, measure the power if not."""
         judged, records = session.judged, list(records)
         report = cls(
             judged.name,
@@ -102,7 +110,7 @@ class Report:
             session.seed,
             judged.host.isolated,
             session.economises,
-            profile=next((n for n, one in PROFILES.items() if one == session.profile), ""),
+            profile=_named(session.profile),
             waivers=session.waivers.standings(
                 records, lambda clause: session.lacking(clause, records)
             ),
@@ -117,6 +125,8 @@ class Report:
         elif report.failures:
             report.smallest = first = smallest(judged, report.failures, 0.0)
             report.shown = shown(first, report.failures)
+        elif power:
+            report.power = measure(session, records)
         return report
 
     def _explain(self, judged: Judged, first: Failure) -> None:
@@ -229,12 +239,12 @@ class Report:
             "smallest": None if self.smallest is None else _failure(self.smallest),
             "shown": [asdict(one) for one in self.shown],
             "hints": self.hints,
+            "power": None if self.power is None else self.power.as_dict(),
             "explanation": None if self.explanation is None else self.explanation.as_dict(),
             "diagnosis": None
             if self.diagnosis is None
             else asdict(self.diagnosis) | {"lines": self.diagnosis.lines},
             "waivers": [one.as_dict() for one in self.waivers],
-            "power": self.power,
         }
 
     def write(self, folder: Any) -> None:
@@ -270,6 +280,12 @@ class Report:
 def _failure(one: Failure) -> dict[str, Any]:
     """A failure without what can be drawn of it, which a document has of those that it shows."""
     return {name: value for name, value in asdict(one).items() if name != "exhibit"}
+
+
+def _named(profile: Profile) -> str:
+    """Name a profile, whatever shapes are judged beside it."""
+    asked = replace(profile, shapes=())
+    return next((name for name, one in PROFILES.items() if one == asked), "")
 
 
 def _clause(entry: Entry) -> dict[str, Any]:

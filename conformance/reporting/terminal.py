@@ -97,6 +97,11 @@ def _rows(report: "Report", more: str) -> Iterable[tuple[str, list[str]]]:
             shown.token,
         )
         yield "see", [called, f"{shown.clause}: {shown.words}"]
+    if not report.failures:
+        not_measured = "not measured: how many faults this would have shown; --power does"
+        yield "power", report.power.lines if report.power else [not_measured]
+    if shapes := list(_shapes(report)):
+        yield "shapes", shapes
     yield from _left_out(report)
     if more and not report.conforms:
         yield "more", [more]
@@ -166,6 +171,22 @@ def _broken(report: "Report") -> str:
     said = ", ".join(f"{name} in {count}" for name, count in failing.items())
     passing = sum(entry.verdict == "passes" for entry in report.clauses.values())
     return f"{said} checks; {passing} clauses pass"
+
+
+def _shapes(report: "Report") -> Iterable[str]:
+    """A row for each shape that was named."""
+    for record in report.records:
+        name, bracket, rest = record.check.partition("[")
+        if (name, bracket) != ("shape", "["):
+            continue
+        worst = max((one.worst for one in record.counts.values()), default=0.0)
+        largest = f", largest error {worst:.2f} of its bound" if worst else ""
+        said = {
+            "passed": f"right: {record.judged} results in {record.seconds:.1f} s{largest}",
+            "failed": f"wrong in {record.seconds:.1f} s",
+        }
+        reason = record.reason.removeprefix("not claimed: ")
+        yield f"{rest[:-1]}: {said.get(record.outcome, f'{record.outcome}: {reason}')}"
 
 
 def _left_out(report: "Report") -> Iterable[tuple[str, list[str]]]:

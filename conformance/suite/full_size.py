@@ -1,11 +1,14 @@
 """Sizes that networks really have, and counters of 24 and 16 bits run over.
 
-For the profiles that afford it: a case takes seconds, and gigabytes of memory.
+For the profiles that afford it: a case takes seconds, and gigabytes of memory. And, in every
+profile, the sizes that somebody names.
 """
 
+from conformance.cases import shapes
 from conformance.cases.geometries import pairs
 from conformance.cases.network import FULL, networks
 from conformance.claims.formats import FORMATS
+from conformance.judging.ask import NotRunError
 from conformance.judging.checks import check
 from conformance.judging.judge import Judge
 
@@ -32,4 +35,19 @@ def reals_at_full_size(judge: Judge, dtype: str) -> None:
 def network_at_full_size(judge: Judge) -> None:
     """The network-shaped cases once more, with other numbers and up to 2^23 products."""
     for case in networks(judge.claimed, judge.seed + 1, MOST):
+        judge.check(case)
+
+
+@check(
+    "FWD-1", "GRD-1", "GRD-2", "GEO-10", "NUM-1", "NUM-2", "NUM-3", "NUM-4",
+    exact=True, of_shapes=True,
+)  # fmt: skip
+def shape(judge: Judge, shape: shapes.Shape, reals: bool) -> None:
+    """A shape of somebody's own network: impulses, exact sums, and real numbers in each format."""
+    if shape.bytes > shapes.MEMORY:
+        raise NotRunError(
+            f"the judge would need {shape.bytes / 2**30:.1f} GiB for a shape, and takes "
+            f"{shapes.MEMORY / 2**30:.0f}: name a smaller batch"
+        )
+    for case in shapes.cases(shape, judge.claimed, judge.seed, reals=reals):
         judge.check(case)

@@ -5,7 +5,7 @@ from typing import Any
 from conformance.cases.operator import certificate
 from conformance.claims.formats import FORMATS
 from conformance.judging.checks import check
-from conformance.judging.judge import Judge
+from conformance.judging.judge import Judge, NotClaimedError
 
 RECIPES = ("normal", "wide", "cancelling")
 
@@ -50,3 +50,12 @@ def dkernel_bound(judge: Judge, draw: Any, dtype: str, recipe: str) -> None:
 def no_early_overflow(judge: Judge, draw: Any, dtype: str) -> None:
     """Sums of magnitude up to half the largest number stay finite, and within the bounds."""
     judge.check(draw(judge.cases(dtype=judge.claim("dtypes", dtype)[0], recipe="large")))
+
+
+@check("NUM-8", dtype=FORMATS, recipe=["nearest-x", "nearest-dy"])
+def rounded_to_nearest(judge: Judge, draw: Any, dtype: str, recipe: str) -> None:
+    """One product, or a sum of two, is the exact value rounded once, ties to even."""
+    (dtype,) = judge.claim("dtypes", dtype)
+    if not judge.claimed.arithmetic(dtype).rounds_once:
+        raise NotClaimedError(f"not claimed: {dtype} is rounded once, to nearest")
+    judge.check(draw(judge.cases(dtype=dtype, recipe=recipe)))

@@ -36,6 +36,11 @@ NOTES: Mapping[str, tuple[str, str]] = {
     "WideRange": ("rounding, range", "Magnitudes over all exponents of which nothing overflows."),
     "Cancellation": ("rounding", "Sums far smaller than their terms."),
     "Ties": ("rounding of the result", "Sums that lie between two numbers of the format."),
+    "Nearest": (
+        "rounding",
+        "Each result is one rounding away from an exact product or sum: to nearest, ties to even "
+        "(NUM-8).",
+    ),
     "Subnormal": ("underflow", "Operands and results around the underflow threshold."),
     "LargeSums": ("early overflow", "Sums up to half the largest number, which must stay finite."),
     "Overflow": ("overflow", "Products near the largest number: some sums pass it."),
@@ -61,6 +66,7 @@ _OF_RECIPE = {
     "impulse-x": "Certificate", "impulse-dy": "Certificate", "integers": "ExactSums",
     "split": "LongIntegers", "normal": "RealNumbers", "wide": "WideRange",
     "cancelling": "Cancellation", "ties": "Ties", "subnormal": "Subnormal", "large": "LargeSums",
+    "nearest-x": "Nearest", "nearest-dy": "Nearest",
     "beyond": "Overflow", "specials": "SpecialValues",
 }  # fmt: skip
 _OF_PADDING = {"same": "GEO-7", "valid": "GEO-4", "int": "GEO-5", "explicit": "GEO-6"}
@@ -118,7 +124,7 @@ def _clauses(vector: Vector, case: OperatorCase) -> Iterator[str]:
         yield "GEO-11"
     yield from ("GRP-1", "GRP-3" if where.group_layout == "interleaved" else "GRP-2")
     if exact:
-        yield "NUM-1"
+        yield "NUM-8" if OPERATOR.recipe_of(case).rounds else "NUM-1"
 
 
 def blamed(case: OperatorCase, result: str) -> tuple[str, str, str]:

@@ -12,6 +12,7 @@ import numpy as np
 from conformance.bounds.expected import Array, Expected, Floats
 from conformance.bounds.operator import Truth, truths
 from conformance.cases.operator import OperatorCase
+from conformance.claims.arithmetic import Arithmetic
 from conformance.claims.capabilities import Capabilities
 from conformance.claims.formats import FORMATS
 from conformance.kinds import OPERATOR
@@ -127,17 +128,37 @@ class Due:
 
     @property
     def values(self) -> dict[str, Floats]:
-        """The exact sums, rounded once to float64."""
-        return {name: one.value for name, one in self._exact.items()}
+        """The exact sums, rounded once to float64; or to the format, where that is due (NUM-8)."""
+        return {name: self._due(one) for name, one in self._exact.items()}
+
+    def _due(self, truth: Truth) -> Floats:
+        if not OPERATOR.recipe_of(self.case).rounds:
+            return truth.value
+        rounded: Floats = truth.value.astype(self._format.dtype).astype(np.float64)
+        return rounded
 
     def within(self, arithmetic: Stored) -> dict[str, Expected]:
         """Give truth and bound of each result: equality where NUM-1 demands it."""
         declared = arithmetic.claims.arithmetic(self.case.dtype)
+        if OPERATOR.recipe_of(self.case).rounds:
+            return {name: self._nearest(name, declared) for name in self._exact}
         if OPERATOR.recipe_of(self.case).exact and self._largest <= 2.0**declared.bits:
             return {name: one.within(declared) for name, one in self._exact.items()}
+        return {name: one.within(declared) for name, one in self._inexact.items()}
+
+    @property
+    def _inexact(self) -> Mapping[str, Truth]:
         if not self._rounded:
             self._rounded = truths(self.operands, self._options, self._format, exact=False)
-        return {name: one.within(declared) for name, one in self._rounded.items()}
+        return self._rounded
+
+    def _nearest(self, name: str, declared: Arithmetic) -> Expected:
+        """Demand the rounded value; of an arithmetic of which that is not due, the bound."""
+        value = self._due(self._exact[name])
+        if declared.rounds_once:
+            return Expected(value, np.zeros_like(value))
+        plain = self._inexact[name].within(declared)
+        return Expected(value, plain.bound + np.abs(value - plain.value))
 
     def bounds(self, result: str) -> Iterator[tuple[str, Floats]]:
         """Give the bound of a result in each arithmetic, by its name."""

@@ -184,7 +184,7 @@ class Host:
         poison(call.due, call.tensors["x"].dtype)
         reply = Reply()
         try:
-            results = _called(self.implementation, call, operands.arrays)
+            results = called(self.implementation, call, operands.arrays)
             reply.results = {name: _copied(one) for name, one in results.items()}
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt) and self._interruptible:
@@ -217,7 +217,7 @@ def _copied(one: Any) -> Any:
     return one.copy(order="C")
 
 
-def _called(implementation: Any, call: Call, arrays: Tensors) -> dict[str, Any]:
+def called(implementation: Any, call: Call, arrays: Tensors) -> dict[str, Any]:
     """Call it as its signature says, and name what it returns."""
     layer, _, name = call.function.rpartition("-")
     function, options = getattr(implementation, name), dict(call.options)

@@ -54,7 +54,7 @@ def cases() -> Iterator[tuple[OperatorCase, str]]:
         shapes = [one.geometry for one in certificate(_CLAIMED, dtype, "normal", brief=True)]
         for recipe in (
             "integers", "split", "normal", "wide", "cancelling", "subnormal", "large", "ties",
-            "beyond", "specials",
+            "beyond", "specials", "nearest-x", "nearest-dy",
         ):  # fmt: skip
             for number, where in enumerate(shapes[:6]):
                 case = OperatorCase(dtype, recipe, number, 2, 9, 8, where).large_enough

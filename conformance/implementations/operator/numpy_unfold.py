@@ -87,6 +87,8 @@ class Unfold:
         "validates": False,
         "fork_safe": True,
     }
+    # Of a faulty one: what must be claimed so that it is a fault, if no value shows it.
+    needs = ""
 
     def forward(self, x: Array, kernel: Array, **options: Any) -> Array:
         """Return y (FWD-1)."""

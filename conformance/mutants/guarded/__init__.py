@@ -6,6 +6,7 @@ fault is only kept if some call shows it, which is looked for without the suite'
 the same for operators and layers stands here; nothing is judged.
 """
 
+import itertools
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -14,8 +15,17 @@ from typing import Any, ClassVar, Self
 
 from conformance.mutants import words
 
+# Tells of a call, and of the format of its operands, whether it may show a fault.
+Allowed = Callable[[Any, str], bool]
+# So many faults that no such call shows are drawn in a row, or nearly so.
+_TRIES = 30
 FAMILIES = ("size", "divisible", "option", "format", "value", "history")
 FORMATS = ("float32", "float64", "float16", "bfloat16")
+
+
+def anything(call: Any, dtype: str) -> bool:  # noqa: ARG001
+    """Allow every call."""
+    return True
 
 
 @dataclass(frozen=True)
@@ -83,8 +93,10 @@ class Guarded(ABC):
 
     @classmethod
     @abstractmethod
-    def call_behind(cls, guards: tuple[Guard, ...], rng: random.Random) -> Any:
-        """Draw calls until one satisfies the guards; None if none does."""
+    def call_behind(
+        cls, guards: tuple[Guard, ...], rng: random.Random, allowed: Allowed = anything
+    ) -> Any:
+        """Draw calls until one is allowed and satisfies the guards; None if none does."""
 
     @abstractmethod
     def differs(self, call: Any) -> bool:
@@ -101,25 +113,30 @@ class Guarded(ABC):
         return self.wrong if all(guard.holds(moment) for guard in self.guards) else self.right
 
     @classmethod
-    def drawn_all(cls, seed: int, number: int) -> list[Self]:
-        """Give so many guarded faults, each of which some call shows."""
+    def drawn_all(cls, seed: int, number: int, allowed: Allowed = anything) -> list[Self]:
+        """Give so many guarded faults, each of which some call that is allowed shows.
+
+        Or fewer, where next to none is found.
+        """
         rng, found = random.Random(seed), list[Self]()
-        while len(found) < number:
+        for tried in itertools.count():
+            if len(found) == number or tried > _TRIES * (len(found) + 1):
+                break
             # Where fast paths are: a size or a divisor, and one or two other questions.
             chosen = [
                 rng.choice(("size", "divisible")), *rng.sample(FAMILIES, rng.choice((1, 1, 2)))
             ]  # fmt: skip
             guards = tuple(cls.drawn(rng, family) for family in chosen)
             one = cls(guards, rng.choice(list(cls.faults)))
-            if one.shows(rng):
+            if one.shows(rng, allowed=allowed):
                 found.append(one)
         return found
 
-    def shows(self, rng: random.Random, tries: int = 12) -> bool:
+    def shows(self, rng: random.Random, tries: int = 12, allowed: Allowed = anything) -> bool:
         """Tell whether a call is found on which the fault shows, its history granted."""
         asked = tuple(guard for guard in self.guards if guard.family != "history")
         for _ in range(tries):
-            found = self.call_behind(asked, rng)
+            found = self.call_behind(asked, rng, allowed)
             if found is None:
                 return False
             if type(self)(asked, self.fault).differs(found):
@@ -127,10 +144,12 @@ class Guarded(ABC):
         return False
 
 
-def guarded(seed: int, number: int, *, layer: bool = False) -> list[Any]:
-    """Give so many guarded faults of operators, or of layers."""
+def guarded(
+    seed: int, number: int, *, layer: bool = False, allowed: Allowed = anything
+) -> list[Any]:
+    """Give so many guarded faults of operators, or of layers, which allowed calls show."""
     from conformance.mutants.guarded.layer import GuardedLayer
     from conformance.mutants.guarded.operator import GuardedOperator
 
     kind: type[Guarded] = GuardedLayer if layer else GuardedOperator
-    return kind.drawn_all(seed, number)
+    return kind.drawn_all(seed, number, allowed)

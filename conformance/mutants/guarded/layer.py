@@ -13,7 +13,15 @@ from conformance.implementations.layer.numpy_layer import NumpyLayer
 from conformance.implementations.operator.numpy_shifted import Shifted
 from conformance.implementations.operator.numpy_unfold import Array, Unfold
 from conformance.mutants import planted
-from conformance.mutants.guarded import Guard, Guarded, at_least, divides, of_format
+from conformance.mutants.guarded import (
+    Allowed,
+    Guard,
+    Guarded,
+    anything,
+    at_least,
+    divides,
+    of_format,
+)
 from conformance.mutants.layer import generator, gradients, statistics
 
 FAULTS: Mapping[str, type[NumpyLayer]] = planted(generator, statistics, gradients)
@@ -236,13 +244,17 @@ class GuardedLayer(Guarded):
         )
 
     @classmethod
-    def call_behind(cls, guards: tuple[Guard, ...], rng: random.Random) -> Any:
+    def call_behind(
+        cls, guards: tuple[Guard, ...], rng: random.Random, allowed: Allowed = anything
+    ) -> Any:
         of_shapes = [guard for guard in guards if guard.family != "value"]
         for _ in range(3000):
             call = _some_call(rng)
             dtype = rng.choice((np.float32, np.float32, np.float64, np.float16, ml_dtypes.bfloat16))
             empty = np.zeros(0, dtype)
             if call is None or not all(g.holds(Moment(call, empty, {})) for g in of_shapes):
+                continue
+            if not allowed(call, np.dtype(dtype).name):
                 continue
             dy, x, parameters = _some_values(call, np.dtype(dtype), rng)
             if all(guard.holds(Moment(call, x, parameters)) for guard in guards):

@@ -11,7 +11,15 @@ import numpy as np
 from conformance.implementations.operator.numpy_shifted import Shifted
 from conformance.implementations.operator.numpy_unfold import Array, Call, Unfold
 from conformance.mutants import planted
-from conformance.mutants.guarded import Guard, Guarded, at_least, divides, of_format
+from conformance.mutants.guarded import (
+    Allowed,
+    Guard,
+    Guarded,
+    anything,
+    at_least,
+    divides,
+    of_format,
+)
 from conformance.mutants.operator import arithmetic, conventions, gradients, padding, taps
 
 FAULTS: Mapping[str, type[Unfold]] = planted(padding, conventions, taps, gradients, arithmetic)
@@ -170,8 +178,10 @@ class GuardedOperator(Guarded):
         return _drawn(rng, family)
 
     @classmethod
-    def call_behind(cls, guards: tuple[Guard, ...], rng: random.Random) -> Any:
-        return _call_behind(guards, rng)
+    def call_behind(
+        cls, guards: tuple[Guard, ...], rng: random.Random, allowed: Allowed = anything
+    ) -> Any:
+        return _call_behind(guards, rng, allowed)
 
     def differs(self, call: Any) -> bool:
         return _differs(self, *call)
@@ -195,7 +205,7 @@ class GuardedOperator(Guarded):
         return self.chosen(moment) if x.size and kernel.size else self.right
 
 
-def _call_behind(guards: tuple[Guard, ...], rng: random.Random) -> Any:
+def _call_behind(guards: tuple[Guard, ...], rng: random.Random, allowed: Allowed) -> Any:
     """Draw calls until one satisfies the guards; give its operands and options."""
     of_shapes = [guard for guard in guards if guard.family != "value"]
     for _ in range(3000):
@@ -203,6 +213,8 @@ def _call_behind(guards: tuple[Guard, ...], rng: random.Random) -> Any:
         dtype = rng.choice((np.float32, np.float32, np.float64, np.float16, ml_dtypes.bfloat16))
         empty = np.zeros(0, dtype)
         if call is None or not all(g.holds(Moment(call, (empty, empty))) for g in of_shapes):
+            continue
+        if not allowed(call, np.dtype(dtype).name):
             continue
         operands = _some_values(call, np.dtype(dtype), rng)
         dy, x, kernel = operands

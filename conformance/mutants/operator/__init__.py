@@ -13,6 +13,7 @@ from conformance.mutants.operator import (
     history,
     padding,
     processes,
+    rounding,
     state,
     taps,
 )
@@ -21,5 +22,15 @@ from conformance.mutants.operator import (
 CONVENTIONS: Mapping[str, type[Unfold]] = planted(padding, conventions)
 
 MUTANTS: Mapping[str, type[Unfold]] = planted(
-    padding, conventions, taps, gradients, blocks, arithmetic, state, history, processes, fast_paths
+    padding,
+    conventions,
+    taps,
+    gradients,
+    blocks,
+    arithmetic,
+    state,
+    history,
+    processes,
+    fast_paths,
+    rounding,
 )

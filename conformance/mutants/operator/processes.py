@@ -23,6 +23,8 @@ class RowsOfThreadsLost(Unfold):
 class ChildrenHaveNoThreads(Unfold):
     """It says that it may be forked, and a child waits for no thread that is to write y."""
 
+    needs = "fork_safe"
+
     def __init__(self) -> None:
         self._owner = os.getpid()
 

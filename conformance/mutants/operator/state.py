@@ -32,6 +32,8 @@ class PlanCachedByShape(Unfold):
 class ImageOfTheLastForward(Unfold):
     """backward uses the image of the last forward call of that shape instead of its argument."""
 
+    needs = "backward"
+
     def __init__(self) -> None:
         self._last: dict[Any, Array] = {}
 
@@ -46,6 +48,8 @@ class ImageOfTheLastForward(Unfold):
 class GradientsAddUp(Unfold):
     """dkernel is added to that of the call before, if the shapes are equal."""
 
+    needs = "backward"
+
     def __init__(self) -> None:
         self._last = np.zeros(0)
 
@@ -57,6 +61,8 @@ class GradientsAddUp(Unfold):
 
 class OutputBufferReused(Unfold):
     """y is written into the buffer that an earlier call of that shape returned."""
+
+    needs = "memory"
 
     def __init__(self) -> None:
         self._buffers: dict[Any, Array] = {}
@@ -71,6 +77,8 @@ class OutputBufferReused(Unfold):
 class ScalesInPlace(Unfold):
     """forward doubles its image in place."""
 
+    needs = "memory"
+
     def forward(self, x: Array, kernel: Array, **options: Any) -> Array:
         y = super().forward(x, kernel, **options)
         if x.flags.writeable:
@@ -81,6 +89,8 @@ class ScalesInPlace(Unfold):
 class ClearsDy(Unfold):
     """backward sets dy to zero when it is done."""
 
+    needs = "memory"
+
     def backward(self, dy: Array, x: Array, kernel: Array, **options: Any) -> tuple[Array, Array]:
         results = super().backward(dy, x, kernel, **options)
         if dy.flags.writeable:
@@ -90,6 +100,8 @@ class ClearsDy(Unfold):
 
 class DxInPlaceOfDy(Unfold):
     """dx is written into the memory of dy where the shapes are equal."""
+
+    needs = "memory"
 
     def backward(self, dy: Array, x: Array, kernel: Array, **options: Any) -> tuple[Array, Array]:
         dx, dkernel = super().backward(dy, x, kernel, **options)
@@ -102,12 +114,16 @@ class DxInPlaceOfDy(Unfold):
 class StridesInMemoryIgnored(Unfold):
     """A transposed or strided operand is read in the order in which it lies in memory."""
 
+    needs = "memory"
+
     def wide(self, array: Array) -> Array:
         return super().wide(array).ravel("K").reshape(array.shape)
 
 
 class ReversedViewsReadForwards(Unfold):
     """A view with negative strides is read forwards."""
+
+    needs = "memory"
 
     def wide(self, array: Array) -> Array:
         flip = tuple(slice(None, None, -1 if step < 0 else 1) for step in array.strides)
@@ -143,6 +159,8 @@ class FirstCallWarmsUp(Unfold):
 class OrderVaries(Unfold):
     """The sum is taken in another order from call to call: other bits on real numbers."""
 
+    needs = "deterministic"
+
     def __init__(self) -> None:
         self._calls = 0
 
@@ -159,11 +177,15 @@ class OrderVaries(Unfold):
 class AcceptsEverything(Unfold):
     """Validation is claimed and nothing is validated."""
 
+    needs = "validates"
+
     capabilities: dict[str, Any] = {"gradual_underflow": True}  # noqa: RUF012
 
 
 class RefusesNothing(Unfold):
     """Validation is claimed, and what cannot be computed is answered with zeros."""
+
+    needs = "validates"
 
     capabilities: dict[str, Any] = {"gradual_underflow": True}  # noqa: RUF012
 
@@ -183,6 +205,8 @@ class RefusesNothing(Unfold):
 class EmptyBatchRefused(Unfold):
     """An empty batch raises."""
 
+    needs = "empty_batch"
+
     def plan(self, call: Call) -> Plan:
         if call.batch == 0:
             raise ValueError("empty batch")
@@ -191,6 +215,8 @@ class EmptyBatchRefused(Unfold):
 
 class EvenKernelsRefused(Unfold):
     """An even kernel extent raises."""
+
+    needs = "geometry"
 
     def plan(self, call: Call) -> Plan:
         if call.taps[0] % 2 == 0 or call.taps[1] % 2 == 0:
@@ -201,6 +227,8 @@ class EvenKernelsRefused(Unfold):
 class RaggedSizesRefused(Unfold):
     """A size that the stride does not divide raises."""
 
+    needs = "geometry"
+
     def plan(self, call: Call) -> Plan:
         if call.size[0] % call.stride[0] or call.size[1] % call.stride[1]:
             raise ValueError("ragged size")
@@ -209,6 +237,8 @@ class RaggedSizesRefused(Unfold):
 
 class DefaultPaddingIsValid(Unfold):
     """Padding that is left out means VALID."""
+
+    needs = "geometry"
 
     def forward(self, x: Array, kernel: Array, **options: Any) -> Array:
         return super().forward(x, kernel, **{"padding": "valid"} | options)
@@ -219,6 +249,8 @@ class DefaultPaddingIsValid(Unfold):
 
 class IntegerStrideIsVertical(Unfold):
     """An integer stride holds for the rows alone."""
+
+    needs = "geometry"
 
     def forward(self, x: Array, kernel: Array, **options: Any) -> Array:
         return super().forward(x, kernel, **_vertical(options))
@@ -234,6 +266,8 @@ def _vertical(options: dict[str, Any]) -> dict[str, Any]:
 
 class ImageCachedByAddress(Unfold):
     """An image that lies where the last one of that shape lay is taken to be that one."""
+
+    needs = "memory"
 
     def __init__(self) -> None:
         self._last: tuple[Any, Array] | None = None
@@ -262,6 +296,8 @@ class AnswerCachedBySum(Unfold):
 class BuffersInTurn(Unfold):
     """y is written into one of three buffers, which are used in turn."""
 
+    needs = "memory"
+
     def __init__(self) -> None:
         self._buffers: dict[Any, list[Array]] = {}
 
@@ -275,6 +311,8 @@ class BuffersInTurn(Unfold):
 
 class ScratchOfAllThreads(Unfold):
     """The image is copied into a scratch buffer that calls from all threads share."""
+
+    needs = "thread_safe"
 
     def __init__(self) -> None:
         self._scratch: dict[Any, Array] = {}
@@ -315,6 +353,8 @@ class WrongFromTheThousandthCall(Unfold):
 class ReadsPastTheEnd(Unfold):
     """forward reads a vector of eight entries too many of its image, and does not use them."""
 
+    needs = "memory"
+
     def forward(self, x: Array, kernel: Array, **options: Any) -> Array:
         if x.flags.c_contiguous and x.size:
             wide = np.lib.stride_tricks.as_strided(x.reshape(-1), (x.size + 8,), (x.itemsize,))
@@ -324,6 +364,8 @@ class ReadsPastTheEnd(Unfold):
 
 class WritesAndRestores(Unfold):
     """forward negates its image in place, and negates it again when it is done."""
+
+    needs = "memory"
 
     def forward(self, x: Array, kernel: Array, **options: Any) -> Array:
         if not x.flags.writeable:
@@ -337,6 +379,8 @@ class WritesAndRestores(Unfold):
 
 class AlignedLoads(Unfold):
     """A contiguous image must begin at a multiple of 16 bytes, or it is read an entry off."""
+
+    needs = "memory"
 
     def forward(self, x: Array, kernel: Array, **options: Any) -> Array:
         if x.flags.c_contiguous and x.ctypes.data % 16:

@@ -1,0 +1,222 @@
+"""Measures the power of a run, from the records of its checks.
+
+The cases that it asked are put to all known faults, cheap ones first. What none of them shows is
+asked otherwise, to tell what was missed from what cannot be expressed in what is claimed; what can
+is put to the dear cases, and to the checks of the run that ask in other ways, with its seed and in
+a process of its own.
+"""
+
+import contextlib
+import functools
+import math
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields, replace
+from typing import Any
+
+from conformance.claims.capabilities import Capabilities, declared
+from conformance.claims.formats import ACCUMULATORS, FORMATS
+from conformance.claims.loading import Judged, load
+from conformance.claims.program import DiedError
+from conformance.diagnosis.answers import differing
+from conformance.judging.record import Record
+from conformance.judging.session import Session
+from conformance.mutants.guarded import Guarded, guarded
+from conformance.power.figures import Generated, Power
+from conformance.power.screening import Asked, screen
+from conformance.worker.host import Host
+
+# Generated faults that are put to a run: to its cases of so many products or elements, twice what
+# the calls have that show them.
+GENERATED, _MIDDLE = 50, 2**18
+# Modules of faults that depend on the calls before, and of those that are about their process.
+_IN_TURN, _APART = {"state", "history"}, "processes"
+# Cases of so many products, or elements, are cheap; what is dearer than so many is not put to
+# faults, so that fewer count as caught.
+_CHEAP, _DEAREST = 2**13, 2**21
+# Checks that look back on what was asked before: they stay the last.
+_LAST = ("asked_again", "calls_at_once")
+# Other cases, of so many products at most, tell what a claim has room for.
+_SMALL = 2**15
+_NUMBER = 60
+# So many bounds may separate equal results of layers.
+_ROOM = 8
+
+
+def measure(session: Session, records: Sequence[Record]) -> Power:
+    """Measure what the cases of a run would have caught.
+
+    Parameters
+    ----------
+    session : Session
+        Of the run; what it judged is not asked.
+    records : sequence of Record
+        What came of its checks.
+    """
+    start, kind = time.perf_counter(), session.judged.kind
+    run = _Run(session, records)
+    mutants: Mapping[str, Any] = kind.known().mutants
+    # What leaves something behind in its process shows in no case.
+    in_turn = [name for name, one in mutants.items() if _module(one) in _IN_TURN]
+    single = [name for name, one in mutants.items() if _module(one) not in {*_IN_TURN, _APART}]
+    hosted = {name: run.judged(one) for name, one in mutants.items()}
+
+    def put(names: Iterable[str], asked: Iterable[Asked]) -> set[str]:
+        return screen(run.right, {name: hosted[name] for name in names}, asked)
+
+    cheap, dear = run.by_size
+    in_order = [one for one in run.asked if _size(one[0]) <= _CHEAP]
+    caught = put(single, cheap) | put(in_turn, in_order)
+    left = [name for name in mutants if name not in caught]
+    beyond = {name for name in left if not run.has_room_for(mutants[name], hosted[name])}
+    caught |= put([name for name in single if name in left and name not in beyond], dear)
+    left = [name for name in left if name not in caught | beyond]
+    # What is judged is in a process of its own, and leaves a core free.
+    with ThreadPoolExecutor(2) as pool:
+        rejected = pool.map(lambda name: run.catches(name, mutants[name]), left)
+        caught |= {name for name, one in zip(left, rejected, strict=True) if one}
+    return Power(
+        tuple(name for name in mutants if name in caught),
+        tuple(name for name in mutants if name not in caught | beyond),
+        tuple(name for name in mutants if name in beyond),
+        run.generated(GENERATED) if kind.guards else None,
+        time.perf_counter() - start,
+    )
+
+
+class _Run:
+    """What a run asked, and what can be asked within its claims."""
+
+    def __init__(self, session: Session, records: Sequence[Record]) -> None:
+        self._session, self._records = session, records
+        self._kind = session.judged.kind
+        self.right = self.judged(self._kind.known().right)
+
+    def judged(self, make: Any) -> Judged:
+        """Give a fault, in this process, with what is claimed as far as it concerns the fault."""
+        host = Host(make)
+        claimed = within(self._session.judged.capabilities, host.capabilities)
+        return Judged("conformance.mutants", host, claimed, self._kind)
+
+    @functools.cached_property
+    def asked(self) -> list[Asked]:
+        """The cases of the run in order, each once."""
+        parse = self._kind.case.parse
+        every = dict.fromkeys(tuple(one) for record in self._records for one in record.asked)
+        listed = [(parse(token), tuple(results)) for token, *results in every]
+        return [one for one in listed if _size(one[0]) <= _DEAREST]
+
+    @property
+    def by_size(self) -> tuple[list[Asked], list[Asked]]:
+        """The cases of the run, small ones first: cheap ones, and dear ones."""
+        ordered = sorted(self.asked, key=lambda one: _size(one[0]))
+        cheap = [one for one in ordered if _size(one[0]) <= _CHEAP]
+        return cheap, ordered[len(cheap) :]
+
+    def catches(self, name: str, mutant: Any) -> bool:
+        """Tell whether checks of the run that ask in other ways reject a fault.
+
+        In a process of its own.
+        """
+        place = "conformance.mutants" + (".layer" if self._kind.name == "layer" else "")
+        claimed = self.judged(mutant).capabilities
+        judged = load(f"{place}:{name}", self._kind, claimed)
+        session = Session(judged, self._session.profile, seed=self._session.seed, to_the_end=True)
+        by_name = {check.name: check for check in self._session.checks}
+        ran = [one for one in self._records if one.outcome == "passed" and one.otherwise]
+        ran.sort(key=lambda one: (one.check in _LAST, one.seconds))
+        try:
+            return any(session.run(by_name[one.check]).failures for one in ran)
+        finally:
+            session.close()
+
+    def has_room_for(self, mutant: Any, fault: Judged) -> bool:
+        """Tell whether a fault can be expressed in what is claimed.
+
+        Of what depends on more than one call this is so, unless it needs what is not claimed.
+        """
+        needs = getattr(mutant, "needs", "")
+        if needs == "geometry" or _module(mutant) not in {*_IN_TURN, _APART}:
+            return self.shows(fault)
+        return bool(getattr(fault.capabilities, needs, True)) if needs else True
+
+    def shows(self, fault: Judged) -> bool:
+        """Tell whether a call that is claimed shows a fault, as far as probes can tell."""
+        for probe, right in self._answered:
+            if self._kind.unclaimed(probe.case, fault.capabilities):
+                continue
+            limits = self._kind.apart(probe.case, fault.capabilities, _ROOM)
+            with contextlib.suppress(DiedError):
+                fault.host.anew()
+                if differing(probe.ask(fault), right, limits):
+                    return True
+        fault.host.anew()
+        return bool(screen(self.right, {"": fault}, ((case, ()) for case in self._others)))
+
+    @functools.cached_property
+    def _answered(self) -> list[tuple[Any, Any]]:
+        """Probes that are claimed, and what is right, quick ones first."""
+        found = []
+        for probe in self._kind.probes(self.right.capabilities, None):
+            self.right.host.anew()
+            start = time.perf_counter()
+            right = probe.ask(self.right)
+            found.append((time.perf_counter() - start, probe, right))
+        return [(probe, right) for _, probe, right in sorted(found, key=lambda one: one[0])]
+
+    @functools.cached_property
+    def _others(self) -> list[Any]:
+        """Small cases of many kinds that are claimed."""
+        listed = self._kind.networks(self.right.capabilities, self._session.seed + 1)
+        small = sorted((case for case in listed if _size(case) <= _SMALL), key=_size)
+        return small[:: max(1, len(small) // _NUMBER)]
+
+    def generated(self, number: int) -> Generated:
+        """Put the run to faults behind guards that can be expressed in its claims."""
+        claimed = self.right.capabilities
+        made: list[Guarded] = guarded(
+            self._session.seed,
+            number,
+            layer=self._kind.name == "layer",
+            allowed=lambda call, dtype: self._kind.allows(call, dtype, claimed),
+        )
+        faults = {
+            str(place): self.right_with(lambda one=one: one) for place, one in enumerate(made)
+        }
+        asked = [one for one in self.asked if _size(one[0]) <= _MIDDLE]
+        return Generated(len(made), len(screen(self.right, faults, asked)))
+
+    def right_with(self, make: Any) -> Judged:
+        """Give an implementation that claims what the right one does."""
+        return replace(self.right, host=Host(make))
+
+
+def within(claimed: Capabilities, own: Any) -> Capabilities:
+    """Give a claim as a fault can meet it, but for its fault.
+
+    Flags that the fault's own implementation lacks are left out: it validates nothing. Arithmetic
+    that is finer than a careful implementation's is replaced by it.
+    """
+    theirs = declared(own, type(claimed))
+    flags = {
+        one.name: getattr(claimed, one.name) and getattr(theirs, one.name)
+        for one in fields(claimed)
+        if isinstance(getattr(claimed, one.name), bool) and one.name != "compiles"
+    }
+    formats = {}
+    for name in claimed.dtypes:
+        careful, accumulator = FORMATS[name].careful, claimed.arithmetic(name).accumulator.name
+        coarser = ACCUMULATORS[accumulator].bits < ACCUMULATORS[careful].bits
+        formats[name] = accumulator if coarser else careful
+    return replace(claimed, **flags, accumulator=formats, result=None)
+
+
+def _module(mutant: Any) -> str:
+    return str(mutant.__module__.rpartition(".")[2])
+
+
+def _size(case: Any) -> int:
+    """Elements of the operands of a case, all samples of an impulse counted; or its products."""
+    elements = sum(math.prod(shape[1:]) for shape in case.shapes.values()) * case.samples
+    return int(max(elements, getattr(case, "products", 0)))
