@@ -208,7 +208,9 @@ def checks(
 
     where = Where(in_process, timeout, memory)
     endless = float("inf")
-    session = _session(target, layer, dtypes, capabilities, profile, seed, endless, where, shapes)
+    session = _session(
+        target, layer, dtypes, capabilities, profile, seed, endless, where, shapes=shapes
+    )
     return [BoundCheck(session, one) for one in _chosen(session, clauses)]
 
 

@@ -168,6 +168,7 @@ class Record:
             name: Count(**{**one, "bins": tuple(one["bins"])})
             for name, one in fields["counts"].items()
         }
+        fields["asked"] = [tuple(tokens) for tokens in fields["asked"]]
         for name in ("failures", "waived"):
             fields[name] = [
                 Failure(**{**one, "clauses": tuple(one["clauses"])}) for one in fields[name]

@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree
 
@@ -140,7 +141,8 @@ def test_json_alone(right: Report, tmp_path: Path) -> None:
 
 
 def test_no_number_is_lost_to_json(right: Report, tmp_path: Path) -> None:
-    odd = replace(right, power={"caught": float("nan"), "\ud800": np.float32(1)})
+    power = SimpleNamespace(as_dict=lambda: {"caught": float("nan"), "\ud800": np.float32(1)})
+    odd = replace(right, power=power)
     write(document([odd]), tmp_path / "r.json")
     said = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
     assert said["implementations"][0]["power"] == {"caught": None, "\\ud800": "1.0"}
