@@ -199,7 +199,7 @@ def test_what_can_be_loaded(name: str) -> None:
         ("mine:Layered", "is that of the layer, not of the operator; give it as --layer=mine:Lay"),
         ("mine:Declares", "must be some of float16"),
         ("mine", "needs the functions forward and backward"),
-        ("tests.conftest", "needs the functions forward and backward"),
+        ("tests.house", "needs the functions forward and backward"),
     ],
 )
 def test_what_cannot_be_loaded(name: str, words: str) -> None:
