@@ -79,7 +79,8 @@ def main(arguments: list[str]) -> int:
     if not {"-h", "--help", "--case"} & {one.partition("=")[0] for one in arguments}:
         if word == "replay":
             parser.error("replay needs --case=TOKEN, the one that a failure printed")
-        return int(pytest.main([str(Path(__file__).parent), *arguments]))
+        # What pytest says of itself stands in nobody's way here.
+        return int(pytest.main([str(Path(__file__).parent), "--no-header", *arguments]))
     from conformance.claims.loading import LoadError, Where, load
     from conformance.judging.replay import replay
     from conformance.kinds import KINDS

@@ -283,10 +283,16 @@ def pytest_runtestloop(session: pytest.Session) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Put the bar, or plain lines, in the place of pytest's dots."""
+    """Put the bar, or plain lines, in the place of pytest's dots; say what it is judged by."""
     config = session.config
     reporter = config.pluginmanager.get_plugin("terminalreporter")
-    if reporter is not None and config.get_verbosity() < 1 and not hasattr(config, "workerinput"):
+    if reporter is None:
+        return
+    if config.getoption("no_header"):
+        # Without pytest's own header too: a run cannot be repeated without its seed.
+        for line in pytest_report_header(config):
+            reporter.write_line(line)
+    if config.get_verbosity() < 1 and not hasattr(config, "workerinput"):
         reporter.showfspath = False
         config.stash[_PROGRESS] = Progress(config.stash[_TRIALS], reporter)
 
