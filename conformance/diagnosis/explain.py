@@ -109,7 +109,7 @@ class Explanation:
         how = exactly if self.exact else "right or wrong"
         what = "sums" if self.arithmetic else "answers"
         said = f"foretold {self.foretold:,} of {self.asked:,} new {what}, {how}"
-        said += "" if self.arithmetic else f"; {self.faulty} of them were wrong"
+        said += "" if self.arithmetic else f"; in {self.faulty} of them it is wrong"
         return said if self.certain else f"a hint: it {said}"
 
 

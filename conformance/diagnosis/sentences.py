@@ -69,7 +69,7 @@ def _when(
     for name in faulty:
         condition = when.get(name)
         if name in parts and (condition is None or condition.cost < 0):
-            said = "wherever this gives another answer than what is due"
+            said = "wherever this differs from what is due"
         elif condition is None or condition.cost < 0:
             said = "no simple condition was found"
         else:

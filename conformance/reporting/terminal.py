@@ -157,7 +157,7 @@ def _judged(report: "Report") -> str:
     said += f", {report.judged:,} results judged in {report.seconds:.1f} s, seed {report.seed}"
     said += "" if report.isolated else ", not isolated"
     if unclaimed:
-        said += f"; {unclaimed} more are not claimed"
+        said += f"; {unclaimed} more {'is' if unclaimed == 1 else 'are'} not claimed"
     if unrun:
         said += f"; {unrun} were not run"
     worst = [(entry.worst, name) for name, entry in report.clauses.items() if entry.worst]

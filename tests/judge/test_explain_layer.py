@@ -156,4 +156,4 @@ def test_the_model_without_exchanged_steps_is_the_layer() -> None:
 
 def test_what_is_foretold_of_layers_is_within_bounds() -> None:
     said = Explanation(foretold=200, asked=200, faulty=90, exact=True, bounded=True).tested
-    assert said == "foretold 200 of 200 new answers, within their bounds; 90 of them were wrong"
+    assert said == "foretold 200 of 200 new answers, within their bounds; in 90 of them it is wrong"

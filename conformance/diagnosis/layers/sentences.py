@@ -84,7 +84,7 @@ def _when(
 ) -> Iterable[str]:
     if not found.nothing:
         if told is None:
-            yield "wherever this gives another answer than what is due"
+            yield "wherever this differs from what is due"
         else:
             yield "always" if told is ALWAYS else str(told)
     said: dict[str, list[str]] = {}
