@@ -100,7 +100,7 @@ class _ValuesInTurn(_Machine):
         changed = {name: change(self.values[name], self.at) for name in names}
         if again:
             # So that the operands of the call before are those that are changed.
-            self.judge.run(self.case, self.values)
+            self.judge.run(self.case, self.values, again=True)
         self._ask(self.values | changed, again=again)
 
     def _ask(self, values: Values, *, again: bool = False) -> None:

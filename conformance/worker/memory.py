@@ -55,19 +55,26 @@ class Operands:
         self.arrays: dict[str, Any] = {}
         self._memory: dict[str, Any] = {}
         self._before: dict[str, bytes] = {}
-        self._how: dict[str, Any] = {}
+        # Of each operand how it lay when it was last placed, its view and its memory.
+        self._kept: dict[str, tuple[Any, Any, Any]] = {}
 
     def place(self, tensors: Tensors, layouts: Mapping[str, Any], *, again: bool = False) -> None:
-        """Lay the operands into memory; `again`: into that of the operands before, if they fit."""
-        keep = again and {n: (a.shape, str(a.dtype), layouts.get(n)) for n, a in tensors.items()}
-        if not keep or keep != self._how:
-            self.arrays, self._memory = {}, {}
-            for name, array in tensors.items():
-                self.arrays[name] = self._placed(name, array, layouts.get(name) or {})
-        else:
-            for name, array in tensors.items():
+        """Lay the operands into memory; `again`: each into that which it had before, if it fits.
+
+        Whichever function was called in between: forward has no dy, and comes again after backward.
+        """
+        kept = self._kept if again else {}
+        self.arrays, self._memory, self._kept = {}, {}, dict(kept)
+        for name, array in tensors.items():
+            how = array.shape, str(array.dtype), layouts.get(name)
+            if name in kept and kept[name][0] == how:
+                _, self.arrays[name], memory = kept[name]
                 self.arrays[name][...] = array
-        self._how = {n: (a.shape, str(a.dtype), layouts.get(n)) for n, a in tensors.items()}
+                if memory is not None:
+                    self._memory[name] = memory
+            else:
+                self.arrays[name] = self._placed(name, array, layouts.get(name) or {})
+            self._kept[name] = how, self.arrays[name], self._memory.get(name)
         self._before = {name: memory.tobytes() for name, memory in self._memory.items()}
 
     def _placed(self, name: str, array: Any, how: Mapping[str, Any]) -> Any:

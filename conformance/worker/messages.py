@@ -52,9 +52,15 @@ def parse_message(blob: bytes) -> tuple[dict[str, str], dict[str, Any]]:
         metadata = {
             str(name): str(text) for name, text in (header.get("__metadata__") or {}).items()
         }
+        # In the order of the header, which is the same for the same names; the library lists them
+        # in another one each time, and parameters would be another mapping in each call.
+        found = dict(listed)
         tensors = {
-            name: np.frombuffer(one["data"], DTYPES[one["dtype"]]).reshape(one["shape"])
-            for name, one in listed
+            name: np.frombuffer(found[name]["data"], DTYPES[found[name]["dtype"]]).reshape(
+                found[name]["shape"]
+            )
+            for name in header
+            if name in found
         }
     except KeyError as error:
         raise MessageError(

@@ -85,6 +85,8 @@ def test_an_object_is_not_asked_for_other_processes_and_that_is_said() -> None:
 DIES = """
 import os
 from conformance.implementations.operator.numpy_unfold import Unfold
+from conformance.worker.memory import Operands
+from conformance.worker.messages import dump_message, parse_message
 
 class Dies(Unfold):
     owner = os.getpid()
@@ -148,3 +150,26 @@ def test_guarded_layers_are_the_same_for_a_seed() -> None:
     one, other = (guarded(3, 4, layer=True) for _ in range(2))
     assert [a.words for a in one] == [b.words for b in other]
     assert len({a.words for a in one}) == 4
+
+
+def test_operands_lie_where_they_lay_whatever_was_called_between() -> None:
+    """Forward has no dy: after backward it once got memory of its own, and luck decided."""
+    operands = Operands()
+    names = ("dy", "x", "kernel")
+    values = {name: np.arange(6.0) for name in names}
+    forward = {name: values[name] for name in names[1:]}
+    addresses = []
+    for given in (forward, values, forward, values):
+        operands.place({name: one + 1 for name, one in given.items()}, {}, again=True)
+        assert set(operands.arrays) == set(given)
+        assert not operands.changed()
+        addresses.append({name: operands.arrays[name].ctypes.data for name in names[1:]})
+    assert all(one == addresses[0] for one in addresses)
+    assert np.array_equal(operands.arrays["x"], np.arange(1.0, 7))
+
+
+def test_tensors_of_a_message_come_in_one_order() -> None:
+    """The library lists them in another order each time: parameters were another mapping."""
+    sent = {f"parameter_{n}": np.zeros(n + 1, np.float32) for n in range(9)}
+    orders = {tuple(parse_message(dump_message({}, sent))[1]) for _ in range(20)}
+    assert len(orders) == 1
