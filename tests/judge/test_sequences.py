@@ -3,6 +3,7 @@
 import itertools
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import conformance
@@ -16,6 +17,8 @@ from conformance.judging.record import Record
 from conformance.judging.session import PROFILES, Session
 from conformance.kinds import LAYER, OPERATOR
 from conformance.mutants.guarded import guarded
+from conformance.worker.memory import Operands
+from conformance.worker.messages import dump_message, parse_message
 
 # Check, fault, clause, and words of what is said.
 FOUND = [
@@ -85,8 +88,6 @@ def test_an_object_is_not_asked_for_other_processes_and_that_is_said() -> None:
 DIES = """
 import os
 from conformance.implementations.operator.numpy_unfold import Unfold
-from conformance.worker.memory import Operands
-from conformance.worker.messages import dump_message, parse_message
 
 class Dies(Unfold):
     owner = os.getpid()
