@@ -4,7 +4,6 @@ import difflib
 import importlib.util
 import os
 import platform
-import random
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -25,7 +24,7 @@ from conformance.judging.ahead import Ahead
 from conformance.judging.checks import Check
 from conformance.judging.intact import Seal, settle
 from conformance.judging.record import Record
-from conformance.judging.session import PROFILES, Profile
+from conformance.judging.session import PROFILES, Profile, fresh_seed
 from conformance.judging.trial import Trial
 from conformance.judging.waivers import Waiver, WaiverError, read
 from conformance.kinds import KINDS, LAYER, OPERATOR
@@ -91,7 +90,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if seed is None:
         # A worker draws what the controller says.
         own = getattr(config, "workerinput", {}).get("conformance_seed")
-        seed = random.SystemRandom().randrange(2**32) if own is None else own
+        seed = fresh_seed() if own is None else own
     config.stash[_TRIALS] = trials = _trials(config, profile, seed)
     known = {check.name for one in trials for check in one.checks}
     for wanted in config.getoption("--check"):

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 from conformance.diagnosis import asking
+from conformance.judging import session
 from conformance.reporting import report
 
 # A fault of ours in explaining is to be seen here, and not to be reported politely.
@@ -24,6 +25,12 @@ settings.register_profile(
 settings.load_profile("repository")
 # The survey of mutations asks only whether a test fails: no counterexample is made small.
 settings.register_profile("mutation", phases=[Phase.explicit, Phase.generate])
+
+
+@pytest.fixture(autouse=True)
+def _asks_the_same_cases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test asks the same cases in every run; other ones are for tests/surveys."""
+    monkeypatch.setattr(session, "fresh_seed", lambda: 0)
 
 
 @pytest.fixture(autouse=True)

@@ -93,6 +93,11 @@ class _DearError(Exception):
     """It was found that geometries are dear."""
 
 
+def fresh_seed() -> int:
+    """Draw a seed for a run that was given none: each such run asks other cases."""
+    return random.SystemRandom().randrange(2**32)
+
+
 class Session:
     """Judges one implementation.
 
@@ -128,7 +133,7 @@ class Session:
         self.profile, self.until_failure = profile, until_failure
         self.to_the_end = to_the_end
         seed = profile.seed if seed is None else seed
-        self.seed = random.SystemRandom().randrange(2**32) if seed is None else seed
+        self.seed = fresh_seed() if seed is None else seed
         self.budget = profile.budget if budget is None else budget
         self.spent, self.failed = 0.0, False
         self.judged = self._given = judged

@@ -4,6 +4,7 @@ Interruptions are signals to such a process; the data of CIFAR-10's form are mad
 prove that the way of loading them works.
 """
 
+import gc
 import hashlib
 import json
 import os
@@ -154,6 +155,30 @@ def test_interrupted_and_killed_it_ends_with_the_same_bits(whole: Path, tmp_path
     assert "going on where it was left" in output
     assert figures(tmp_path) == figures(whole)
     assert weights(tmp_path) == weights(whole)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_interruption_that_python_drops_is_heard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from refimpl.keras import involutional_classifier
+
+    def within_a_collection(*_: Any) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    heard = training.Interruptions()
+    monkeypatch.setattr(training, "INTERRUPTIONS", heard)
+    data, recipe = datasets.photographs().first(64), training.Recipe(2, 32)
+    with heard.heard():
+        gc.callbacks.append(within_a_collection)
+        gc.collect()
+        gc.callbacks.remove(within_a_collection)
+        assert heard.came
+        with pytest.raises(KeyboardInterrupt):
+            training.train(
+                involutional_classifier, data, recipe, tmp_path / "a.npz", results.versions()
+            )
+    assert not (tmp_path / "a.npz").exists()
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         from refimpl.keras.study.run import run
-        from refimpl.keras.study.training import Recipe
+        from refimpl.keras.study.training import INTERRUPTIONS, Recipe
     except ModuleNotFoundError as error:
         print(
             f'The study needs {error.name}: pip install "refimpl[study,tensorflow]"',
@@ -58,7 +58,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     recipe = Recipe(options.epochs, options.batch_size, options.seed)
     try:
-        passed = run(options.data, recipe, options.limit, options.fresh, options.out)
+        with INTERRUPTIONS.heard():
+            passed = run(options.data, recipe, options.limit, options.fresh, options.out)
     except StudyError as error:
         print(f"\n{error}", file=sys.stderr)
         return 2

@@ -5,9 +5,12 @@ What an epoch does depends on the seed, the epoch and the state before it, and o
 an interrupted run that goes on ends with the figures of one that was never interrupted.
 """
 
+import contextlib
 import math
+import signal
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -154,6 +157,41 @@ def train(
     return model, history
 
 
+class Interruptions(keras.callbacks.Callback):  # type: ignore[misc]
+    """Ends training at the next batch where an interruption got lost.
+
+    Python drops a KeyboardInterrupt that is raised within a callback of its garbage collector, and
+    JAX has such a callback: an interruption of a small study went unheard in this way.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.came = False
+
+    @contextlib.contextmanager
+    def heard(self) -> Iterator[None]:
+        """Take note of every interruption, and raise it as Python does."""
+        before = signal.signal(signal.SIGINT, self._note)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
+        """Raise what came and is still to be heard."""
+        if self.came:
+            raise KeyboardInterrupt
+
+    on_test_batch_end = on_train_batch_end
+
+    def _note(self, number: int, frame: Any) -> None:  # noqa: ARG002
+        self.came = True
+        raise KeyboardInterrupt
+
+
+INTERRUPTIONS = Interruptions()
+
+
 class _OneEpoch(keras.callbacks.Callback):  # type: ignore[misc]
     """Ends each fit after one epoch, the bar still telling how many there are."""
 
@@ -172,7 +210,7 @@ def _epoch(
         validation_data=validation,
         initial_epoch=epoch,
         epochs=recipe.epochs,
-        callbacks=[_OneEpoch()],
+        callbacks=[_OneEpoch(), INTERRUPTIONS],
         shuffle=False,  # the order is given
         verbose=1 if sys.stdout.isatty() else 2,
     )
