@@ -1,6 +1,7 @@
 """Cases of the layer, and the strategy that they are drawn from."""
 
 import contextlib
+import functools
 import math
 import random
 from collections.abc import Callable, Iterator, Mapping
@@ -226,12 +227,18 @@ def picked(
     return with_pixels(case, (pick(*range(6)), pick(*range(6))))
 
 
+@functools.lru_cache(maxsize=256, typed=True)
+def _one_of(*pool: Any) -> st.SearchStrategy[Any]:
+    """Give what draws one; made once, since making a strategy takes longer than drawing."""
+    return st.sampled_from(pool)
+
+
 def _picker(
     draw: st.DrawFn, claimed: LayerCapabilities, convention: str, few: int
 ) -> Callable[..., Any]:
     """Choose freely or, where each choice is traced or compiled, one of a few whole sets."""
     if not claimed.compiles:
-        return lambda *pool: draw(st.sampled_from(pool))
+        return lambda *pool: draw(_one_of(*pool))
     chosen = random.Random(f"{convention} {draw(st.integers(0, few - 1))}")
     return lambda *pool: chosen.choice(pool)
 

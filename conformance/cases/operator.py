@@ -148,9 +148,7 @@ def plain_case(claimed: Capabilities, **changes: Any) -> OperatorCase:
     return fitted(case.changed(**changes).large_enough, claimed)
 
 
-@st.composite
 def cases(
-    draw: st.DrawFn,
     claimed: Capabilities,
     *,
     dtype: str | None = None,
@@ -161,8 +159,8 @@ def cases(
     paddings: tuple[str, ...] | None = None,
     group_layouts: tuple[str, ...] | None = None,
     spare: int = 6,
-) -> OperatorCase:
-    """Draw a case that an implementation claims to support.
+) -> st.SearchStrategy[OperatorCase]:
+    """Give what draws cases that an implementation claims to support.
 
     Parameters
     ----------
@@ -186,22 +184,23 @@ def cases(
         for row in (_compiled(claimed, dtype) if claimed.compiles else [])
         if all(row[name] in pool for name, pool in allowed.items())
     ]
-    drawn: Any = (
+    chosen: st.SearchStrategy[Any] = (
         st.sampled_from(few)
         if few
-        else st.fixed_dictionaries(
-            {name: st.sampled_from(pool) for name, pool in allowed.items()}
-        ).filter(within(claimed))
+        else st.tuples(*map(st.sampled_from, allowed.values()))
+        .map(lambda row: dict(zip(allowed, row, strict=True)))
+        .filter(within(claimed))
     )
-    case = at(
-        geometry(draw(drawn)),
-        dtype=dtype,
-        recipe=recipe,
-        seed=draw(st.integers(0, 999)),
-        batch=draw(st.sampled_from(batches)),
-        spare=(draw(st.integers(0, spare)), draw(st.integers(0, spare))),
-    )
-    return fitted(case, claimed)
+    beyond = st.tuples(st.integers(0, spare), st.integers(0, spare))
+
+    def case(row: Any) -> OperatorCase:
+        choice, seed, batch, spared = row
+        made = at(
+            geometry(choice), dtype=dtype, recipe=recipe, seed=seed, batch=batch, spare=spared
+        )
+        return fitted(made, claimed)
+
+    return st.tuples(chosen, st.integers(0, 999), st.sampled_from(batches), beyond).map(case)
 
 
 def at(

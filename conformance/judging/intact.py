@@ -10,6 +10,8 @@ from typing import Any
 import conformance
 import refimpl
 from conformance.claims.loading import load
+from conformance.judging.checks import Check
+from conformance.judging.judge import Judge
 from conformance.judging.session import PROFILES, Session
 
 _DATA = ("*.jinja", "*.css", "*.json")
@@ -56,6 +58,11 @@ def _files() -> Iterator[Path]:
             )
 
 
+def _every_loop(judge: Judge) -> None:
+    for case in judge.kind.settled:
+        judge.check(case)
+
+
 @functools.cache
 def settle(kind: Any) -> None:
     """Import and compile all that the judge will need, before anything is judged.
@@ -67,7 +74,9 @@ def settle(kind: Any) -> None:
     from conformance.reporting.report import Report
 
     session = Session(load(kind.known().right, kind), PROFILES["survey"], seed=0)
-    checks = [one for one in session.checks if one.name.startswith(kind.settling)]
+    # One check that draws, and every loop of the oracle.
+    checks = [one for one in session.checks if one.name == kind.settling]
+    checks.append(Check("every loop", checks[0].clauses, _every_loop, {}, drawn=False))
     with warnings.catch_warnings():
         # Hypothesis warns of strategies that are evaluated while pytest starts.
         warnings.simplefilter("ignore")

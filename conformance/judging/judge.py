@@ -101,6 +101,7 @@ class Judge:
     ) -> None:
         self._share, self._one_in, self._waivers = share, one_in, waivers
         self.passed: list[Any] = [] if passed is None else passed
+        self._drawing: dict[tuple[Any, ...], SearchStrategy[Any]] = {}
         self.overwritten: list[str] = []
         self.left: list[str] = []
         self.held: dict[str, int] = {}
@@ -152,8 +153,12 @@ class Judge:
     # The cases of its kind.
 
     def cases(self, **wanted: Any) -> SearchStrategy[Any]:
-        """Draw cases that are claimed; the kind says what can be wanted."""
-        return self.kind.draw(self.claimed, **wanted)  # type: ignore[no-any-return]
+        """Give what draws cases that are claimed; the kind says what can be wanted."""
+        key = tuple(wanted.items())
+        if key not in self._drawing:
+            # Made once for all draws: to make it takes longer than to draw from it.
+            self._drawing[key] = self.kind.draw(self.claimed, **wanted)
+        return self._drawing[key]
 
     def enlarged(self, case: Any, spare: tuple[int, int]) -> Any:
         """Give a case on the smallest image that fits it, and so many pixels more, as claimed."""

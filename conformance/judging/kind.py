@@ -90,8 +90,8 @@ class Kind(ABC):
     case: ClassVar[type[Any]]
     recipes: ClassVar[Mapping[str, Recipe]]
     rules: ClassVar[Rules]
-    settling: ClassVar[tuple[str, ...]]
-    """Checks whose names begin so need all that the judge consists of."""
+    settling: ClassVar[str]
+    """The name of a check on drawn cases, which needs all that the judge consists of."""
     optional: ClassVar[frozenset[str]] = frozenset()
     """Results that may be there though they are not due."""
     share: ClassVar[int]
@@ -198,6 +198,11 @@ class Kind(ABC):
 
     guards: ClassVar[bool] = False
     """Whether faults behind guards can be made that keep to what is claimed."""
+
+    @property
+    @abstractmethod
+    def settled(self) -> list[Any]:
+        """Small cases for which the oracle takes each of its compiled loops, in all formats."""
 
     def networks(self, claimed: Any, seed: int) -> list[Any]:  # noqa: ARG002
         """List cases of many kinds that are claimed."""
