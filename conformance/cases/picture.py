@@ -12,6 +12,8 @@ from conformance.cases.operator import OperatorCase as Case
 
 _LEGEND = "o as due   - not met   + not due   x met another entry   : padding   . other pixel"
 _MOST_LINES = 4
+# Of a larger window so many rows and columns are drawn, around the first pixel that differs.
+_MOST_PIXELS = 24
 
 
 @dataclass(frozen=True)
@@ -74,14 +76,15 @@ def localise(case: Case, result: str, got: Meetings, due: Meetings) -> Picture |
 def _window(
     case: Case, output: Index, got: dict[Index, Index | None], due: dict[Index, Index | None]
 ) -> dict[str, Any]:
-    """Give the padded window of one output as data."""
+    """Give the padded window of one output as data, or the part of it where it is wrong."""
     window = [
         [place * axis.stride + tap * axis.dilation - axis.before for tap in range(axis.taps)]
         for place, axis in zip(output, case.geometry.axes(case.size), strict=False)
     ]
+    differing = min(pixel for pixel in {*got, *due} if got.get(pixel) != due.get(pixel))
     rows, columns = (
-        range(min(seen), max(seen) + 1)
-        for seen in ({*window[axis], *(pixel[axis] for pixel in (*got, *due))} for axis in (0, 1))
+        _near(differing[axis], {*window[axis], *(pixel[axis] for pixel in (*got, *due))})
+        for axis in (0, 1)
     )
     cells = [
         [[_mark(case, (h, w), window, got, due), _first((h, w), due), _first((h, w), got)]
@@ -89,6 +92,15 @@ def _window(
         for h in rows
     ]  # fmt: skip
     return {"output": list(output), "rows": list(rows), "columns": list(columns), "cells": cells}
+
+
+def _near(place: int, seen: set[int]) -> range:
+    """Give the places from the first to the last, or of many those around one."""
+    first, last = min(seen), max(seen)
+    if last - first >= _MOST_PIXELS:
+        first = min(max(place - _MOST_PIXELS // 2, first), last + 1 - _MOST_PIXELS)
+        last = first + _MOST_PIXELS - 1
+    return range(first, last + 1)
 
 
 def _first(place: Index, met: dict[Index, Index | None]) -> list[int] | None:

@@ -55,6 +55,10 @@ class Where:
     memory: float | None = None
 
 
+# So many characters of what an implementation says of its machine are shown.
+_WORDS = 200
+
+
 @dataclass(frozen=True)
 class Judged:
     """An implementation under judgement.
@@ -83,10 +87,10 @@ class Judged:
 
     @property
     def environment(self) -> str:
-        """What it runs on: its own words, or the version of its package, if there is one."""
+        """What it runs on: its own words, cut short, or the version of its package, if any."""
         own = self.host.environment
         if own is not None:
-            return own
+            return own if len(own) <= _WORDS else f"{own[:_WORDS]} ..."
         package = self.name.partition(":")[0].partition(".")[0]
         try:
             return f"{package} {metadata.version(package)}"

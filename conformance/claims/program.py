@@ -39,7 +39,7 @@ Array = npt.NDArray[Any]
 TIMEOUT = 60.0
 # Once the verdict stands: seconds for one answer, and how often it is started again.
 _HURRIED, _LIVES = 10.0, 3
-_LAST_LINES, _LAST_BYTES = 6, 1 << 16
+_LAST_LINES, _LAST_LETTERS, _LAST_BYTES = 6, 300, 1 << 16
 # Bytes that an answer may have at least, and times those of the results that are due.
 _ROOM, _TIMES = 1 << 27, 16
 _SERVING = Path(conformance.worker.__file__).with_name("__main__.py")
@@ -430,7 +430,7 @@ def _listen(stream: Any, printed: bytearray) -> None:
 
 def _last_lines(printed: str) -> list[str]:
     """Give the last lines; of a crash that Python reports the first, which say where it was."""
-    lines = [line for line in printed.splitlines() if line.strip()]
+    lines = [line[-_LAST_LETTERS:] for line in printed.splitlines() if line.strip()]
     fatal = [at for at, line in enumerate(lines) if line.startswith("Fatal Python error")]
     return lines[fatal[-1] :][:_LAST_LINES] if fatal else lines[-_LAST_LINES:]
 
