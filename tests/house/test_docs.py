@@ -1,12 +1,15 @@
 """Runs every example of the docstrings, the guides and the README; outputs are compared exactly.
 
-A fenced ``python`` block is executed and must not raise; a ``pycon`` block is a doctest. The blocks
-of a page share their names, in order. Prose is checked by nobody here.
+A fenced ``python`` block is executed and must not raise; a ``pycon`` block is a doctest; ``c`` is a
+file, whose name its first line says; of a ``console`` block the lines are run that make files. The
+blocks of a page share their names and a folder, in order. Prose is checked by nobody here.
 """
 
 import doctest
 import importlib
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -14,15 +17,20 @@ import pytest
 from tests.surveys import screens
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    *(path for folder in ("docs", "docs/guides") for path in sorted((ROOT / folder).glob("*.md"))),
+]
 MODULES = [
     ".".join(path.relative_to(ROOT).with_suffix("").parts)
     for path in sorted((ROOT / "refimpl").rglob("*.py"))
     if ">>> " in path.read_text(encoding="utf-8")
 ]
 # A page of these is run where they are installed; continuous integration has them all.
-FRAMEWORKS = {"tensorflow", "keras", "torch", "jax"}
-_BLOCK = re.compile(r"^```(python|pycon)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FRAMEWORKS = {"tensorflow", "keras", "torch", "jax", "onnx", "onnxruntime"}
+# Commands that make files; what is installed and judged on the command line is run elsewhere.
+TOOLS = ("cc ", "cp ", "sed ")
+_BLOCK = re.compile(r"^```(python|pycon|c|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def blocks(page: Path) -> list[tuple[str, str, int]]:
@@ -34,16 +42,28 @@ def blocks(page: Path) -> list[tuple[str, str, int]]:
 
 
 def run_page(page: Path) -> None:
+    """Run a page's blocks, in the folder that is current."""
     names: dict[str, object] = {}
     runner = doctest.DocTestRunner()
     for language, source, line in blocks(page):
+        if language == "console":
+            for command in source.replace("~/refimpl", str(ROOT)).splitlines():
+                if command.startswith(TOOLS):
+                    subprocess.run(command, shell=True, check=True)
+            continue
+        if language == "c":
+            named = re.match(r"/\* (\S+\.c) \*/\n", source)
+            assert named, f"{page.name}, line {line}: no name of a file"
+            Path(named[1]).write_text(source, encoding="utf-8")
+            continue
         if language == "python":
             # Blank lines first, so that a traceback tells the line of the page.
             exec(compile("\n" * line + source, str(page), "exec"), names)
             continue
         example = doctest.DocTestParser().get_doctest(source, names, page.name, str(page), line)
+        # Not a copy: functions of the page see what is defined anew, as they do at a prompt.
+        example.globs = names
         runner.run(example, clear_globs=False)
-        names = example.globs
     failed = runner.summarize(verbose=False).failed
     assert not failed, f"{failed} examples of {page.name} failed, see above"
 
@@ -61,8 +81,12 @@ def test_the_oracle_has_examples() -> None:
     assert "refimpl.involution" in MODULES
 
 
-@pytest.mark.parametrize("page", list(filter(blocks, PAGES)), ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page", list(filter(blocks, PAGES)), ids=lambda page: str(page.relative_to(ROOT))
+)
 def test_page_examples(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if "```c\n" in page.read_text(encoding="utf-8") and not shutil.which("cc"):
+        pytest.skip("there is no C compiler (cc)")
     monkeypatch.chdir(tmp_path)
     try:
         run_page(page)
