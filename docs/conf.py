@@ -3,8 +3,8 @@
 import sys
 from pathlib import Path
 
-# This checkout is what these pages are about, installed or not.
-sys.path.insert(0, str(Path(__file__).parents[1]))
+# This checkout is what these pages are about, installed or not; extensions of its own lie here.
+sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
 
 import refimpl
 
@@ -12,7 +12,7 @@ project = "refimpl"
 author = copyright = "The refimpl developers"  # noqa: A001 (Sphinx's own name)
 version = release = refimpl.__version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "numpydoc"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "numpydoc", "clause_pages"]
 exclude_patterns = ["_build", "tables"]
 nitpicky = True
 
