@@ -41,11 +41,11 @@ def checks() -> Mapping[str, Mapping[str, tuple[str, str, list[str]]]]:
 
 
 def tests() -> Mapping[str, list[str]]:
-    """Of each clause the files of tests that cite it in a mark."""
+    """Of each clause the files of tests that are marked with it."""
     found: dict[str, list[str]] = defaultdict(list)
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
-        # In quotes: a mark, or a row of a table; not a sentence about it.
-        for number in sorted(set(re.findall(r'"([A-Z]{3}-\d+)"', path.read_text("utf-8")))):
+        marks = " ".join(re.findall(r"mark\.clause\((.*?)\)", path.read_text("utf-8"), re.DOTALL))
+        for number in sorted(set(_NUMBER.findall(marks))):
             found[number].append(str(path.relative_to(ROOT)))
     return found
 
@@ -84,12 +84,12 @@ def page() -> str:
         lines += [f"### {number}", "", f"> {quoted} [Specification](#clause-{number.lower()})", ""]
         lines += _decided(decided.get(number, {}))
         if number in cited:
-            lines += [
-                "Tests that cite it: " + ", ".join(f"`{one}`" for one in cited[number]) + ".",
-                "",
-            ]
+            named = ", ".join(f"`{one}`" for one in cited[number])
+            lines += [f"Tests of this repository that decide it: {named}.", ""]
         for kind, names in broken.get(number, {}).items():
-            words = f"{len(names)} {kind} with a planted fault break it"
+            many = len(names) > 1
+            words = f"{len(names)} {kind if many else kind[:-1]} with a planted fault break"
+            words += " it" if many else "s it"
             listed = ", ".join(f"`{name}`" for name in names)
             lines += _folded(words, [listed])
         if number in told:
