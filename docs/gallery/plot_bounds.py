@@ -61,8 +61,9 @@ for name, (y, image, weights, unit, colour, marker) in shown.items():
         label=f"{name}: {np.mean(error <= allowed):.0%} within the bound",
     )  # fmt: skip
 ends = np.array(axis.get_xlim())
+ends[0] = 1e-5
 axis.plot(ends, ends, color="black", lw=1)
-axis.text(ends[0], 1.5 * ends[0], "  error = bound", va="bottom")
+axis.text(1.2e-2, 3e-2, "error = bound", rotation=26)
 axis.set(xscale="log", yscale="log", xlabel="bound of the element", ylabel="its error")
 axis.legend(loc="lower right")
 plt.show()

@@ -46,7 +46,7 @@ def tap_of(answer, output):
 # which reads what is due.
 
 answers = {"due": asked(involution), "read": asked(VerticalStrideForBoth())}
-shown = [(2, 1), (2, 3)]
+shown = [(2, 1), (2, 4)]
 figure, axes = plt.subplots(2, 1, figsize=(8, 6.4), layout="constrained")
 for axis, (name, answer) in zip(axes, answers.items(), strict=True):
     for row, column in np.ndindex(HEIGHT, WIDTH):
@@ -60,13 +60,13 @@ for axis, (name, answer) in zip(axes, answers.items(), strict=True):
             axis.text(column, row, f"({u}, {v})", ha="center", va="center", fontsize=9)
     axis.set(xlim=(-0.6, WIDTH - 0.4), ylim=(HEIGHT - 0.4, -0.6), aspect="equal")
     axis.set(xticks=range(WIDTH), yticks=range(HEIGHT), xlabel="column of x", ylabel="row of x")
-    axis.set_title(f"{name}: the tap that each pixel met, for outputs (2, 1) and (2, 3)")
+    axis.set_title(f"{name}: the tap that each pixel met, for outputs (2, 1) and (2, 4)")
     axis.tick_params(length=0)
 plt.show()
 
 # %%
-# The second output begins two columns later than the first in the lower picture, and should begin
-# four columns later. A list of the columns that were read is enough to fit a formula to them:
+# The second output begins three columns later than the first in the lower picture, and should begin
+# six columns later. A list of the columns that were read is enough to fit a formula to them:
 
 j, v, columns = [], [], []
 for row, column, *output in np.argwhere(answers["read"]):

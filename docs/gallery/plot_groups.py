@@ -27,9 +27,8 @@ for row, groups in zip(axes, (2, 3), strict=True):
 plt.show()
 
 # %%
-# How wrong is a network whose weights were trained with the other layout? Three channels of four
-# get a kernel that was made for somebody else, or none, depending on the numbers: this is the share
-# of channels that keep their kernel.
+# How wrong is a network whose weights were trained with the other layout? This is the share of its
+# channels that keep their kernel:
 
 sizes = [(channels, groups) for channels in (16, 64) for groups in (2, 4, 8, 16)]
 share = [
