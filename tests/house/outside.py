@@ -26,5 +26,5 @@ names: list[str] = [one.name for one in conformance.checks(involution)]
 
 involution.forward(x, kernel, strides=2)  # type: ignore[call-arg]
 layer.official(16, kernel_size="3")  # type: ignore[arg-type]
-report.verdicts  # type: ignore[attr-defined]
-y.channels  # type: ignore[attr-defined]
+print(report.verdicts)  # type: ignore[attr-defined]
+print(y.channels)  # type: ignore[attr-defined]
