@@ -65,6 +65,7 @@ ends[0] = 1e-5
 axis.plot(ends, ends, color="black", lw=1)
 axis.text(1.2e-2, 3e-2, "error = bound", rotation=26)
 axis.set(xscale="log", yscale="log", xlabel="bound of the element", ylabel="its error")
+axis.set_title("Errors of three operators against their bounds, element by element")
 axis.legend(loc="lower right")
 plt.show()
 

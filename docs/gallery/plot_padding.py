@@ -34,7 +34,7 @@ def counts(padding):
 
 
 figure, axes = plt.subplots(2, 3, figsize=(9, 6.4), layout="constrained")
-rules = {'"same": the odd pixel after': "same", "1 pixel on each side": 1, "none": "valid"}
+rules = {"same, the odd pixel after": "same", "of 1 pixel on each side": 1, "valid": "valid"}
 for column, (name, padding) in zip(axes.T, rules.items(), strict=True):
     y, dx = counts(padding)
     # Light shades, on which black digits can be read.
