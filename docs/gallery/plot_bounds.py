@@ -3,7 +3,8 @@ Error against bound
 ===================
 
 Every element has a bound of its own. A right operator stays below the line, whatever its
-arithmetic; one that forgets a tap does not, however small the weight of that tap.
+arithmetic. One that forgets a tap does not, though the weights of that tap are a thousandth of the
+others.
 """
 
 # %%
@@ -70,6 +71,5 @@ axis.legend(loc="lower right")
 plt.show()
 
 # %%
-# The two right ones lie below the line. The wrong one crosses it, though most of its errors are
-# smaller than those of correct half precision: no single tolerance could accept one and reject the
-# other.
+# The two right ones lie below the line. The wrong one crosses it, though its errors are smaller than
+# those of correct half precision: no absolute tolerance accepts the one and rejects the other.
