@@ -257,6 +257,8 @@ def as_text(*shown: RenderableType, width: int = WIDTH, color: bool = False) -> 
     console = Console(
         file=io.StringIO(), width=width, force_terminal=color, no_color=not color, markup=False,
         highlight=False, emoji=False, legacy_windows=False,
+        # In a notebook rich would show it there and then, and leave nothing to return.
+        force_jupyter=False,
     )  # fmt: skip
     console.print(*shown, sep="\n", crop=False)
     text = console.file.getvalue()  # type: ignore[attr-defined]
@@ -265,7 +267,10 @@ def as_text(*shown: RenderableType, width: int = WIDTH, color: bool = False) -> 
 
 def as_html(shown: RenderableType) -> str:
     """Render what is shown for a notebook."""
-    console = Console(record=True, file=io.StringIO(), width=WIDTH, markup=False, highlight=False)
+    console = Console(
+        record=True, file=io.StringIO(), width=WIDTH, markup=False, highlight=False,
+        force_jupyter=False,
+    )  # fmt: skip
     console.print(shown)
     return console.export_html(
         inline_styles=True, code_format='<pre style="line-height:1.3;white-space:pre">{code}</pre>'
