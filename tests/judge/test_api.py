@@ -15,7 +15,7 @@ import conformance
 import conformance.suite
 from conformance.claims.loading import LoadError, load
 from conformance.implementations.operator.numpy_unfold import Array, Unfold
-from conformance.judging.judge import ConformanceError
+from conformance.judging.failing import ConformanceError
 from conformance.judging.session import PROFILES, Session
 from conformance.kinds import OPERATOR
 from conformance.mutants.operator import MUTANTS
