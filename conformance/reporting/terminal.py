@@ -127,12 +127,8 @@ def _waived(report: "Report") -> Iterable[tuple[str, list[str]]]:
     if untried := [f"{one.waiver}: {one.untried}" for one in report.waivers if one.untried]:
         yield "untried", untried
     if ended := [f"{record.check}" for record in report.records if record.ended]:
-        yield (
-            "note",
-            [
-                f"what comes after a waived failure or a tolerated refusal was not asked in {_some(ended)}"
-            ],
-        )
+        words = "what comes after a waived failure or a tolerated refusal was not asked in"
+        yield "note", [f"{words} {_some(ended)}"]
 
 
 def _explained(report: "Report") -> Iterable[tuple[str, list[str]]]:
