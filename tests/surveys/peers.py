@@ -11,14 +11,15 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from conformance.reporting.matrix import matrix, read
 
 TABLES = Path(__file__).parents[2] / "docs" / "tables"
-SEED = 16
+# Seconds for each, so that a slow machine comes to the end too.
+SEED, BUDGET = 16, 600
 OPERATOR, LAYER = "conformance.implementations.operator", "conformance.implementations.layer"
 WORKER = "exec:build/worker"
 # Each with the profile that it is judged in: quick where another takes longer than its budget.
@@ -58,7 +59,8 @@ def command(name: str) -> list[str]:
     layer = name.startswith((LAYER, "tests.opponents.torch_layer"))
     option = "--layer" if layer else "--implementation"
     profile = f"--hypothesis-profile={PEERS[name]}"
-    return ["python", "-m", "conformance", f"{option}={name}", profile, f"--seed={SEED}"]
+    seed, budget = f"--seed={SEED}", f"--budget={BUDGET}"
+    return ["python", "-m", "conformance", f"{option}={name}", profile, seed, budget]
 
 
 def judged(name: str) -> Mapping[str, Any]:
@@ -88,7 +90,22 @@ def main() -> None:
         known[name] = judged(name)
         kept.write_text(json.dumps(known, indent=1) + "\n")
     listed = [known[name] for name in PEERS if name in known]
-    (TABLES / "matrix.md").write_text(matrix(listed) + "\n")
+    (TABLES / "matrix.md").write_text("\n".join([*legend(listed), "", matrix(listed), ""]))
+
+
+def legend(listed: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Say of each column what it claims, how it was judged, and when."""
+    yield "| | runs on | claims | profile | verdict | checks that pass | date |"
+    yield "|---|---|---|---|---|---|---|"
+    for number, document in enumerate(listed, 1):
+        (one,) = document["implementations"]
+        ran = one["checks"]
+        passed, claimed = ran.get("passed", 0), sum(ran.values()) - ran.get("not claimed", 0)
+        cells = (
+            f"[{number}]", one["environment"] or "NumPy", one["scope"], one["profile"],
+            one["verdict"], f"{passed} of {claimed}", one["date"],
+        )  # fmt: skip
+        yield f"| {' | '.join(str(cell).replace('|', '/') for cell in cells)} |"
 
 
 if __name__ == "__main__":
