@@ -22,15 +22,18 @@ class Involution2d(nn.Module):  # type: ignore[misc]
         stride: int = 1,
         groups: int = 1,
         dilation: int = 1,
+        reduction_ratio: float = 1,
     ) -> None:
         super().__init__()
         self.groups, self.stride = groups, stride
         self.patches = nn.Unfold(kernel_size, dilation, padding, stride)
-        self.span = nn.Conv2d(in_channels, groups * kernel_size**2, 1)
+        hidden = int(in_channels // reduction_ratio)
+        self.reduce = nn.Conv2d(in_channels, hidden, 1)
+        self.span = nn.Conv2d(hidden, groups * kernel_size**2, 1)
 
     def forward(self, x: Any) -> Any:
         """Return y."""
-        kernel = self.span(x[:, :, :: self.stride, :: self.stride])
+        kernel = self.span(self.reduce(x[:, :, :: self.stride, :: self.stride]))
         batch, channels = x.shape[:2]
         height, width = kernel.shape[2:]
         each = self.patches(x).reshape(
@@ -45,6 +48,8 @@ class Involution2d(nn.Module):  # type: ignore[misc]
 class Inv2d(Involution2d):
     """With the interface of that of ``involution-pytorch``: channels per group, half padding."""
 
-    def __init__(self, channels: int, kernel_size: int, stride: int, group_ch: int = 16) -> None:
+    def __init__(
+        self, channels: int, kernel_size: int, stride: int, group_ch: int = 16, red_ratio: int = 2
+    ) -> None:
         half, groups = (kernel_size - 1) // 2, channels // group_ch
-        super().__init__(channels, kernel_size, half, stride, groups)
+        super().__init__(channels, kernel_size, half, stride, groups, reduction_ratio=red_ratio)

@@ -42,7 +42,7 @@ PEERS = {
     f"{OPERATOR}.published:graph": "quick",
     f"{OPERATOR}.published:xla": "quick",
     f"{OPERATOR}.torch_unfold:compiled": "quick",
-    f"{LAYER}.numpy_layer": "quick",
+    f"{LAYER}.numpy_layer:NumpyLayer": "quick",
     f"{LAYER}.keras_layer:eager": "quick",
     f"{LAYER}.keras_layer:graph": "quick",
     "tests.opponents.torch_layer": "quick",

@@ -23,6 +23,8 @@ FORM = adapt.Form(
     kernel="b (g u v) h w",
     passes={
         "in_channels": "channels",
+        # One hidden channel: what generates the kernel is not asked, and needs no C * C weights.
+        "reduction_ratio": "channels",
         **{name: name for name in ("kernel_size", "padding", "stride", "groups", "dilation")},
     },
     scalars=True,

@@ -17,6 +17,8 @@ FORM = adapt.Form(
     kernel="b (g u v) h w",
     passes={
         "group_ch": "group_channels",
+        # One hidden channel: what generates the kernel is not asked.
+        "red_ratio": "channels",
         **{name: name for name in ("channels", "kernel_size", "stride")},
     },
     scalars=True,
@@ -25,8 +27,6 @@ capabilities: dict[str, Any] = {
     "kernel_shapes": "odd square",
     "paddings": "half",
     "group_layouts": "blocked",
-    # Its hidden layer has half the channels.
-    "channels": {"least": 2},
     "ragged": False,
     "empty_batch": False,
     "accumulator": {"float16": "float16", "bfloat16": "bfloat16"},
