@@ -8,6 +8,7 @@ from call to call is not asked here.
 
 import functools
 from collections.abc import Callable, Mapping
+from dataclasses import is_dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,6 +27,11 @@ class _Step(NamedTuple):
     named: Mapping[str, Any]
     result: Any
 
+    @property
+    def closed(self) -> bool:
+        """Whether it can have done nothing but give its result: all it was given is locked."""
+        return all(map(_closed, (*self.positional, *self.named.values())))
+
 
 class Steps:
     """The steps that what is right takes in a call.
@@ -36,6 +42,11 @@ class Steps:
         The class of what is right, made without arguments.
     calls : list of Call
         What is called. Its operands can be written no more.
+
+    Raises
+    ------
+    ValueError
+        A step of what is right writes to what it was given, or what came of another.
 
     Attributes
     ----------
@@ -49,9 +60,6 @@ class Steps:
         one = self._noting(right)()
         for call in calls:
             self.results |= called(one, call, call.tensors)
-        for step in self._steps:
-            for part in (*step.positional, *step.named.values(), step.result):
-                _lock(part)
 
     def are_those_of(self, fault: Any) -> bool:
         """Tell whether a fault is known to answer as what is right does; False: it must be asked.
@@ -66,9 +74,9 @@ class Steps:
         # What an instance has for itself stands before what its class has.
         if other is None or vars(fault).keys() & set(dir(self._right)):
             return False
-        own = (step for step in self._steps if step.name in other)
+        own = [step for step in self._steps if step.name in other]
         try:
-            return all(
+            return all(step.closed for step in own) and all(
                 _same(getattr(fault, step.name)(*step.positional, **step.named), step.result)
                 for step in own
             )
@@ -82,7 +90,10 @@ class Steps:
 
     def _noted(self, name: str, step: Callable[..., Any]) -> Callable[..., Any]:
         def noted(one: Any, *positional: Any, **named: Any) -> Any:
+            for part in (*positional, *named.values()):
+                _lock(part)
             result = step(one, *positional, **named)
+            _lock(result)
             self._steps.append(_Step(name, positional, named, result))
             return result
 
@@ -111,6 +122,15 @@ def _lock(part: Any) -> None:
     elif isinstance(part, tuple | list):
         for one in part:
             _lock(one)
+
+
+def _closed(part: Any) -> bool:
+    """Tell whether nothing can be written to what a step is given."""
+    if isinstance(part, tuple):
+        return all(map(_closed, part))
+    plain = isinstance(part, int | float | str | np.generic | np.ndarray | np.dtype | None)
+    frozen = is_dataclass(part) and getattr(type(part), "__dataclass_params__").frozen  # noqa: B009
+    return plain or bool(frozen)
 
 
 def _same(one: Any, other: Any) -> bool:
