@@ -167,14 +167,15 @@ class BoundCheck:
 
         Raises
         ------
-        conformance.judging.judge.ConformanceError
+        conformance.judging.failing.ConformanceError
             (An AssertionError.) A clause is broken; the message says everything.
         unittest.SkipTest
             What it is about is not claimed, or it could not be run. pytest and unittest report
             that as skipped.
         """
         __tracebackhide__ = True
-        from conformance.judging.judge import ConformanceError, NotClaimedError
+        from conformance.judging.failing import ConformanceError
+        from conformance.judging.judge import NotClaimedError
 
         record = self._session.run(self._check)
         if record.failures:

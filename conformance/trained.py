@@ -15,7 +15,8 @@ import numpy as np
 
 from conformance.cases.layer import LayerCase
 from conformance.claims.loading import Judged, load
-from conformance.judging.judge import ConformanceError, Judge
+from conformance.judging.failing import ConformanceError
+from conformance.judging.judge import Judge
 from conformance.judging.record import Record
 from conformance.kinds import LAYER
 from conformance.specification import version

@@ -30,6 +30,8 @@ class Adapter(ABC):
         Versions, device and mode.
     compiles : bool
         What `capabilities` says of it, unless it is declared.
+    device : str
+        Where it runs. `capabilities` says so; where it declares several it must be one of them.
     capabilities : mapping, optional
         What the function supports; everything by default.
     form : Form, optional
@@ -46,6 +48,7 @@ class Adapter(ABC):
         function: Callable[..., Any],
         environment: str,
         compiles: bool,
+        device: str,
         capabilities: Mapping[str, Any] | None,
         form: Form | None = None,
     ) -> None:
@@ -54,6 +57,11 @@ class Adapter(ABC):
             function = form.around(function, self.operations)
         self.function, self.environment = function, environment
         self.capabilities = {"compiles": compiles, **(capabilities or {})}
+        claimed = self.capabilities.get("devices") or [device]
+        if device not in ([claimed] if isinstance(claimed, str) else claimed):
+            raise ValueError(f"device must be one of those declared, {claimed!r}, got {device!r}")
+        # What is said of it is said of the device on which it is judged.
+        self.capabilities["devices"] = [device]
         self._programs: dict[str, Any] = {}
 
     def forward(

@@ -54,8 +54,9 @@ class JaxAdapter(Adapter):
     ) -> None:
         self.jit, self.device = jit, device
         mode = "jit" if jit else "eager"
-        environment = f"JAX {jax.__version__}, {device or jax.default_backend()}, {mode}"
-        super().__init__(function, environment, True, capabilities, form)
+        of = device or jax.default_backend()
+        environment = f"JAX {jax.__version__}, {of}, {mode}"
+        super().__init__(function, environment, True, of, capabilities, form)
 
     def to_tensor(self, array: Array) -> Any:
         """Give an array to JAX."""

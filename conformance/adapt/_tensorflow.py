@@ -74,7 +74,7 @@ class TensorFlowAdapter(Adapter):
         if "keras" in sys.modules:
             versions += f", Keras {sys.modules['keras'].__version__}"
         environment = f"{versions}, {of}, {mode}"
-        super().__init__(function, environment, mode != "eager", capabilities, form)
+        super().__init__(function, environment, mode != "eager", of, capabilities, form)
 
     def to_tensor(self, array: Array) -> Any:
         """Give an array to TensorFlow."""

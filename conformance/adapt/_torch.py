@@ -81,7 +81,7 @@ class TorchAdapter(Adapter):
         of = torch.cuda.get_device_name(device) if device.startswith("cuda") else device
         mode = "compiled" if compiled else "eager"
         environment = f"PyTorch {torch.__version__}, {of}, {mode}"
-        super().__init__(function, environment, compiled, capabilities, form)
+        super().__init__(function, environment, compiled, device, capabilities, form)
 
     def to_tensor(self, array: Array) -> Any:
         """Give an array to PyTorch."""
@@ -94,6 +94,15 @@ class TorchAdapter(Adapter):
     def is_tensor(self, result: Any) -> bool:
         """Tell whether a result is a tensor of PyTorch's."""
         return isinstance(result, torch.Tensor)
+
+    def _value(self, options: Mapping[str, Any], x: Any, kernel: Any) -> Any:
+        y = super()._value(options, x, kernel)
+        if y.device != x.device:
+            raise TypeError(
+                f"the operands are on {x.device}, and y is on {y.device}: nothing is known of what "
+                "runs elsewhere than it is said to"
+            )
+        return y
 
     def _value_and_gradients(
         self, options: Mapping[str, Any], dy: Any, x: Any, kernel: Any

@@ -16,7 +16,8 @@ from conformance.campaign.drawing import Asked, cases_of
 from conformance.claims.loading import Judged, Where, load
 from conformance.judging import intact
 from conformance.judging.ask import NotRunError
-from conformance.judging.judge import ConformanceError, Judge, NotClaimedError
+from conformance.judging.failing import ConformanceError
+from conformance.judging.judge import Judge, NotClaimedError
 from conformance.judging.record import Failure, Record
 from conformance.kinds import KINDS
 

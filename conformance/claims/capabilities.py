@@ -85,6 +85,12 @@ class Capabilities:
     fork_safe : bool
         Calls in a forked child of a process that has called before are answered too. Not claimed
         unless it is declared: most thread pools do not outlive a fork.
+    may_refuse : tuple of str
+        Conditions on a case, in the words of a waiver's: where one of them holds, a call may raise
+        instead of answering. What is answered there is judged all the same.
+    devices : tuple of str
+        Where what is judged runs, in its framework's words: the verdict is about these. The
+        adapters of `conformance.adapt` say their own.
     validates : bool
         What chapter ERR (for a layer LAY-18) lists is rejected.
     compiles : bool
@@ -116,6 +122,8 @@ class Capabilities:
     thread_safe: bool = True
     fork_safe: bool = False
     validates: bool = True
+    may_refuse: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
     compiles: bool = False
 
     @property
@@ -203,7 +211,9 @@ class Capabilities:
             said.append("every geometry")
         flags = [one.name for one in fields(self) if getattr(usual, one.name) is True]
         without = [entry for entry in flags if not getattr(self, entry)]
-        return "; ".join(said) + (f"; not {', '.join(without)}" if without else "")
+        said += [f"not {', '.join(without)}"] if without else []
+        said += [f"may refuse {' or '.join(self.may_refuse)}"] if self.may_refuse else []
+        return "; ".join(said) + (f"; on {', '.join(self.devices)}" if self.devices else "")
 
     @property
     def arithmetic_words(self) -> str:
@@ -357,6 +367,16 @@ def _most(name: str, value: Any) -> int:
     return value
 
 
+def _texts(name: str, value: Any) -> tuple[str, ...]:
+    texts = (value,) if isinstance(value, str) else _listed(value)
+    if not texts or not all(isinstance(one, str) and one.strip() for one in texts):
+        example = '"batch == 0"' if name == "may_refuse" else '"cuda:0"'
+        raise DeclarationError(
+            f"capabilities[{name!r}] must be text, as {example}, or several, got {value!r}"
+        )
+    return texts
+
+
 def _listed(value: Any) -> tuple[Any, ...]:
     return tuple(value) if isinstance(value, Iterable) and not isinstance(value, str) else ()
 
@@ -395,6 +415,7 @@ _READERS: Mapping[str, Callable[[str, Any], Any]] = {
     **dict.fromkeys(("kernel_shapes", "strides", "dilations"), _supported),
     **dict.fromkeys(("accumulator", "result"), _formats),
     **dict.fromkeys(("groups", "group_channels", "channels"), _numbers),
+    **dict.fromkeys(("may_refuse", "devices"), _texts),
     "images": _images,
     "rounding": _rounding,
     "largest": _most,

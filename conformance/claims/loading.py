@@ -152,6 +152,7 @@ def summon(
                 program.hello()
             host = program or _hosted(target, name, kind)
             claimed = declared(capabilities or host.capabilities, kind.capabilities)
+            kind.check_claims(claimed)
         except (LoadError, DiedError, DeclarationError) as error:
             raise LoadError(f"{said}: {_line(error)}") from error
         return Judged(name, host, claimed, kind)

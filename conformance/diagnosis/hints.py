@@ -40,7 +40,9 @@ def hints(judged: Judged, failures: Iterable[Failure]) -> list[str]:
         cases = [case for one, case in own if one.tier == "bound"][:_MOST]
         if cases and (narrower := _narrower(judged, dtype, cases)):
             found[dtype] = narrower
-    if found:
+    if found and _all_hold(judged, found, listed):
+        said.append(f'it would conform, as far as asked, if it declared "accumulator": {found}')
+    elif found:
         said.append(f'the failing bounds hold if it declares "accumulator": {found}')
     clauses = {one.clause for one in listed}
     if "NUM-8" in clauses and clauses <= _ROUNDING:
@@ -54,19 +56,31 @@ def _case(judged: Judged, failure: Failure) -> Any:
     return judged.kind.case.parse(failure.token)
 
 
+def _all_hold(judged: Judged, accumulators: dict[str, str], failures: list[Failure]) -> bool:
+    """Tell whether nothing that failed does where these accumulators are declared."""
+    if any(one.tier != "bound" for one in failures):
+        return False
+    other = _declaring(judged, accumulators)
+    cases = {one.token: _case(judged, one) for one in failures}.values()
+    return not any(failures_of(other, case, "hint") for case in cases)
+
+
+def _declaring(judged: Judged, accumulators: dict[str, str]) -> Judged:
+    claimed = judged.capabilities
+    careful = {name: claimed.arithmetic(name).accumulator.name for name in FORMATS}
+    return replace(judged, capabilities=replace(claimed, accumulator=careful | accumulators))
+
+
 def _narrower(judged: Judged, dtype: str, cases: list[Any]) -> str:
     """Give the widest accumulator, narrower than the declared one, in which all cases pass."""
-    claimed = judged.capabilities
-    declared = claimed.arithmetic(dtype).accumulator
-    careful = {name: claimed.arithmetic(name).accumulator.name for name in FORMATS}
+    declared = judged.capabilities.arithmetic(dtype).accumulator
     narrower = [one for one in FORMATS.values() if one.bits < declared.bits]
     for one in sorted(narrower, key=lambda format_: -format_.bits):
         # A sum is not kept in a format that its operands do not fit into.
         if not one.holds(FORMATS[dtype]) and one.bits > FORMATS[dtype].bits:
             continue
         assert one.name in ACCUMULATORS
-        accumulators = careful | {dtype: one.name}
-        other = replace(judged, capabilities=replace(claimed, accumulator=accumulators))
+        other = _declaring(judged, {dtype: one.name})
         if not any(failures_of(other, case, "hint") for case in cases):
             return one.name
     return ""

@@ -48,6 +48,8 @@ class Answer:
         What the process holds after the last of the calls, if that was asked.
     died : bool
         It gave no answer at all.
+    tolerated : int
+        Functions that refused the case, and may.
     """
 
     results: dict[str, Array] = field(default_factory=dict)
@@ -58,6 +60,7 @@ class Answer:
     refused: list[str] = field(default_factory=list)
     held: dict[str, int] = field(default_factory=dict)
     died: bool = False
+    tolerated: int = 0
 
 
 def ask(
@@ -201,6 +204,9 @@ def _read(
         answer.raised = _words(reply.raised)
         if _cannot_allocate(reply.raised) and sum(a.size for a in values.values()) >= _LARGE:
             raise NotRunError(f"{function} could not allocate its memory: {answer.raised}")
+        if _tolerated(judged, case, reply.raised):
+            answer.tolerated += 1
+            return
         answer.findings.append(_raised(rules, function, case, reply.raised))
         return
     if reply.modified:
@@ -221,6 +227,12 @@ def _raised(rules: Any, function: str, case: Any, raised: tuple[str, ...]) -> Fi
     clause = rules.empty if case.batch == 0 else rules.raises[function]
     words = f"{function} raised {(said.splitlines() or [''])[0][:_SHOWN]}"
     return Finding((clause,), words, refusal=True, alone=True, details=tuple(said.splitlines()))
+
+
+def _tolerated(judged: Judged, case: Any, raised: tuple[str, ...]) -> bool:
+    """Tell whether a case may be refused, and was: in words, by what is no fault of its form."""
+    refused = raised[0] != "ReturnError" and bool(raised[1].strip())
+    return refused and judged.kind.may_refuse(case, judged.capabilities)
 
 
 def _died(judged: Judged, function: str, case: Any, error: DiedError) -> Finding:

@@ -1,4 +1,4 @@
-"""The language of a waiver's condition: which cases it is about.
+"""The language of a condition: which cases a waiver, or a claim, is about.
 
 It is a part of Python's: the names of a case's token, numbers, words in quotes, pairs, comparisons,
 `and`, `or`, `not` and whole-number arithmetic, as in ``stride != (1, 1) and C % 8 == 0``. It is

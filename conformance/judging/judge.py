@@ -1,7 +1,6 @@
 """Judges one implementation on behalf of one check: asks, examines, counts, and raises.
 
-The message of what it raises says everything: the clause and its words, the call, what was got and
-expected, and the command that shows it again.
+What it raises is made in `conformance.judging.failing`.
 """
 
 import contextlib
@@ -20,35 +19,14 @@ from conformance.claims.loading import Judged
 from conformance.claims.program import CannotCarryError, DiedError
 from conformance.judging.ask import Answer, NotRunError, ask, ask_faulty, ask_together
 from conformance.judging.examine import Finding, examine
+from conformance.judging.failing import Answered, ConformanceError, WaivedError, failure
 from conformance.judging.kind import FUNCTIONS
-from conformance.judging.record import Failure, Record
+from conformance.judging.record import Record
 from conformance.judging.waivers import Waivers
-from conformance.specification import clauses
 
 
 class NotClaimedError(SkipTest):
     """A check is about something that the implementation does not claim."""
-
-
-class ConformanceError(AssertionError):
-    """An implementation breaks a clause.
-
-    Parameters
-    ----------
-    failures : list of Failure
-        What it breaks; the message is that of the first.
-    """
-
-    def __init__(self, failures: list[Failure]) -> None:
-        super().__init__(failures[0].message)
-        self.failures = failures
-
-
-class WaivedError(Exception):
-    """All that was found is waived: the case is not to be asked on, the check may go on."""
-
-    def __init__(self, failures: list[Failure]) -> None:
-        super().__init__(failures[0].words)
 
 
 class Judge:
@@ -217,7 +195,8 @@ class Judge:
     ) -> dict[str, Array]:
         """Demand that the results of a case are right, and return them.
 
-        Where all that is wrong is waived, nothing is returned, and whatever comes next is asked.
+        Where all that is wrong is waived, nothing is returned, and whatever comes next is asked;
+        what was refused, and may be, is not returned. Who needs it all the same asks no further.
 
         Parameters
         ----------
@@ -264,10 +243,10 @@ class Judge:
         try:
             self.compare(case, values, got, answer.findings, blame, course)
         except WaivedError:
-            return {}
+            return Answered()
         if whole and got:
             self.passed.append(case)
-        return got
+        return Answered(got)
 
     def compare(
         self,
@@ -318,7 +297,7 @@ class Judge:
         answer = self._ask(case, values, functions, **how)
         if answer.findings:
             self.fail(case, answer.findings)
-        return answer.results
+        return Answered(answer.results)
 
     def check_together(self, cases: Sequence[Any], rounds: int, blame: tuple[str, ...]) -> None:
         """Demand that cases which are asked at once, each in a thread of its own, are right."""
@@ -330,6 +309,7 @@ class Judge:
             replies = ask_together(self.judged, asked, function, rounds)
             for (case, values), answers in zip(asked, replies, strict=False):
                 for answer in answers:
+                    self.record.tolerated += answer.tolerated
                     self.compare(case, values, answer.results, answer.findings, blame)
 
     def refuses(
@@ -367,7 +347,8 @@ class Judge:
             Nothing else is wrong than what waivers cover.
         """
         __tracebackhide__ = True
-        found = [self._failure(case, one, blamed) for one in findings]
+        about = (self.judged, self.record, self.seed, case)
+        found = [failure(*about, one, blamed) for one in findings]
         waived = [one for one in found if self._waivers and self._waivers.cover(one)]
         failures = [one for one in found if one not in waived]
         self.record.waived += waived
@@ -423,46 +404,8 @@ class Judge:
         self.left += answer.left
         self.held = answer.held
         self.record.refused += answer.refused
+        self.record.tolerated += answer.tolerated
         if self._watch is not None and not answer.died:
             again = functools.partial(ask, self.judged, case, values, functions=functions)
             self._watch(again, time.perf_counter() - start)
         return answer
-
-    def _failure(self, case: Any, finding: Finding, blamed: tuple[str, ...]) -> Failure:
-        name, clause = self.judged.name, finding.clauses[0]
-        command = f"python -m conformance {self.kind.option}={name}"
-        # A wrong value is seen in its case alone; how it behaves, in what the check did.
-        alone = (finding.mismatch is not None or finding.alone) and not finding.remembered
-        rerun = f"{command} --check='{self.record.check}' --seed={self.seed}"
-        replay = f"{command} --case={case.token}" if alone else rerun
-        if not self.judged.can_be_named:
-            # An object has no name on the command line.
-            check = f"check {self.record.check}, seed {self.seed}"
-            rerun, replay = check, f"case {case.token}" if alone else check
-        lines = [
-            f"{clause}: {clauses()[clause]}",
-            "",
-            f"  implementation  {name}",
-            f"  check           {self.record.check}",
-            f"  call            {self.kind.call_of(case)}",
-            f"  wrong           {finding.words}",
-            *(f"                  {line}" for line in finding.details),
-            f"  again           {replay}",
-        ]
-        return Failure(
-            implementation=name,
-            check=self.record.check,
-            clause=clause,
-            clauses=tuple(dict.fromkeys((*finding.clauses, *blamed))),
-            token=case.token,
-            tier=finding.tier,
-            after=self.record.judged,
-            words=finding.words,
-            message="\n".join(lines),
-            replay=replay,
-            rerun=rerun,
-            result=finding.result,
-            refusal=finding.refusal,
-            died=finding.died,
-            exhibit=finding.exhibit,
-        )

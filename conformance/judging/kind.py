@@ -4,6 +4,7 @@ The judge asks a kind for everything that is not the same for operators and laye
 themselves are in `conformance.kinds`. Nothing is judged here.
 """
 
+import functools
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,8 +15,9 @@ from hypothesis.strategies import SearchStrategy
 from conformance.bounds.expected import Expected
 from conformance.cases.case import Array, Case, Recipe
 from conformance.cases.picture import Picture
-from conformance.claims.capabilities import Capabilities
+from conformance.claims.capabilities import Capabilities, DeclarationError
 from conformance.judging.checks import Check
+from conformance.judging.condition import Condition, ConditionError
 from conformance.worker.finding import Seam
 
 Shapes = dict[str, tuple[int, ...]]
@@ -116,6 +118,28 @@ class Kind(ABC):
     def askable(self, case: Any, claimed: Any) -> bool:
         """Tell whether the specification and the claims have an answer to a case."""
         return case.specified and not self.unclaimed(case, claimed)
+
+    def may_refuse(self, case: Any, claimed: Any) -> bool:
+        """Tell whether a case is among those that may be refused."""
+        return any(self._condition(text)(case) for text in claimed.may_refuse)
+
+    def check_claims(self, claimed: Any) -> None:
+        """Refuse conditions that no case has an answer to.
+
+        Raises
+        ------
+        DeclarationError
+            With what is not understood of them.
+        """
+        for text in claimed.may_refuse:
+            try:
+                self._condition(text)
+            except ConditionError as error:
+                raise DeclarationError(f"capabilities['may_refuse']: {error}") from error
+
+    @functools.cache  # noqa: B019 (there are two kinds, and they live as long as the process)
+    def _condition(self, text: str) -> Condition:
+        return Condition(text, self.case("float32", next(iter(self.recipes))))
 
     @abstractmethod
     def call_of(self, case: Any) -> str:

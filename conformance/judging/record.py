@@ -96,8 +96,8 @@ class Record:
     unclaimed : tuple of str
         Clauses that it would decide too, were what they are about claimed.
     outcome : str
-        "passed", "failed", "waived" (nothing is wrong but what is waived), "not claimed" or "not
-        run".
+        "passed", "failed", "waived" (nothing is wrong but what is waived), "refused" (whatever was
+        asked was refused, and may be), "not claimed" or "not run".
     reason : str
         Why it was not claimed or not run.
     judged : int
@@ -111,7 +111,8 @@ class Record:
     waived : list of Failure
         Those that a waiver covers.
     ended : str
-        The words of a waived failure at which the check, or a drawn example of it, had to end.
+        The words of a waived failure, or of a refusal that is tolerated, at which the check, or a
+        drawn example of it, had to end.
     refused : list of str
         What the code tried and may not do.
     seconds : float
@@ -121,6 +122,8 @@ class Record:
         demanded of it.
     otherwise : int
         How often something was asked in any other way.
+    tolerated : int
+        Calls that were refused, and may be.
     """
 
     implementation: str
@@ -139,6 +142,7 @@ class Record:
     ended: str = ""
     asked: list[tuple[str, ...]] = field(default_factory=list)
     otherwise: int = 0
+    tolerated: int = 0
 
     def count(
         self,

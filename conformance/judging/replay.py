@@ -40,6 +40,8 @@ def replay(judged: Judged, case: Any) -> bool:
                 print(f"  right: {right[name].worst:.3f} of the bound")
     findings = [*answer.findings, *wrong]
     print()
+    if answer.tolerated:
+        print(f"refused, as it may be where {' or '.join(claimed.may_refuse)}: {answer.raised}")
     for finding in findings:
         print(f"{finding.clauses[0]}: {finding.words}", *finding.details, sep="\n  ")
     return not findings

@@ -21,7 +21,8 @@ from conformance.cases.shapes import Shape
 from conformance.claims.loading import Judged
 from conformance.judging.ask import NotRunError
 from conformance.judging.checks import Check, checks_of, checks_of_shapes
-from conformance.judging.judge import ConformanceError, Judge, NotClaimedError, WaivedError
+from conformance.judging.failing import ConformanceError, LeftError
+from conformance.judging.judge import Judge, NotClaimedError
 from conformance.judging.record import Record
 from conformance.judging.waivers import Waiver, Waivers
 
@@ -183,8 +184,8 @@ class Session:
             except _DearError:
                 # From the beginning, with the few geometries that it now keeps to.
                 self._run(check, self._judge(record, None, late))
-        except WaivedError as waived:
-            record.ended = str(waived)
+        except LeftError as left:
+            record.ended = str(left)
         except NotClaimedError as unclaimed:
             # What was judged before the check came to something unclaimed remains judged.
             if not record.judged:
@@ -198,6 +199,8 @@ class Session:
             record.outcome, self.failed = "failed", True
         elif record.waived:
             record.outcome, record.reason = "waived", record.waived[0].words
+        elif record.outcome == "passed" and record.tolerated and not record.judged:
+            record.outcome, record.reason = "refused", "it refused whatever it was asked, and may"
         elif record.outcome == "passed" and not record.judged:
             # No check passes by having asked nothing.
             record.outcome, record.reason = "not run", "it judged nothing"
@@ -271,9 +274,9 @@ class Session:
             drawn += 1
             try:
                 check.function(judge, data.draw, **check.parameters)
-            except WaivedError as waived:
+            except LeftError as left:
                 # The next example may be another matter; the rest of this one is not asked.
-                judge.record.ended = str(waived)
+                judge.record.ended = str(left)
             except (ConformanceError, NotClaimedError, NotRunError, _DearError) as error:
                 raise _EnoughError from error
             # After what was drawn, not before: an example that draws less would look like chance.

@@ -12,7 +12,8 @@ from typing import Any
 from conformance.claims.loading import Judged
 from conformance.claims.program import DiedError
 from conformance.judging.ask import NotRunError
-from conformance.judging.judge import ConformanceError, Judge, NotClaimedError
+from conformance.judging.failing import ConformanceError
+from conformance.judging.judge import Judge, NotClaimedError
 from conformance.judging.record import Failure, Record
 
 # Failures that are tried for one that shows in its case alone, and cases that are tried in all.

@@ -23,6 +23,7 @@ from conformance.diagnosis.answers import differing
 from conformance.judging.record import Record
 from conformance.judging.session import Session
 from conformance.mutants.guarded import Guarded, guarded
+from conformance.power.alike import Remembering
 from conformance.power.figures import Generated, Power
 from conformance.power.screening import Asked, screen
 from conformance.worker.host import Host
@@ -62,19 +63,29 @@ def measure(session: Session, records: Sequence[Record]) -> Power:
     single = [name for name, one in mutants.items() if _module(one) not in {*_IN_TURN, _APART}]
     hosted = {name: run.judged(one) for name, one in mutants.items()}
 
-    def put(names: Iterable[str], asked: Iterable[Asked]) -> set[str]:
-        return screen(run.right, {name: hosted[name] for name in names}, asked)
+    def put(names: Iterable[str], asked: Iterable[Asked], *, turns: bool = False) -> set[str]:
+        faults = {name: hosted[name] for name in names}
+        return screen(run.right, faults, asked, in_turn=turns)
 
     cheap, dear = run.by_size
     in_order = [one for one in run.asked if _size(one[0]) <= _CHEAP]
-    caught = put(single, cheap) | put(in_turn, in_order)
+    caught = put(single, cheap) | put(in_turn, in_order, turns=True)
     left = [name for name in mutants if name not in caught]
-    beyond = {name for name in left if not run.has_room_for(mutants[name], hosted[name])}
+    # What depends on one call alone is asked others that are claimed, until one shows it.
+    other = [name for name in left if run.asks_of(mutants[name])]
+    for name in other:
+        hosted[name].host.anew()
+    shown = put(other, run.others, turns=True)
+    beyond = {name for name in other if name not in shown and not run.shows(hosted[name])}
+    beyond |= {name for name in left if not run.has_room_for(mutants[name], hosted[name])}
     caught |= put([name for name in single if name in left and name not in beyond], dear)
     left = [name for name in left if name not in caught | beyond]
+    # To start a process is dearer than what such a fault is asked in it.
+    caught |= {one for one in left if one in single and run.catches(hosted[one])}
+    left = [name for name in left if name not in single]
     # What is judged is in a process of its own, and leaves a core free.
     with ThreadPoolExecutor(2) as pool:
-        rejected = pool.map(lambda name: run.catches(name, mutants[name]), left)
+        rejected = pool.map(lambda name: run.catches(run.apart(name)), left)
         caught |= {name for name, one in zip(left, rejected, strict=True) if one}
     return Power(
         tuple(name for name in mutants if name in caught),
@@ -114,14 +125,14 @@ class _Run:
         cheap = [one for one in ordered if _size(one[0]) <= _CHEAP]
         return cheap, ordered[len(cheap) :]
 
-    def catches(self, name: str, mutant: Any) -> bool:
-        """Tell whether checks of the run that ask in other ways reject a fault.
-
-        In a process of its own.
-        """
+    def apart(self, name: str) -> Judged:
+        """Give a fault in a process of its own."""
         place = "conformance.mutants" + (".layer" if self._kind.name == "layer" else "")
-        claimed = self.judged(mutant).capabilities
-        judged = load(f"{place}:{name}", self._kind, claimed)
+        claimed = self.judged(self._kind.known().mutants[name]).capabilities
+        return load(f"{place}:{name}", self._kind, claimed)
+
+    def catches(self, judged: Judged) -> bool:
+        """Tell whether checks of the run that ask in other ways reject a fault."""
         session = Session(judged, self._session.profile, seed=self._session.seed, to_the_end=True)
         by_name = {check.name: check for check in self._session.checks}
         ran = [one for one in self._records if one.outcome == "passed" and one.otherwise]
@@ -131,18 +142,18 @@ class _Run:
         finally:
             session.close()
 
-    def has_room_for(self, mutant: Any, fault: Judged) -> bool:
-        """Tell whether a fault can be expressed in what is claimed.
+    def asks_of(self, mutant: Any) -> bool:
+        """Tell whether a call of its own is looked for that shows a fault."""
+        single = _module(mutant) not in {*_IN_TURN, _APART}
+        return single or getattr(mutant, "needs", "") == "geometry"
 
-        Of what depends on more than one call this is so, unless it needs what is not claimed.
-        """
-        needs = getattr(mutant, "needs", "")
-        if needs == "geometry" or _module(mutant) not in {*_IN_TURN, _APART}:
-            return self.shows(fault)
+    def has_room_for(self, mutant: Any, fault: Judged) -> bool:
+        """Tell whether a fault that depends on more than one call has what it needs claimed."""
+        needs = "" if self.asks_of(mutant) else getattr(mutant, "needs", "")
         return bool(getattr(fault.capabilities, needs, True)) if needs else True
 
     def shows(self, fault: Judged) -> bool:
-        """Tell whether a call that is claimed shows a fault, as far as probes can tell."""
+        """Tell whether a probe that is claimed shows a fault."""
         for probe, right in self._answered:
             if self._kind.unclaimed(probe.case, fault.capabilities):
                 continue
@@ -152,7 +163,7 @@ class _Run:
                 if differing(probe.ask(fault), right, limits):
                     return True
         fault.host.anew()
-        return bool(screen(self.right, {"": fault}, ((case, ()) for case in self._others)))
+        return False
 
     @functools.cached_property
     def _answered(self) -> list[tuple[Any, Any]]:
@@ -165,12 +176,12 @@ class _Run:
             found.append((time.perf_counter() - start, probe, right))
         return [(probe, right) for _, probe, right in sorted(found, key=lambda one: one[0])]
 
-    @functools.cached_property
-    def _others(self) -> list[Any]:
+    @property
+    def others(self) -> list[Asked]:
         """Small cases of many kinds that are claimed."""
         listed = self._kind.networks(self.right.capabilities, self._session.seed + 1)
         small = sorted((case for case in listed if _size(case) <= _SMALL), key=_size)
-        return small[:: max(1, len(small) // _NUMBER)]
+        return [(case, ()) for case in small[:: max(1, len(small) // _NUMBER)]]
 
     def generated(self, number: int) -> Generated:
         """Put the run to faults behind guards that can be expressed in its claims."""
@@ -181,11 +192,15 @@ class _Run:
             layer=self._kind.name == "layer",
             allowed=lambda call, dtype: self._kind.allows(call, dtype, claimed),
         )
+        # Most calls are handed to what is right, by all of them: it is asked once.
+        shared = Remembering(made[0].right) if made else None
+        for one in made:
+            one.right = shared
         faults = {
             str(place): self.right_with(lambda one=one: one) for place, one in enumerate(made)
         }
         asked = [one for one in self.asked if _size(one[0]) <= _MIDDLE]
-        return Generated(len(made), len(screen(self.right, faults, asked)))
+        return Generated(len(made), len(screen(self.right, faults, asked, in_turn=True)))
 
     def right_with(self, make: Any) -> Judged:
         """Give an implementation that claims what the right one does."""

@@ -11,7 +11,12 @@ from xml.etree import ElementTree
 # What no document of XML may hold; what is judged may say anything.
 _BARRED = re.compile(r"[^\t\n\x20-\uD7FF\uE000-\uFFFD\U00010000-\U0010FFFF]")
 # By outcome of a check, the element that says so.
-_ELEMENTS = {"waived": "skipped", "not claimed": "skipped", "not run": "error"}
+_ELEMENTS = {
+    "waived": "skipped",
+    "refused": "skipped",
+    "not claimed": "skipped",
+    "not run": "error",
+}
 
 
 def junit(document: Mapping[str, Any]) -> str:

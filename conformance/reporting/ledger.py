@@ -18,8 +18,8 @@ class Entry(Count):
     failed, waived : int
         Checks that found it broken, and those that found so what is waived.
     outcomes : Counter of str
-        How many of the checks that decide it passed, failed, met waived failures alone, were not
-        claimed, or were not run.
+        How many of the checks that decide it passed, failed, met waived failures or tolerated
+        refusals alone, were not claimed, or were not run.
     """
 
     failed: int = 0
@@ -28,7 +28,7 @@ class Entry(Count):
 
     @property
     def verdict(self) -> str:
-        """One of "fails", "waived", "not run", "passes", "undecided" and "not claimed".
+        """One of "fails", "waived", "not run", "passes", "refused", "undecided" and "not claimed".
 
         Undecided is a clause whose checks met something else that is wrong.
         """
@@ -40,6 +40,8 @@ class Entry(Count):
             return "not run"
         if self.cases or self.outcomes["passed"]:
             return "passes"
+        if self.outcomes["refused"]:
+            return "refused"
         met = self.outcomes["failed"] + self.outcomes["waived"]
         return "undecided" if met else "not claimed"
 

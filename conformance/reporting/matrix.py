@@ -15,6 +15,8 @@ from conformance.reporting import folder
 from conformance.reporting.merging import Matrix, table
 from conformance.reporting.page import matrix_page
 
+# So many names stand at the head of their columns; more are listed before the table, by number.
+_FEW = 3
 _CELLS = {"passes": "yes", "fails": "**no**", "undecided": "?"}
 
 
@@ -71,6 +73,10 @@ def matrix(documents: Sequence[Mapping[str, Any]]) -> str:
 def _markdown(merged: Matrix) -> Iterator[str]:
     # As code, in which no tag is one.
     names = [f"`{_plain(name)}`" for name in merged.names]
+    if len(names) > _FEW:
+        yield from (f"{number}. {name}" for number, name in enumerate(names, 1))
+        yield ""
+        names = [f"[{number}]" for number, _ in enumerate(names, 1)]
     yield _row(f"specification {_cell(merged.version)}", names)
     yield _row("---", ["---"] * len(names))
     yield _row("verdict", [_cell(one) for one in merged.verdicts])

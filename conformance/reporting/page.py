@@ -33,6 +33,7 @@ CELLS: Mapping[str, tuple[str, str]] = {
     "passes": ("good", "\N{CHECK MARK}"),
     "fails": ("bad", "\N{MULTIPLICATION X}"),
     "waived": ("warn", "~"),
+    "refused": ("warn", "~"),
     "undecided": ("warn", "?"),
     "not run": ("warn", "\N{HORIZONTAL ELLIPSIS}"),
     "not claimed": ("soft", "\N{EN DASH}"),
@@ -68,11 +69,12 @@ def summary(one: Mapping[str, Any]) -> str:
     """Say in a sentence what was run."""
     number = {
         name: sum(check["outcome"] == name for check in one["checks"])
-        for name in ("passed", "failed", "waived", "not claimed", "not run")
+        for name in ("passed", "failed", "waived", "refused", "not claimed", "not run")
     }
     claimed = len(one["checks"]) - number["not claimed"]
     said = f"{number['passed']} of {claimed} checks pass"
     for name, words in (("failed", "{} fail"), ("waived", "{} meet what is waived alone"),
+                        ("refused", "{} were refused whatever they asked"),
                         ("not run", "{} were not run")):  # fmt: skip
         said += f", {words.format(number[name])}" if number[name] else ""
     judged = sum(check["judged"] for check in one["checks"])

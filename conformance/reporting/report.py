@@ -27,7 +27,7 @@ from conformance.reporting.shown import certified, shown
 from conformance.reporting.terminal import as_html, as_text, screen
 
 # Of the form of a document, and the name of the file that says what it is.
-VERSION, SCHEMA = 1, "report.schema.json"
+VERSION, SCHEMA = 2, "report.schema.json"
 # Errors of an explanation after which the verdict is told all the same; none in our own tests.
 HARMLESS: tuple[type[Exception], ...] = (Exception,)
 
@@ -165,7 +165,7 @@ class Report:
     def conforms(self) -> bool:
         """Whether all that was asked for was judged, something was, and nothing is wrong.
 
-        But for what is waived: the verdict says so.
+        But for what is waived, or refused as it may be: the verdict says so.
         """
         return self.verdict.startswith("conforms")
 
@@ -173,9 +173,9 @@ class Report:
     def verdict(self) -> str:
         """The verdict in a word or four.
 
-        One of "conforms", or "conforms with 2 waivers"; "fails"; "refuses" (right wherever it
-        answers); "stale" (nothing is wrong but what is waived, and a waiver is no longer true);
-        "incomplete".
+        One of "conforms", or "conforms with 2 waivers and 3 tolerated refusals"; "fails";
+        "refuses" (right wherever it answers); "stale" (nothing is wrong but what is waived, and a
+        waiver is no longer true); "incomplete".
         """
         if self.failures:
             answers = self.judged and all(one.refusal for one in self.failures)
@@ -184,8 +184,17 @@ class Report:
             return "stale"
         if self.outcome("not run") or not (self.outcome("passed") or self.outcome("waived")):
             return "incomplete"
-        used = sum(one.failures > 0 for one in self.waivers)
-        return "conforms" + (f" with {used} waiver{'s' * (used > 1)}" if used else "")
+        numbers = {
+            "waiver": sum(one.failures > 0 for one in self.waivers),
+            "tolerated refusal": self.tolerated,
+        }
+        used = [f"{n} {name}{'s' * (n > 1)}" for name, n in numbers.items() if n]
+        return "conforms" + (f" with {' and '.join(used)}" if used else "")
+
+    @property
+    def tolerated(self) -> int:
+        """Calls that were refused, and may be."""
+        return sum(record.tolerated for record in self.records)
 
     @property
     def refused(self) -> list[str]:
@@ -230,6 +239,7 @@ class Report:
                     "judged": record.judged,
                     "cut_short": record.cut_short,
                     "ended": record.ended,
+                    "tolerated": record.tolerated,
                     "seconds": record.seconds,
                 }
                 for record in self.records

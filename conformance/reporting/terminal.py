@@ -85,6 +85,10 @@ def _rows(report: "Report", more: str) -> Iterable[tuple[str, list[str]]]:
     if report.verdict == "refuses":
         yield "what", ["it raises where it should answer; no result that it gives is wrong"]
     yield from _waived(report)
+    if number := report.tolerated:
+        where = " or ".join(report.capabilities.may_refuse)
+        said = f"{number} call{'s were' if number > 1 else ' was'} refused, which may be: {where}"
+        yield "refused", [said]
     yield from _explained(report)
     if report.hints:
         yield "hint", report.hints
@@ -123,7 +127,8 @@ def _waived(report: "Report") -> Iterable[tuple[str, list[str]]]:
     if untried := [f"{one.waiver}: {one.untried}" for one in report.waivers if one.untried]:
         yield "untried", untried
     if ended := [f"{record.check}" for record in report.records if record.ended]:
-        yield "note", [f"what comes after a waived failure was not asked in {_some(ended)}"]
+        words = "what comes after a waived failure or a tolerated refusal was not asked in"
+        yield "note", [f"{words} {_some(ended)}"]
 
 
 def _explained(report: "Report") -> Iterable[tuple[str, list[str]]]:
@@ -153,6 +158,8 @@ def _judged(report: "Report") -> str:
     said = f"{failed} of {claimed} checks fail" if failed else f"{passed} of {claimed} checks pass"
     if waived := len(report.outcome("waived")):
         said += f", {waived} meet what is waived alone"
+    if refused := len(report.outcome("refused")):
+        said += f", {refused} were refused whatever they asked"
     said += f" (selected from {report.checks})" if selected else ""
     said += f", {report.judged:,} results judged in {report.seconds:.1f} s, seed {report.seed}"
     said += "" if report.isolated else ", not isolated"

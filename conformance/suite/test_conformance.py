@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from conformance.judging.judge import ConformanceError, NotClaimedError
+from conformance.judging.failing import ConformanceError
+from conformance.judging.judge import NotClaimedError
 
 
 def test_conformance(asked: Any, record_of: Any, request: pytest.FixtureRequest) -> None:

@@ -17,6 +17,7 @@ from conformance.claims.capabilities import Capabilities, declared
 from conformance.claims.formats import FORMATS
 from conformance.claims.program import printable
 from conformance.judging.examine import compare
+from conformance.kinds import OPERATOR
 from conformance.vectors.due import stored_for
 from conformance.worker.messages import DTYPES, MessageError, parse_message
 
@@ -59,18 +60,21 @@ def check(vectors: Path, answers: Path) -> list[Found]:
         The vectors cannot be read, or what is declared says nothing that could be tested.
     """
     claimed: Capabilities = declared(
-        _read_json(answers / CLAIMS) if (answers / CLAIMS).exists() else None
+        read_json(answers / CLAIMS) if (answers / CLAIMS).exists() else None
     )
     kinds = {dtype: stored_for(claimed, dtype).name for dtype in claimed.dtypes}
     found = []
-    for test in _read_json(vectors / "index.json")["tests"]:
+    for test in read_json(vectors / "index.json")["tests"]:
         number, path = test["tcId"], answers / Path(test["request"]["file"]).name
-        if lacking := _unclaimed(test, claimed):
+        if lacking := lacking_of(test, claimed):
             found.append(Found(number, "not claimed", words=lacking))
         elif not path.exists():
             found.append(Found(number, "not answered"))
         else:
             due = (vectors / test["due"]["file"]).read_bytes()
+            if _may_refuse(test, path.read_bytes(), claimed):
+                found.append(Found(number, "not claimed", words="refused, which may be"))
+                continue
             found.append(_judged(number, path.read_bytes(), *parse_message(due), kinds))
     return found
 
@@ -83,17 +87,31 @@ def verdict(found: list[Found]) -> str:
     return "conforms" if "right" in outcomes and "not answered" not in outcomes else "incomplete"
 
 
-def _read_json(path: Path) -> Any:
+def read_json(path: Path) -> Any:
+    """Read a file of JSON, or raise a ValueError that names it."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ValueError(f"{path} must be a file of JSON: {error}") from error
 
 
-def _unclaimed(test: Mapping[str, Any], claimed: Capabilities) -> str:
+def lacking_of(test: Mapping[str, Any], claimed: Capabilities) -> str:
+    """Say what of a vector is not claimed; nothing if all of it is."""
     if "case" not in test:
         return "" if claimed.validates else "validates"
     return unclaimed(OperatorCase.parse(test["case"]), claimed)
+
+
+def _may_refuse(test: Mapping[str, Any], answer: bytes, claimed: Capabilities) -> bool:
+    """Tell whether a vector was refused, in words, and may be."""
+    if not claimed.may_refuse or "case" not in test:
+        return False
+    try:
+        said, _ = parse_message(answer)
+    except MessageError:
+        return False
+    worded = said.get("reply") == "error" and bool(said.get("message", "").strip())
+    return worded and OPERATOR.may_refuse(OperatorCase.parse(test["case"]), claimed)
 
 
 def _judged(

@@ -211,7 +211,9 @@ def test_tensorflow_knows_the_sizes_if_asked() -> None:
 def test_what_is_declared_is_passed_on(framework: str) -> None:
     make = getattr(adapt, framework)
     adapter = make(product, capabilities={"validates": False})
-    assert adapter.capabilities == {"validates": False, "compiles": framework == "jax"}
+    where = "CPU" if framework == "tensorflow" else "cpu"
+    due = {"validates": False, "compiles": framework == "jax", "devices": [where]}
+    assert adapter.capabilities == due
     assert importlib.import_module(framework).__version__ in adapter.environment
     assert "eager" in adapter.environment
 

@@ -14,8 +14,9 @@ import pytest
 import conformance
 import conformance.suite
 from conformance.claims.loading import LoadError, load
+from conformance.diagnosis.hints import hints
 from conformance.implementations.operator.numpy_unfold import Array, Unfold
-from conformance.judging.judge import ConformanceError
+from conformance.judging.failing import ConformanceError
 from conformance.judging.session import PROFILES, Session
 from conformance.kinds import OPERATOR
 from conformance.mutants.operator import MUTANTS
@@ -166,11 +167,24 @@ def test_a_hint_says_what_may_be_declared() -> None:
     some = {"clauses": ["NUM-2"], "dtypes": ["float16", "float32"], "profile": "survey"}
     report = conformance.check(HalfInHalf, **some)
     assert report.verdict == "fails"
-    assert report.hints == [
-        """the failing bounds hold if it declares "accumulator": {'float16': 'float16'}"""
-    ]
+    said = """if it declared "accumulator": {'float16': 'float16'}"""
+    assert report.hints == [f"it would conform, as far as asked, {said}"]
     declared = Unfold.capabilities | {"accumulator": {"float16": "float16"}}
     assert conformance.check(HalfInHalf, capabilities=declared, **some)
+
+
+def test_beside_another_fault_it_is_said_of_the_bounds_alone() -> None:
+    class Both(HalfInHalf):
+        """Wrong in float32 too, by more than a bound."""
+
+        def rounded(self, result: Any, dtype: Any) -> Any:
+            return super().rounded(-result if dtype == "float32" else result, dtype)
+
+    some = {"clauses": ["NUM-2"], "dtypes": ["float16", "float32"], "profile": "survey"}
+    report = conformance.check(Both, **some, seed=0, diagnosis=False)
+    assert hints(load(Both, OPERATOR), report.failures) == [
+        """the failing bounds hold if it declares "accumulator": {'float16': 'float16'}"""
+    ]
 
 
 def test_a_fault_in_values_gets_no_such_hint() -> None:

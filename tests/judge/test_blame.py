@@ -10,7 +10,8 @@ from conformance.claims.loading import load
 from conformance.implementations.layer.numpy_layer import NumpyLayer
 from conformance.implementations.operator.numpy_unfold import Array, Call, Unfold
 from conformance.judging.ask import NotRunError
-from conformance.judging.judge import ConformanceError, Judge
+from conformance.judging.failing import ConformanceError
+from conformance.judging.judge import Judge
 from conformance.judging.record import Record
 from conformance.kinds import LAYER, OPERATOR
 

@@ -34,6 +34,13 @@ def test_what_is_judged_cannot_break_the_table() -> None:
     assert first == "| specification 1.4 | `a\\|b' <script>\\x1b[0m` |"
 
 
+def test_many_columns_have_numbers() -> None:
+    listed = [{"name": f"m:{n}", "verdict": "conforms", "clauses": {}} for n in "abcd"]
+    lines = matrix([{"specification": "1.5", "implementations": listed}]).splitlines()
+    assert lines[:4] == ["1. `m:a`", "2. `m:b`", "3. `m:c`", "4. `m:d`"]
+    assert lines[5] == "| specification 1.5 | [1] | [2] | [3] | [4] |"
+
+
 def test_what_is_no_report_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "r.json"
     path.write_text("[1]", encoding="utf-8")

@@ -21,7 +21,8 @@ from conformance.claims.loading import load
 from conformance.implementations.operator.numpy_shifted import Shifted
 from conformance.implementations.operator.numpy_unfold import Array, Call
 from conformance.judging.checks import checks_of
-from conformance.judging.judge import ConformanceError, Judge
+from conformance.judging.failing import ConformanceError
+from conformance.judging.judge import Judge
 from conformance.judging.record import Record
 from conformance.kinds import OPERATOR
 from conformance.mutants.operator import MUTANTS

@@ -158,6 +158,25 @@ def test_generated_faults_keep_to_what_is_claimed() -> None:
     assert not any("stride 2" in one.words or "bfloat16" in one.words for one in made)
 
 
+def test_generated_faults_share_what_is_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of them together hand hardly more calls to it than there are cases and functions."""
+    calls, forward = list[int](), Shifted.forward
+
+    def counted(one: Any, *operands: Any, **options: Any) -> Any:
+        calls.append(1)
+        return forward(one, *operands, **options)
+
+    session = Session(load(Shifted, OPERATOR), PROFILES["survey"], seed=1)
+    by_name = {one.name: one for one in session.checks}
+    run = measuring._Run(session, [session.run(by_name["exact_sums[float32]"])])
+    made = guarded(3, 6)
+    monkeypatch.setattr(measuring, "guarded", lambda *_, **__: made)
+    monkeypatch.setattr(Shifted, "forward", counted)
+    found = run.generated(6)
+    assert found.number == 6
+    assert 0 < len(calls) <= len(run.asked)
+
+
 def test_a_record_keeps_what_was_asked_and_travels() -> None:
     session = Session(load(Shifted, OPERATOR), PROFILES["survey"], seed=1)
     by_name = {one.name: one for one in session.checks}

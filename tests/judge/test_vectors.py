@@ -134,23 +134,34 @@ def arithmetics(answers: Path) -> list[str]:
 def test_right_answers_conform(folder: Path, verifier: Path, tmp_path: Path, name: str) -> None:
     """In the usual arithmetic, and in others whose bounds are stored."""
     record(folder, tmp_path, RIGHT[name]())
-    for path in tmp_path.glob("*.safetensors"):
-        # Who does not validate leaves these unanswered.
-        if choice()[int(path.stem) - 1].case is None:
-            path.unlink()
+    # Who does not validate leaves what must be refused unanswered, and the verifier is told so.
+    answered = {int(path.stem) for path in tmp_path.glob("*.safetensors")}
+    assert answered == {one.number for one in choice() if one.case is not None}
     assert verdicts(folder, tmp_path, verifier, *arithmetics(tmp_path)) == ("conforms", {})
 
 
 @pytest.mark.parametrize("name", TEN)
 def test_mutants_fail_the_same(folder: Path, verifier: Path, tmp_path: Path, name: str) -> None:
     record(folder, tmp_path, MUTANTS[name])
-    claims = json.loads((tmp_path / CLAIMS).read_text(encoding="utf-8"))
-    for vector in choice():
-        if vector.case is None and not claims.get("validates", True):
-            (tmp_path / vector.file).unlink()
     said, wrong = verdicts(folder, tmp_path, verifier, *arithmetics(tmp_path))
     assert said == "fails"
     assert set(wrong) == {one.number for one in choice() if name in one.catches}
+
+
+def test_what_may_be_refused_is_counted_apart(folder: Path, tmp_path: Path) -> None:
+    record(folder, tmp_path, RIGHT["Unfold"]())
+    claims = json.loads((tmp_path / CLAIMS).read_text(encoding="utf-8"))
+    some = next(one for one in choice() if one.case is not None and one.case.batch > 1)
+    assert some.case is not None
+    said = {"reply": "error", "kind": "NotImplementedError", "message": "one sample at a time"}
+    (tmp_path / some.file).write_bytes(blob(said, {}))
+    assert verdict(check(folder, tmp_path)) == "fails"
+    (tmp_path / CLAIMS).write_text(json.dumps(claims | {"may_refuse": "B > 1"}), encoding="utf-8")
+    found = check(folder, tmp_path)
+    assert verdict(found) == "conforms"
+    assert next(one for one in found if one.number == some.number).outcome == "not claimed"
+    (tmp_path / some.file).write_bytes(blob({**said, "message": ""}, {}))
+    assert verdict(check(folder, tmp_path)) == "fails"
 
 
 def test_the_oracle_validates(folder: Path, verifier: Path, tmp_path: Path) -> None:

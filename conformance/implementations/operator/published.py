@@ -17,6 +17,8 @@ capabilities: dict[str, Any] = {
     "group_layouts": ["interleaved"],
     "accumulator": {"float16": "float16", "bfloat16": "bfloat16"},
     "validates": False,
+    # Of no samples TensorFlow's UnsortedSegmentSum, in the gradient of the patches, raises.
+    "may_refuse": "batch == 0",
 }
 
 
