@@ -81,7 +81,7 @@ def _window(
         [place * axis.stride + tap * axis.dilation - axis.before for tap in range(axis.taps)]
         for place, axis in zip(output, case.geometry.axes(case.size), strict=False)
     ]
-    differing = min(pixel for pixel in {*got, *due} if got.get(pixel) != due.get(pixel))
+    differing = _differing(got, due)[0]
     rows, columns = (
         _near(differing[axis], {*window[axis], *(pixel[axis] for pixel in (*got, *due))})
         for axis in (0, 1)
@@ -92,6 +92,15 @@ def _window(
         for h in rows
     ]  # fmt: skip
     return {"output": list(output), "rows": list(rows), "columns": list(columns), "cells": cells}
+
+
+def _differing(got: dict[Index, Index | None], due: dict[Index, Index | None]) -> list[Index]:
+    """Give the pixels that met another entry than they should, one that none can tell, or none."""
+    return [
+        pixel
+        for pixel in sorted({*got, *due})
+        if (pixel in got, got.get(pixel)) != (pixel in due, due.get(pixel))
+    ]
 
 
 def _near(place: int, seen: set[int]) -> range:
@@ -121,8 +130,7 @@ def _drawn(
     for h, cells in zip(window["rows"], window["cells"], strict=True):
         lines.append(f"    row {h:>9} " + "".join(f"{mark:>4}" for mark, _, _ in cells))
     lines.append("    " + _LEGEND)
-    differ = [pixel for pixel in sorted({*got, *due}) if got.get(pixel) != due.get(pixel)]
-    for pixel in differ[:_MOST_LINES]:
+    for pixel in _differing(got, due)[:_MOST_LINES]:
         lines.append(
             f"    x[b, {_words(pixel)}] met {_entry(pixel, got)}, due was {_entry(pixel, due)}"
         )

@@ -9,7 +9,7 @@ from conformance.mutants import layer, operator
 
 # All of them are judged by tests.surveys.kill_matrix, in some twenty minutes. Here every sixteenth
 # is, in chunks from all over the zoo: faults of one kind are met at one time.
-CHUNK, SAMPLE = 4, 16
+CHUNK, SAMPLE = 7, 16
 CHUNKS = [
     (of_layers, list(mutants)[::SAMPLE][start :: -(-len(mutants) // SAMPLE // CHUNK)])
     for of_layers, mutants in ((False, operator.MUTANTS), (True, layer.MUTANTS))
