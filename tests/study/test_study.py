@@ -179,6 +179,9 @@ def test_an_interruption_that_python_drops_is_heard(
                 involutional_classifier, data, recipe, tmp_path / "a.npz", results.versions()
             )
     assert not (tmp_path / "a.npz").exists()
+    with heard.heard():
+        # What was heard before is no matter of the next study's.
+        assert not heard.came
 
 
 @pytest.mark.parametrize(

@@ -171,6 +171,7 @@ class Interruptions(keras.callbacks.Callback):  # type: ignore[misc]
     @contextlib.contextmanager
     def heard(self) -> Iterator[None]:
         """Take note of every interruption, and raise it as Python does."""
+        self.came = False
         before = signal.signal(signal.SIGINT, self._note)
         try:
             yield
