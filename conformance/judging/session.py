@@ -22,6 +22,7 @@ from conformance.claims.loading import Judged
 from conformance.judging.ask import NotRunError
 from conformance.judging.checks import Check, checks_of, checks_of_shapes
 from conformance.judging.failing import ConformanceError, LeftError
+from conformance.judging.interruption import Interruption
 from conformance.judging.judge import Judge, NotClaimedError
 from conformance.judging.record import Record
 from conformance.judging.waivers import Waiver, Waivers
@@ -139,6 +140,7 @@ class Session:
         self.spent, self.failed = 0.0, False
         self.judged = self._given = judged
         self._watched = self._dear = 0
+        self._interruption = Interruption()
         self._passed: list[Any] = []
         self._deaths: Counter[str] = Counter()
         own = (one for one in waivers if one.clause[:3] in judged.kind.chapters)
@@ -176,14 +178,16 @@ class Session:
         end = start + self.budget - self.spent
 
         def late() -> str:
+            self._interruption.raise_what_was_dropped()
             return self._spent if time.perf_counter() > end and not self.to_the_end else ""
 
         try:
-            try:
-                self._run(check, self._judge(record, self._watch, late))
-            except _DearError:
-                # From the beginning, with the few geometries that it now keeps to.
-                self._run(check, self._judge(record, None, late))
+            with self._interruption.noted():
+                try:
+                    self._run(check, self._judge(record, self._watch, late))
+                except _DearError:
+                    # From the beginning, with the few geometries that it now keeps to.
+                    self._run(check, self._judge(record, None, late))
         except LeftError as left:
             record.ended = str(left)
         except NotClaimedError as unclaimed:

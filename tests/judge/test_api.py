@@ -1,6 +1,8 @@
 """The judge from Python: check, checks, parametrize, Report."""
 
+import gc
 import json
+import signal
 import subprocess
 import sys
 import textwrap
@@ -324,3 +326,31 @@ def test_what_a_budget_does_not_reach_is_run_where_that_is_wanted(to_the_end: bo
     first, second = session.checks[:2]
     session.run(first)
     assert session.run(second).outcome == ("passed" if to_the_end else "not run")
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_interruption_that_python_drops_ends_the_run() -> None:
+    """Hypothesis has a callback of the garbage collector, in which an interruption got lost."""
+    calls: list[int] = []
+
+    class Interrupted(Unfold):
+        def forward(self, x: Array, kernel: Array, **options: Any) -> Array:
+            calls.append(1)
+            if len(calls) == 1:
+                gc.callbacks.append(within_a_collection)
+                gc.collect()
+                gc.callbacks.remove(within_a_collection)
+            return super().forward(x, kernel, **options)
+
+    def within_a_collection(*_: Any) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    # Whoever runs the tests in the background has this signal ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            conformance.check(Interrupted(), profile="quick")
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert len(calls) <= 4
