@@ -177,7 +177,7 @@ def test_a_run_that_is_interrupted_has_no_verdict_of_conformity() -> None:
         "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
     )
     command = [
-        sys.executable, "-c", hearing, "-u", "-m", "conformance",
+        sys.executable, "-c", hearing, "-u", "-X", "faulthandler", "-m", "conformance",
         "--implementation=conformance.mutants:AcceptsEverything", "--hypothesis-profile=nightly",
     ]  # fmt: skip
     with subprocess.Popen(
@@ -189,8 +189,13 @@ def test_a_run_that_is_interrupted_has_no_verdict_of_conformity() -> None:
                 break
         time.sleep(6)
         process.send_signal(signal.SIGINT)
-        said = process.stdout.read()
-    assert process.returncode == 2
+        try:
+            said, _ = process.communicate(timeout=100)
+        except subprocess.TimeoutExpired:
+            # It says where it is.
+            process.send_signal(signal.SIGABRT)
+            said, _ = process.communicate()
+    assert process.returncode == 2, said
     assert "INCOMPLETE  conformance.mutants:AcceptsEverything" in said
     assert "the run was stopped: " in said
     assert "CONFORMS" not in said
