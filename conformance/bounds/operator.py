@@ -87,16 +87,15 @@ def truths(
     """
     value = _all(operands, options)
     specified = {name: np.ones(array.shape, bool) for name, array in value.items()}
-    one = {name: np.ones_like(array) for name, array in operands.items()}
     # Whether a padded tap is skipped or multiplied by zero shows where dy is not finite.
     finite = np.asarray(np.isfinite(operands["dy"]).all(-1, keepdims=True))
     if not finite.all():
-        read = involution.backward(one["dy"], one["x"], one["kernel"], **options)[1] > 0
+        read = _terms(operands, options)["dkernel"] > 0
         specified["dkernel"] = read | finite[..., None, None]
     if exact:
         return {name: Truth(value[name], specified[name], None) for name in value}
     size = {name: np.abs(array) for name, array in operands.items()}
-    terms, magnitude = _all(one, options), _all(size, options)
+    terms, magnitude = _terms(operands, options), _all(size, options)
     lost = _lost(size, options, format_.smallest_normal)
     sums = {name: Sums(terms[name], magnitude[name], lost[name]) for name in value}
     return {name: Truth(value[name], specified[name], sums[name]) for name in value}
@@ -130,6 +129,21 @@ def _all(operands: Mapping[str, Array], options: dict[str, Any]) -> dict[str, Fl
     x, kernel, dy = operands["x"], operands["kernel"], operands["dy"]
     dx, dkernel = involution.backward(dy, x, kernel, **options)
     return {"y": involution.forward(x, kernel, **options), "dx": dx, "dkernel": dkernel}
+
+
+def _terms(operands: Mapping[str, Array], options: dict[str, Any]) -> dict[str, Floats]:
+    """Count the products of each sum: the sums themselves where every operand is one.
+
+    Sums of y and dx are over taps, those of dkernel over the channels of a group as well; so what
+    one sample of one channel has is what all have.
+    """
+    ones = {name: np.ones_like(array[:1, ..., :1]) for name, array in operands.items()}
+    channels, groups = operands["x"].shape[-1], operands["kernel"].shape[-1]
+    shapes = {"y": operands["dy"].shape, "dx": operands["x"].shape}
+    shapes["dkernel"] = operands["kernel"].shape
+    of_one = _all(ones, options)
+    of_one["dkernel"] = of_one["dkernel"] * (channels // groups)
+    return {name: np.broadcast_to(of_one[name], shape) for name, shape in shapes.items()}
 
 
 def _lost(size: dict[str, Array], options: dict[str, Any], tiny: float) -> dict[str, Floats]:

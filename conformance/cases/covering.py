@@ -102,8 +102,8 @@ def soonest(rows: Sequence[Row], strength: int, cost: Callable[[Row], float]) ->
     choices = [frozenset(itertools.combinations(row.items(), strength)) for row in rows]
     number = {choice: n for n, choice in enumerate(set().union(*choices))}
     masks = [sum(1 << number[choice] for choice in some) for some in choices]
-    left, seen = dict(enumerate(masks)), 0
+    costs, left, seen = [cost(row) for row in rows], dict(enumerate(masks)), 0
     while left:
-        best = max(left, key=lambda n: ((left[n] & ~seen).bit_count() / cost(rows[n]), -n))
+        best = max(left, key=lambda n: ((left[n] & ~seen).bit_count() / costs[n], -n))
         seen |= left.pop(best)
         yield rows[best]

@@ -10,7 +10,7 @@ import functools
 import itertools
 import math
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -294,15 +294,15 @@ class Fits:
             for name, levels in classes.items()
             if name in {"channels", "kernel_shape", "batch"}
         }
-        # No padding gives more outputs than "same".
+        # No padding gives more outputs than "same". None is a class that is not chosen yet.
         self._outputs = {
             (size, stride): min(
                 math.prod(-(-n // s) for n, s in zip(pixels, step, strict=True))
-                for pixels in classes["size"][size]
-                for step in classes["stride"][stride]
+                for pixels in _all_of(classes["size"], size)
+                for step in _all_of(classes["stride"], stride)
             )
-            for size in classes["size"]
-            for stride in classes["stride"]
+            for size in (*classes["size"], None)
+            for stride in (*classes["stride"], None)
         }
 
     def __call__(self, row: Row) -> bool:
@@ -311,11 +311,7 @@ class Fits:
 
     def products(self, row: Row) -> int:
         """Products of the cheapest case; of what is not chosen yet the cheapest."""
-        outputs = min(
-            number
-            for (size, stride), number in self._outputs.items()
-            if row.get("size", size) == size and row.get("stride", stride) == stride
-        )
+        outputs = self._outputs[row.get("size"), row.get("stride")]
         least = (
             levels[row[name]] if name in row else min(levels.values())
             for name, levels in self._least.items()
@@ -337,6 +333,11 @@ class Fits:
             for level in chosen
             for dilation in dilations[level]
         )
+
+
+def _all_of(levels: Mapping[str, tuple[Any, ...]], level: str | None) -> Iterable[Any]:
+    """Members of a class; of all where none is chosen."""
+    return itertools.chain(*levels.values()) if level is None else levels[level]
 
 
 def _product(member: Any) -> int:

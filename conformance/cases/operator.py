@@ -3,6 +3,7 @@
 Pools are small: whoever traces or compiles per geometry is not to spend the run on that.
 """
 
+import functools
 import itertools
 import math
 from collections.abc import Iterator
@@ -51,7 +52,8 @@ class OperatorCase(Case):
         """C."""
         return self.geometry.channels
 
-    @property
+    # Asked for again and again: most of what makes and judges a case depends on it.
+    @functools.cached_property
     def grid(self) -> Pair:
         """(Ho, Wo)."""
         vertical, horizontal = self.geometry.axes(self.size)

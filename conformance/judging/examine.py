@@ -124,13 +124,16 @@ def _mismatch(values: Floats, expected: Expected, result: Format) -> Mismatch | 
 
 def _agrees(got: Floats, expected: Expected, overflow: float) -> npt.NDArray[np.bool_]:
     value, allowed = expected
+    equal: npt.NDArray[np.bool_] = got == value
+    if equal.all():
+        return equal
     with np.errstate(invalid="ignore", over="ignore"):
         close = np.abs(got - value) <= allowed
         # Short of what rounds to infinity by no more than the bound: infinity is right.
         rounds_up = np.abs(value) + allowed >= overflow
         infinite = np.isinf(got) & rounds_up & (np.sign(got) == np.sign(value))
     both_nan = np.isnan(got) & np.isnan(value)
-    same = (got == value) | both_nan
+    same = equal | both_nan
     finite = np.isfinite(value) & (close | infinite)
     agrees: npt.NDArray[np.bool_] = same | finite | np.isposinf(allowed)
     return agrees

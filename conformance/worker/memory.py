@@ -54,7 +54,7 @@ class Operands:
     def __init__(self) -> None:
         self.arrays: dict[str, Any] = {}
         self._memory: dict[str, Any] = {}
-        self._before: dict[str, bytes] = {}
+        self._before: dict[str, Any] = {}
         # Of each operand how it lay when it was last placed, its view and its memory.
         self._kept: dict[str, tuple[Any, Any, Any]] = {}
 
@@ -75,7 +75,7 @@ class Operands:
             else:
                 self.arrays[name] = self._placed(name, array, layouts.get(name) or {})
             self._kept[name] = how, self.arrays[name], self._memory.get(name)
-        self._before = {name: memory.tobytes() for name, memory in self._memory.items()}
+        self._before = {name: memory.copy() for name, memory in self._memory.items()}
 
     def _placed(self, name: str, array: Any, how: Mapping[str, Any]) -> Any:
         if "dtype" in how:
@@ -99,7 +99,7 @@ class Operands:
     def changed(self) -> list[str]:
         """Name the operands that do not hold, or are not surrounded by, what they were."""
         memory = self._memory
-        return [name for name, before in self._before.items() if memory[name].tobytes() != before]
+        return [name for name, before in self._before.items() if not _same(memory[name], before)]
 
     def shared(self, results: Tensors) -> list[tuple[str, str]]:
         """Name the results that share memory, each with the operand or result that it does with."""
@@ -133,6 +133,18 @@ def _shares(arrays: Tensors, one: str, other: str) -> bool:
     return bool(np.shares_memory(arrays[one], arrays[other]))
 
 
+def _same(one: Any, other: Any) -> bool:
+    """Tell whether two arrays have the same entries, bit for bit."""
+    return np.array_equal(_bytes(one), _bytes(other))
+
+
+def _bytes(array: Any) -> Any:
+    """Give the entries of an array as bytes; where they lie in order, without a copy."""
+    if not array.size or not array.flags.c_contiguous:
+        return np.frombuffer(array.tobytes(), np.uint8)
+    return array.reshape(-1).view(np.uint8)
+
+
 class Kept:
     """Results of the last few calls, and what has become of them."""
 
@@ -143,7 +155,7 @@ class Kept:
 
     def overwritten(self) -> list[str]:
         """Name the results that are not what they were, and keep them no longer."""
-        changed = [one for one in self._held if one[2].tobytes() != one[3].tobytes()]
+        changed = [one for one in self._held if not _same(one[2], one[3])]
         self._held = [one for one in self._held if not any(one is other for other in changed)]
         return [f"{name} of {_ago(self._calls + 1 - number)}" for number, name, *_ in changed]
 

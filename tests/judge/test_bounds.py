@@ -8,6 +8,7 @@ fail if the bound, or a part of it, is four times as large or a quarter. That th
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from conformance.cases.operator import OperatorCase
 from conformance.cases.operator_recipes import operands
 from conformance.claims.arithmetic import Arithmetic
 from conformance.claims.formats import ACCUMULATORS, FORMATS, MULTIPLIERS
+from refimpl import geometry, involution
 
 # The factor that the bound may be loose by where its own part decides.
 LOOSE = 4
@@ -297,3 +299,21 @@ def test_nothing_is_known_of_too_many_terms() -> None:
     used = ARITHMETICS["bfloat16 in bfloat16"]
     truth, index = truth_of("dkernel", 300, used, (1.0, 1.0))
     assert limit(truth, used, index) == np.inf
+
+
+@pytest.mark.parametrize("group_layout", ["blocked", "interleaved"])
+@pytest.mark.parametrize("padding", ["same", "valid", ((0, 2), (3, 1))])
+def test_the_terms_of_a_sum_are_counted(padding: Any, group_layout: str) -> None:
+    """One sample of one channel is asked for them: all have as many."""
+    options = {
+        "stride": (2, 1), "dilation": (1, 2), "padding": padding, "group_layout": group_layout,
+    }  # fmt: skip
+    axes = geometry.axes((6, 7), (3, 2), options["stride"], options["dilation"], padding)
+    grid = tuple(axis.outputs for axis in axes)
+    shapes = {"x": (2, 6, 7, 6), "kernel": (2, *grid, 3, 2, 3), "dy": (2, *grid, 6)}
+    found = bounds._terms({name: np.zeros(shape) for name, shape in shapes.items()}, options)
+    one = {name: np.ones(shape) for name, shape in shapes.items()}
+    dx, dkernel = involution.backward(one["dy"], one["x"], one["kernel"], **options)
+    due = {"y": involution.forward(one["x"], one["kernel"], **options), "dx": dx}
+    for name, array in {**due, "dkernel": dkernel}.items():
+        assert np.array_equal(found[name], array), name

@@ -126,12 +126,13 @@ class Unfold:
     def y(self, call: Call, x: Array, kernel: Array) -> Array:
         """Sum over the taps."""
         plan = self.plan(call)
-        return self.total(self.read(x, plan) * kernel[plan.entry])
+        return self.total(self.read(x, plan) * taken(kernel, plan.entry))
 
     def dx(self, call: Call, dy: Array, kernel: Array) -> Array:
         """Add the product to the pixel that it came from."""
         plan = self.plan(call)
-        return self.scatter(kernel[plan.entry] * self.spread(dy), plan, plan.pixel, call.image)
+        products = taken(kernel, plan.entry) * self.spread(dy)
+        return self.scatter(products, plan, plan.pixel, call.image)
 
     def dkernel(self, call: Call, dy: Array, x: Array) -> Array:
         """Add the product to the kernel entry that it came from."""
@@ -193,7 +194,7 @@ class Unfold:
 
     def read(self, x: Array, plan: Plan) -> Array:
         """Pixel of each product, 0 outside the image."""
-        return np.where(plan.inside, x[plan.pixel], x.dtype.type(0))
+        return np.where(plan.inside, taken(x, plan.pixel), x.dtype.type(0))
 
     def spread(self, dy: Array) -> Array:
         """Give dy of each product."""
@@ -208,10 +209,11 @@ class Unfold:
         self, products: Array, plan: Plan, target: tuple[Array, ...], shape: tuple[int, ...]
     ) -> Array:
         """Add each product inside to its target."""
-        flat = np.ravel_multi_index(np.broadcast_arrays(*target), shape)
-        index, inside, products = np.broadcast_arrays(flat, plan.inside, products)
+        # Nothing is added where there is no pixel, to the one that its index is clipped to.
+        products = np.where(plan.inside, products, products.dtype.type(0))
+        index = np.broadcast_to(flat(target, shape), products.shape)
         result = np.zeros(int(np.prod(shape)), products.dtype)
-        np.add.at(result, index[inside], products[inside])
+        np.add.at(result, index.ravel(), products.ravel())
         return result.reshape(shape)
 
     def wide(self, array: Array) -> Array:
@@ -221,6 +223,30 @@ class Unfold:
     def rounded(self, result: Array, dtype: np.dtype[Any]) -> Array:
         """Round to the format of the operands."""
         return result.astype(dtype)
+
+
+def taken(array: Array, index: tuple[Array, ...]) -> Array:
+    """Give array[index], for an open grid of indices, in less than half of the time."""
+    return np.take(array, flat(index, array.shape))
+
+
+def flat(index: tuple[Array, ...], shape: tuple[int, ...]) -> Array:
+    """Give an open grid of indices as one index into the elements in their order."""
+    whole: Any = 0
+    for one, size in zip(index, shape, strict=True):
+        whole = whole * size + (one if _within(one, size) else _from_the_end(one, size))
+    return np.asarray(whole)
+
+
+def _within(index: Array, size: int) -> bool:
+    return index.size == 0 or bool(index.min() >= 0 and index.max() < size)
+
+
+def _from_the_end(index: Array, size: int) -> Array:
+    """Count what is negative from the end, as NumPy's indexing does."""
+    if index.min() < -size or index.max() >= size:
+        raise IndexError(f"indices from {index.min()} to {index.max()} of an axis of {size}")
+    return np.where(index < 0, index + size, index)
 
 
 _unfold = Unfold()
