@@ -76,4 +76,4 @@ for axis in axes:
 plt.show()
 
 # %%
-# The first separates the sky from the trees, which no single kernel of nine entries does.
+# The first separates the sky from the trees; the second hardly tells them apart.
