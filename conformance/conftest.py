@@ -22,7 +22,7 @@ from conformance.cases.shapes import Shape, ShapeError
 from conformance.claims.loading import LoadError, Where
 from conformance.judging.ahead import Ahead
 from conformance.judging.checks import Check
-from conformance.judging.intact import Seal, settle
+from conformance.judging.intact import Seal, compiled, settle
 from conformance.judging.record import Record
 from conformance.judging.session import PROFILES, Profile, fresh_seed
 from conformance.judging.trial import Trial
@@ -179,6 +179,8 @@ def _trials(config: pytest.Config, profile: Profile, seed: int) -> list[Trial]:
     if hasattr(config, "workerinput"):
         # The controller has tried them; this process needs those alone that it will judge.
         return trials
+    if not compiled():
+        _say_at_once(config, "compiling the oracle, once: this takes a minute or two")
     for kind in {trial.kind for trial in trials}:
         settle(kind)
     config.stash[_SEAL] = Seal()
@@ -192,6 +194,12 @@ def _trials(config: pytest.Config, profile: Profile, seed: int) -> list[Trial]:
     except LoadError as error:
         raise pytest.UsageError(str(error)) from error
     return trials
+
+
+def _say_at_once(config: pytest.Config, words: str) -> None:
+    """Print before pytest has said anything: it keeps what is printed while it starts."""
+    with config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+        print(words, file=sys.stderr, flush=True)
 
 
 def _waivers(config: pytest.Config) -> list[Waiver]:

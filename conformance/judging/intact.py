@@ -13,6 +13,7 @@ from conformance.claims.loading import load
 from conformance.judging.checks import Check
 from conformance.judging.judge import Judge
 from conformance.judging.session import PROFILES, Session
+from refimpl import _fast
 
 _DATA = ("*.jinja", "*.css", "*.json")
 # What what is judged may have compiled by importing it.
@@ -56,6 +57,13 @@ def _files() -> Iterator[Path]:
                 # pytest compiles tests of its own way, when it comes to them.
                 if not _NOT_OURS & set(path.parts) and "-pytest-" not in path.name
             )
+
+
+def compiled() -> bool:
+    """Tell whether the oracle's loops are kept from an earlier run; else this one compiles them."""
+    source, kept = Path(_fast.__file__), Path(str(_fast.forward_rows.stats.cache_path))
+    last = source.stat().st_mtime
+    return any(one.stat().st_mtime >= last for one in kept.glob("_fast.forward_rows-*.nbi"))
 
 
 def _every_loop(judge: Judge) -> None:

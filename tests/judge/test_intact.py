@@ -1,7 +1,9 @@
 """What the judge has imported and compiled before anything is judged."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 # As in a new process: nothing else has noted the checks, or called the oracle.
 SETTLED = """
@@ -24,3 +26,15 @@ def test_every_loop_is_compiled_for_either_format() -> None:
         [sys.executable, "-c", SETTLED], capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == ["2"] * 8
+
+
+def test_whoever_waits_for_the_compiler_is_told(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "conformance", "--implementation=refimpl.involution"]
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
+        env=os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)},
+    ) as process:  # fmt: skip
+        assert process.stderr is not None
+        said = process.stderr.readline()
+        process.kill()
+    assert said == "compiling the oracle, once: this takes a minute or two\n"
