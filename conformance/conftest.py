@@ -1,7 +1,6 @@
 """``pytest conformance``: what is judged, how hard, and the screen that ends a run."""
 
 import difflib
-import importlib.util
 import os
 import platform
 import shlex
@@ -16,41 +15,20 @@ import pytest
 from hypothesis import settings
 
 import conformance.suite  # noqa: F401  (it notes the checks)
-from conformance import specification
-from conformance.cases import shapes
-from conformance.cases.shapes import Shape, ShapeError
-from conformance.claims.loading import LoadError, Where
+from conformance import selection, specification
+from conformance.claims.loading import LoadError
 from conformance.judging.ahead import Ahead
 from conformance.judging.checks import Check
 from conformance.judging.intact import Seal, compiled, settle
 from conformance.judging.record import Record
-from conformance.judging.session import PROFILES, Profile, fresh_seed
+from conformance.judging.session import PROFILES, fresh_seed
 from conformance.judging.trial import Trial
-from conformance.judging.waivers import Waiver, WaiverError, read
-from conformance.kinds import KINDS, LAYER, OPERATOR
+from conformance.kinds import KINDS
 from conformance.reporting import folder, options
 from conformance.reporting import settings as settings_of_the_user
 from conformance.reporting.progress import Progress
 from conformance.reporting.report import Report, document
 from conformance.reporting.terminal import WIDTH, as_text, by_clause, overview, screen
-
-# What `pytest conformance` judges where nothing is named.
-OURS = {
-    LAYER: (
-        "conformance.implementations.layer.keras_layer:graph",
-        "conformance.implementations.layer.keras_layer:eager",
-    ),
-    OPERATOR: (
-        "conformance.implementations.operator.keras_operator:eager",
-        # The operator within the layer, traced: in a graph it is the operator that is traced.
-        "conformance.implementations.operator.keras_in_layer:graph",
-    ),
-}
-# Whoever chooses a profile has the time for this one too: XLA compiles every geometry anew.
-COMPILED = {LAYER: ("conformance.implementations.layer.keras_layer:xla",), OPERATOR: ()}
-# What each may spend of a profile's budget before the fewest cases are asked: then the default
-# profile takes five minutes for all of them, on two cores.
-_OUR_SHARE = 0.75
 
 _INTERRUPTED = pytest.ExitCode.INTERRUPTED
 _TRIALS = pytest.StashKey[Sequence[Trial]]()
@@ -78,20 +56,23 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(str(error)) from error
     # TensorFlow's start-up chatter would bury the header.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    name = _profile(config)
+    name = selection.profile_name(config)
     if name not in PROFILES:
         raise pytest.UsageError(
             f"--hypothesis-profile must be one of {', '.join(PROFILES)}, got {name}"
         )
-    _check_options(config)
-    profile = replace(PROFILES[name], shapes=_shapes(config))
+    selection.check_options(config)
+    profile = replace(PROFILES[name], shapes=selection.shapes(config))
     seed = config.getoption("--seed")
     seed = profile.seed if seed is None else seed
     if seed is None:
         # A worker draws what the controller says.
         own = getattr(config, "workerinput", {}).get("conformance_seed")
         seed = fresh_seed() if own is None else own
-    config.stash[_TRIALS] = trials = _trials(config, profile, seed)
+    config.stash[_TRIALS] = trials = selection.trials(config, profile, seed)
+    if not hasattr(config, "workerinput"):
+        # A worker needs those alone that it will judge, and the controller has tried all of them.
+        _begin(config, trials)
     known = {check.name for one in trials for check in one.checks}
     for wanted in config.getoption("--check"):
         if not any(_is(name, wanted) for name in known):
@@ -106,79 +87,8 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.reportchars = ""
 
 
-def _profile(config: pytest.Config) -> str:
-    """Name the profile that is asked for."""
-    named = config.getoption("hypothesis_profile", None)
-    if config.getoption("--quick"):
-        if named not in (None, "quick"):
-            raise pytest.UsageError(f"--quick is a profile of its own, and not {named}")
-        return "quick"
-    return str(named or "default")
-
-
-def _is(name: str, wanted: str) -> bool:
-    """Tell whether a check has a name, or the name before the choice of its parameters."""
-    return wanted in {name, name.partition("[")[0]}
-
-
-def _check_options(config: pytest.Config) -> None:
-    """Refuse before anything is judged what would lose the verdict afterwards."""
-    budget, path = config.getoption("--budget"), config.getoption("--report")
-    pinned, ours = config.getoption("--specification"), specification.version()
-    if pinned not in (None, ours):
-        raise pytest.UsageError(
-            f"--specification={pinned}: this suite judges by version {ours}; install a release "
-            "of refimpl that has the other, or read what changed and say the new one"
-        )
-    if budget is not None and not budget > 0:
-        raise pytest.UsageError(f"--budget must be more than 0 seconds, got {budget:g}")
-    if path is not None and (wrong := folder.unwritable(path)):
-        raise pytest.UsageError(f"--report={path}: {wrong}")
-
-
-def _shapes(config: pytest.Config) -> tuple[Shape, ...]:
-    """Read the shapes that are to be judged beside everything else."""
-    path = config.getoption("--shapes")
-    if path is None:
-        return ()
-    if not config.getoption(OPERATOR.option) and config.getoption(LAYER.option):
-        raise pytest.UsageError("--shapes are those of operators: name one, --implementation=...")
-    try:
-        return shapes.read(path)
-    except ShapeError as error:
-        raise pytest.UsageError(f"--shapes: {error}") from error
-
-
-def _trials(config: pytest.Config, profile: Profile, seed: int) -> list[Trial]:
-    """List what is to be judged; begin with all of it at once, and wait until it is there."""
-    named = {kind: config.getoption(kind.option) for kind in KINDS}
-    budget, ours = config.getoption("--budget"), not any(named.values())
-    if ours and not importlib.util.find_spec("keras"):
-        raise pytest.UsageError(
-            "name what is to be judged, --implementation=package.module:attribute or "
-            "--layer=...: this project's own implementations need TensorFlow and Keras, "
-            "which are not installed"
-        )
-    options = {
-        "profile": profile,
-        "seed": seed,
-        "budget": _OUR_SHARE * profile.budget if ours and budget is None else budget,
-        # This project's own are judged to the end, however slow the machine is.
-        "to_the_end": ours and budget is None,
-        "until_failure": config.getoption("--until-failure"),
-        "waivers": _waivers(config),
-    }
-    unusual = replace(profile, shapes=()) not in (PROFILES["default"], PROFILES["quick"])
-    where = Where(**{name: config.getoption(f"--{name.replace('_', '-')}") for name in _WHERE})
-    trials = [
-        Trial(name, kind, where, **options)
-        for kind, names in (OURS if ours else named).items()
-        # The dearest first: the last one would keep the other core waiting.
-        for name in (*(COMPILED[kind] if ours and unusual else ()), *names)
-    ]
-    if hasattr(config, "workerinput"):
-        # The controller has tried them; this process needs those alone that it will judge.
-        return trials
+def _begin(config: pytest.Config, trials: Sequence[Trial]) -> None:
+    """Begin with all that is judged at once, and wait until it is there."""
     if not compiled():
         _say_at_once(config, "compiling the oracle, once: this takes a minute or two")
     for kind in {trial.kind for trial in trials}:
@@ -193,7 +103,6 @@ def _trials(config: pytest.Config, profile: Profile, seed: int) -> list[Trial]:
                 session.close()
     except LoadError as error:
         raise pytest.UsageError(str(error)) from error
-    return trials
 
 
 def _say_at_once(config: pytest.Config, words: str) -> None:
@@ -202,16 +111,9 @@ def _say_at_once(config: pytest.Config, words: str) -> None:
         print(words, file=sys.stderr, flush=True)
 
 
-def _waivers(config: pytest.Config) -> list[Waiver]:
-    """Read the file of waivers, if one is given."""
-    path = config.getoption("--waivers")
-    try:
-        return [] if path is None else read(path, KINDS)
-    except WaiverError as error:
-        raise pytest.UsageError(f"--waivers: {error}") from error
-
-
-_WHERE = ("in_process", "timeout", "memory")
+def _is(name: str, wanted: str) -> bool:
+    """Tell whether a check has a name, or the name before the choice of its parameters."""
+    return wanted in {name, name.partition("[")[0]}
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -236,7 +138,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
     """Say against which specification it is judged, how hard, on what machine."""
-    profile = _profile(config)
+    profile = selection.profile_name(config)
     seed = config.stash[_TRIALS][0].seed
     inside = config.getoption("--in-process")
     where = "NOT ISOLATED: in the process of the judge" if inside else "in processes of their own"
@@ -425,7 +327,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 def _not_judged(config: pytest.Config) -> list[str]:
     """Name the implementations that waivers are for, and that are not judged in this run."""
     own = {trial.name for trial in config.stash[_TRIALS]}
-    named = (one.implementation for one in _waivers(config) if one.implementation)
+    named = (one.implementation for one in selection.waivers(config) if one.implementation)
     return list(dict.fromkeys(name for name in named if name not in own))
 
 

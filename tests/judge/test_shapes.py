@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import conformance
+import conformance.suite
 from conformance.cases import shapes
 from conformance.cases.integers import groups_of
 from conformance.cases.operator import OperatorCase
@@ -15,12 +16,12 @@ from conformance.cases.samples import LEAST
 from conformance.cases.shapes import COLUMNS, Shape, ShapeError, read
 from conformance.claims.capabilities import Capabilities
 from conformance.claims.loading import Judged, load
-from conformance.conftest import _shapes as shapes_asked
 from conformance.implementations.operator.numpy_shifted import Shifted
 from conformance.implementations.operator.numpy_unfold import Array, Call
 from conformance.judging.session import PROFILES, Session
 from conformance.kinds import LAYER, OPERATOR
 from conformance.reporting.report import Report
+from conformance.selection import shapes as shapes_asked
 from refimpl import involution
 
 GOOD = dict(zip(COLUMNS, (1, 9, 8, 6, 3, 3, 2, 1, "same", "blocked"), strict=True))
