@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeVar
 from conformance.claims.arithmetic import Arithmetic
 from conformance.claims.formats import ACCUMULATORS, FORMATS, MULTIPLIERS
 from conformance.claims.numbers import ANY, Numbers
+from conformance.words import listed
 from refimpl.geometry import WORDS
 
 # Padding of half a window, d * (K - 1) // 2 pixels on each side, in the words of a claim.
@@ -218,15 +219,16 @@ class Capabilities:
     @property
     def arithmetic_words(self) -> str:
         """The claimed arithmetic, in one line."""
-        each = []
+        alike: dict[str, list[str]] = {}
         for dtype in self.dtypes:
             one = self.arithmetic(dtype)
             through = f" from {one.multiplier.name}" if one.multiplier else ""
-            result = f" to {one.result.name}" if one.result != one.operand else ""
-            each.append(f"{dtype} in {one.accumulator.name}{through}{result}")
+            result = f", given as {one.result.name}" if one.result != one.operand else ""
+            alike.setdefault(f"in {one.accumulator.name}{through}{result}", []).append(dtype)
+        each = [f"of {listed(dtypes)} {how}" for how, dtypes in alike.items()]
         tiny = "kept" if self.gradual_underflow else "kept or flushed"
         rounded = "" if self.rounding == "nearest" else "; rounded to either neighbour"
-        return f"sums of {', '.join(each)}{rounded}; subnormal numbers {tiny}"
+        return f"sums {', '.join(each)}{rounded}; subnormal numbers {tiny}"
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from conformance.specification import clauses
+from conformance.words import listed
 
 if TYPE_CHECKING:
     from conformance.reporting.report import Report
@@ -174,10 +175,16 @@ def _judged(report: "Report") -> str:
 
 
 def _broken(report: "Report") -> str:
-    failing = {name: e.failed for name, e in report.clauses.items() if e.verdict == "fails"}
-    said = ", ".join(f"{name} in {count}" for name, count in failing.items())
+    """Name the clauses that are broken, those first that most checks found so."""
+    found: dict[int, list[str]] = {}
+    for name, entry in report.clauses.items():
+        if entry.verdict == "fails":
+            found.setdefault(entry.failed, []).append(name)
+    words = [f"{listed(found[count])} ({count})" for count in sorted(found, reverse=True)]
+    most = max(found)
+    words[0] = f"{listed(found[most])} (found by {most} check{'s' * (most > 1)})"
     passing = sum(entry.verdict == "passes" for entry in report.clauses.values())
-    return f"{said} checks; {passing} clauses pass"
+    return f"{', '.join(words)}; {passing} clauses pass"
 
 
 def _shapes(report: "Report") -> Iterable[str]:

@@ -45,7 +45,7 @@ def test_a_wrong_one() -> None:
     assert report.diagnosis.matches[0] == "KernelFlipped"
     assert report.smallest is not None
     assert report.smallest.replay in str(report)
-    assert "FWD-1 in 1" in str(report)
+    assert "GEO-8 and GEO-9 (found by 2 checks), FWD-1" in " ".join(str(report).split())
 
 
 def test_a_layer() -> None:
