@@ -58,6 +58,15 @@ class Store:
         if not path.exists():
             write(path, outcome)
 
+    def runs(self) -> list[dict[str, Any]]:
+        """Give what is kept of the runs so far: their times, and what was lost in them."""
+        path = self.folder / "run.json"
+        return json.loads(path.read_text())["runs"] if path.exists() else []
+
+    def tell(self, runs: list[dict[str, Any]]) -> None:
+        """Keep that."""
+        write(self.folder / "run.json", {"runs": runs})
+
 
 def write(path: Path, content: Any) -> None:
     """Write JSON so that a reader finds all of it or no file."""
