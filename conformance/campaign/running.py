@@ -52,13 +52,15 @@ def cluster(workers: int | None, scheduler: str | None, patience: float) -> Iter
         "distributed.scheduler.allowed-failures": 0,
         "distributed.scheduler.worker-saturation": 1.0,
         "distributed.scheduler.worker-ttl": f"{patience:g}s",
-        "distributed.worker.memory.terminate": False,
     }
     with (
         dask.config.set(settings),
-        LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=":0") as local,
+        # No limit of memory: what takes much is judged, and that is in a process of its own. A
+        # share of the machine for each of many workers would be so small that Dask paused them all.
+        LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=":0",
+                     memory_limit=0) as local,
         Client(local) as client,
-    ):
+    ):  # fmt: skip
         yield client
 
 
