@@ -209,57 +209,6 @@ def _along(lengths: Sequence[int], span: Span) -> list[tuple[int, Span, Span]]:
     return found
 
 
-Index = tuple[int, ...]
-
-
-def neighbours(
-    read: Mapping[Index, Mapping[str, Sequence[Piece]]],
-    count: Index,
-    counts: Mapping[str, Index],
-) -> dict[Index, list[tuple[str, Index]]]:
-    """Give each block the chunks beside those that it reads that are to be there too.
-
-    Where a block reads the chunk in its own place and one neighbour of it, as a stride makes it,
-    the order in which dask runs tasks begins at the end of each image that needs one chunk alone,
-    and holds a chunk of every image until it comes to the others. Where both neighbours are asked
-    for, it runs image by image. That is done along rows and columns, where chunks and blocks are
-    as many and none reads further than the next.
-
-    Parameters
-    ----------
-    read : mapping
-        Of each block of a result, by its place: the pieces that it reads of each operand.
-    count : tuple of int
-        How many blocks the result has along each axis.
-    counts : mapping of str to tuple of int
-        How many chunks each operand has along each axis.
-    """
-    along = {
-        (source, axis)
-        for source, own in counts.items()
-        for axis in (1, 2)
-        if own[axis] == count[axis]
-        and {
-            abs(piece.chunk[axis] - index[axis])
-            for index, found in read.items()
-            for piece in found.get(source, ())
-        }
-        == {0, 1}
-    }
-    more: dict[Index, list[tuple[str, Index]]] = {}
-    for index, found in read.items():
-        more[index] = []
-        for source, listed in found.items():
-            has = {piece.chunk for piece in listed}
-            whole = has
-            for axis in (1, 2):
-                if (source, axis) in along:
-                    places = range(max(index[axis] - 1, 0), min(index[axis] + 2, count[axis]))
-                    whole = {(*c[:axis], i, *c[axis + 1 :]) for c in whole for i in places}
-            more[index] += [(source, chunk) for chunk in sorted(whole - has)]
-    return more
-
-
 def spans(lengths: Sequence[int]) -> list[Span]:
     """Give the first and the last entry of each chunk of an axis."""
     return list(itertools.pairwise(itertools.accumulate(lengths, initial=0)))

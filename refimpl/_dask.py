@@ -18,7 +18,7 @@ from dask.base import tokenize
 from dask.highlevelgraph import HighLevelGraph
 
 from refimpl import involution
-from refimpl._blocks import Part, Piece, Span, neighbours, part, pieces, refined, spans
+from refimpl._blocks import Part, Piece, Span, part, pieces, refined, spans
 from refimpl._validation import Problem, check, operand
 
 
@@ -70,34 +70,30 @@ def _lazy(name: str, arrays: dict[str, Any], problem: Problem) -> Any:
     """Plan one result: a task for each block, which is given the chunks that it reads.
 
     Small tasks that cut the parts out would hold less each. In dask's own order, followed on paper
-    and not in memory, half of all chunks are then held at a time, and without them a dozen. It is
-    for this order, too, that tasks are given neighbours of what they read.
+    and not in memory, half of all chunks are then held at a time, and without them a dozen.
     """
     x, kernel = arrays["x"].chunks, arrays["kernel"].chunks
     rows = {"y": (refined(x[0], kernel[0]), *kernel[1:3], x[3]), "dx": x, "dkernel": kernel}
     chunks, axes = rows[name], (problem.vertical, problem.horizontal)
     label = f"involution-{name}-{tokenize(name, arrays, axes, problem.blocked)}"
     graph: dict[Any, Any] = {}
-    planned: dict[tuple[int, ...], tuple[Part, dict[str, list[Piece]]]] = {}
-    shapes = {}
+    # A chunk that nobody reads would be made, and kept, all the same.
+    read: dict[str, Any] = {}
     for block in itertools.product(*(enumerate(spans(lengths)) for lengths in chunks)):
         index, bounds = zip(*block, strict=True)
-        shapes[index] = tuple(last - first for first, last in bounds)
+        shape = tuple(last - first for first, last in bounds)
         plan = part(name, bounds, arrays["x"].shape, arrays["kernel"].shape, axes, problem.blocked)
         if plan is None:
-            graph[label, *index] = (partial(np.zeros, shapes[index]),)
+            graph[label, *index] = (partial(np.zeros, shape),)
             continue
-        found = {source: pieces(arrays[source].chunks, at) for source, at in plan.sources.items()}
-        planned[index] = plan, found
-    # A chunk that nobody reads would be made, and kept, all the same.
-    read = {source: arrays[source] for _, found in planned.values() for source in found}
-    counts = {source: array.numblocks for source, array in read.items()}
-    read_by = {index: found for index, (_, found) in planned.items()}
-    for index, beside in neighbours(read_by, tuple(map(len, chunks)), counts).items():
-        plan, found = planned[index]
-        keys = [(read[source].name, *one.chunk) for source in found for one in found[source]]
-        keys += [(read[source].name, *chunk) for source, chunk in beside]
-        task = partial(_block, name, shapes[index], plan, found, arrays["x"].dtype, problem.blocked)
+        sources: dict[str, list[Piece]] = {}
+        keys: list[Any] = []
+        for source, region in plan.sources.items():
+            found = pieces(arrays[source].chunks, region)
+            keys += [(arrays[source].name, *one.chunk) for one in found]
+            sources[source] = found
+            read[source] = arrays[source]
+        task = partial(_block, name, shape, plan, sources, arrays["x"].dtype, problem.blocked)
         graph[label, *index] = (task, *keys)
     layers = HighLevelGraph.from_collections(label, graph, dependencies=list(read.values()))
     return da.Array(layers, label, chunks=chunks, meta=np.empty((0,) * len(chunks)))
@@ -116,7 +112,7 @@ def _block(
     blocked: bool,
     *chunks: npt.NDArray[Any],
 ) -> npt.NDArray[np.float64]:
-    """Compute one block from the chunks of the operands that it reads; more of them are unread."""
+    """Compute one block from the chunks of the operands that it reads."""
     remaining = iter(chunks)
     stand_ins = {source: _stand_in(lengths, dtype) for source, lengths in plan.shapes.items()}
     operands: dict[str, npt.NDArray[Any]] = dict(stand_ins)

@@ -72,7 +72,8 @@ def write(path: Path, content: Any) -> None:
     """Write JSON so that a reader finds all of it or no file."""
     beside = path.with_suffix(f".{os.getpid()}.part")
     with beside.open("w") as file:
-        json.dump(content, file, sort_keys=True, indent=None)
+        # In one piece: `json.dump` writes word by word, and takes ten times as long.
+        file.write(json.dumps(content, sort_keys=True))
         file.flush()
         os.fsync(file.fileno())
     beside.replace(path)

@@ -4,8 +4,6 @@
 """
 
 import argparse
-import collections
-import itertools
 import math
 import subprocess
 import sys
@@ -15,12 +13,10 @@ import dask
 import dask.array as da
 import numpy as np
 import pytest
-from dask.core import get_dependencies
-from dask.order import order
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from refimpl import _blocks, _dask, geometry, involution
+from refimpl import _blocks, geometry, involution
 
 
 def sizes(draw, extent: int, dilation: int, padding: int) -> int:
@@ -203,35 +199,6 @@ def test_what_is_refused() -> None:
         assert str(lazy.value) == str(due.value)
     with pytest.raises(TypeError, match="ERR-9"):
         involution.forward(x.astype("f4"), kernel, stride=2)
-
-
-def held(images: int, stride: int) -> int:
-    """How many chunks and blocks at most are held in dask's order, one task at a time."""
-    rows, taps = 4 * stride, stride + 1
-    x = da.zeros((images, 4 * rows, 8, 2), chunks=(1, rows, 8, 2)).map_blocks(np.negative)
-    kernel = da.zeros((images, 16, 8, taps, taps, 1), chunks=(1, 4, 8, taps, taps, 1))
-    dy = da.zeros((images, 16, 8, 2), chunks=(1, 4, 8, 2)).map_blocks(np.negative)
-    blocks = {"x": x, "kernel": kernel.map_blocks(np.negative), "dy": dy}
-    lazy = results(blocks, {"stride": (stride, 1)})
-    sums = dask.optimize(*(one.map_blocks(np.sum, keepdims=True) for one in lazy))
-    graph = dict(collections.ChainMap(*(dict(one.__dask_graph__()) for one in sums)))
-    needs = {key: get_dependencies(graph, key) for key in graph}
-    readers = collections.Counter(itertools.chain.from_iterable(needs.values()))
-    place, there, most = order(graph), set(), 0
-    for key in sorted(graph, key=place.__getitem__):
-        there |= {key} if readers[key] else set()
-        most = max(most, len(there))
-        readers.subtract(needs[key])
-        there -= {one for one in needs[key] if not readers[one]}
-    return most
-
-
-@pytest.mark.parametrize("stride", [1, 2, 3])
-def test_a_dozen_chunks_are_held_whatever_the_size(stride: int) -> None:
-    """The halo is at one side: the blocks at the other edge would all be begun first."""
-    assert held(4, stride) == held(16, stride) <= 12
-    with mock.patch.object(_dask, "neighbours", lambda read, *_: dict.fromkeys(read, ())):
-        assert held(16, stride) > 60
 
 
 def test_dask_is_imported_by_those_who_bring_it() -> None:

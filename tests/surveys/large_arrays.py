@@ -1,8 +1,9 @@
 """``python -m tests.surveys.large_arrays``: take operands larger than memory through the oracle.
 
 The operands are generated block by block and never stored. Every block of y, dx and dkernel is
-computed and reduced to its checksum; those of sampled images are compared with the oracle's answer
-on the same image in memory.
+computed and reduced to its checksum, a few images at a time: of what is computed at once, dask may
+hold all chunks of the operands. Those of sampled images are compared with the oracle's answer on
+the same image in memory.
 """
 
 import argparse
@@ -65,6 +66,7 @@ def main() -> None:
     parser.add_argument("--gigabytes", type=float, default=20.0, help="of x")
     parser.add_argument("--stride", type=int, default=2)
     parser.add_argument("--workers", type=int, default=2, help="threads")
+    parser.add_argument("--portion", type=int, default=8, help="images at a time")
     parser.add_argument("--sample", type=int, default=6, help="images to compare")
     options = parser.parse_args()
     image, grid = SIDE * SIDE * CHANNELS * 4, SIDE // options.stride
@@ -75,9 +77,14 @@ def main() -> None:
     how = {"stride": options.stride}
     start = time.monotonic()
     lazy = involution.forward(x, kernel, **how), *involution.backward(dy, x, kernel, **how)
+    sums = [checksums(one) for one in lazy]
     planned = time.monotonic() - start
     empty = resident()
-    found = dask.compute(*map(checksums, lazy), scheduler="threads", num_workers=options.workers)
+    parts = []
+    for first in range(0, batch, options.portion):
+        some = [one[first : first + options.portion] for one in sums]
+        parts.append(dask.compute(*some, scheduler="threads", num_workers=options.workers))
+    found = [np.concatenate(one) for one in zip(*parts, strict=True)]
     seconds = time.monotonic() - start
     peak = resident()
     wrong = 0
@@ -85,13 +92,14 @@ def main() -> None:
     for number in sample:
         one = [operand[number : number + 1].compute() for operand in (x, kernel, dy)]
         due = involution.forward(*one[:2], **how), *involution.backward(one[2], *one[:2], **how)
-        for sums, array in zip(found, due, strict=True):
-            parts = [checksum(part).item() for part in np.split(array, CUTS, axis=1)]
-            wrong += parts != sums[number].ravel().tolist()
+        for answer, array in zip(found, due, strict=True):
+            rows = [checksum(part).item() for part in np.split(array, CUTS, axis=1)]
+            wrong += rows != answer[number].ravel().tolist()
     print(
         f"x {x.nbytes / 1e9:.1f} GB, dy {dy.nbytes / 1e9:.1f} GB, kernel {kernel.nbytes / 1e9:.1f} "
         f"GB, stride {options.stride}, in blocks of {SIDE // CUTS} rows (x {image / CUTS / 1e6:.0f}"
-        f" MB); results {sum(one.nbytes for one in lazy) / 1e9:.1f} GB. {options.workers} threads: "
+        f" MB); results {sum(one.nbytes for one in lazy) / 1e9:.1f} GB. {options.workers} threads, "
+        f"{options.portion} images at a time: "
         f"planned in {planned:.1f} s, done in {seconds:.0f} s, at most {peak:.2f} GB resident, of "
         f"which {empty:.2f} GB before anything was computed. {len(sample)} images of {batch} "
         f"compared with the oracle in memory: {wrong} of {len(NAMES) * len(sample)} results differ."

@@ -26,8 +26,8 @@ from conformance.campaign.store import Store
 from tests.surveys import disturbed
 
 # Thin workers, and for how many seconds each sleeps over a block.
-WORKERS = ((1, 1.0), (8, 1.0), (32, 1.0), (128, 1.0))
-SIZES = (20, 100, 400)
+WORKERS = ((1, 1.0), (8, 1.0), (32, 1.0), (128, 2.0))
+SIZES = (20, 100, 200)
 
 
 class Model(NamedTuple):
@@ -111,7 +111,7 @@ def of_workers(model: Model, count: int) -> Iterator[str]:
     yield "| thin workers | a block sleeps | blocks | a second | the model | processor a block |"
     yield "|---|---|---|---|---|---|"
     for workers, sleeps in WORKERS:
-        some = max(8, min(count, 6 * workers))
+        some = max(8, min(count, 4 * workers))
         speed, each = simulated(workers, sleeps, some, SIZES[-1])
         due = 1 / max(sleeps / workers, model.handled)
         row = f"{speed:.1f} | {due:.1f} | {1e3 * each:.0f} ms"
