@@ -26,7 +26,7 @@ from conformance.campaign.store import Store
 from tests.surveys import disturbed
 
 # Thin workers, and for how many seconds each sleeps over a block.
-WORKERS = ((1, 1.0), (8, 1.0), (32, 1.0), (128, 2.0))
+WORKERS = ((1, 1.0), (8, 1.0), (32, 2.0), (64, 2.0))
 SIZES = (20, 100, 200)
 
 
@@ -115,6 +115,7 @@ def of_workers(model: Model, count: int) -> Iterator[str]:
         speed, each = simulated(workers, sleeps, some, SIZES[-1])
         due = 1 / max(sleeps / workers, model.handled)
         row = f"{speed:.1f} | {due:.1f} | {1e3 * each:.0f} ms"
+        print(workers, row, flush=True)
         yield f"| {workers} | {sleeps:.0f} s | {some} | {row} |"
 
 
@@ -159,7 +160,7 @@ def main() -> None:
         f"{block:.2f} s besides; a block takes client, scheduler and the thin worker "
         f"{1e3 * model.handled:.1f} ms of one."
     )
-    print(said)
+    print(said, flush=True)
     tables = {
         "scale-workers.md": [said, "", *of_workers(model, given.count)],
         "scale-cases.md": of_sizes(model),
@@ -167,7 +168,7 @@ def main() -> None:
     }
     for name, lines in tables.items():
         text = "\n".join(lines) + "\n"
-        print(text)
+        print(text, flush=True)
         (given.output / name).write_text(text)
 
 
