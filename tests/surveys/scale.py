@@ -58,10 +58,10 @@ def _spent() -> float:
 def costs(name: str, rounds: int) -> tuple[float, float]:
     """Fit what a case costs, and a block besides."""
     found = []
+    # The largest first, for it compiles what is not compiled yet.
+    blocks.run(disturbed.job(SIZES[-1], SIZES[-1], 2) | {"implementations": [name]}, 0)
     for size in SIZES:
         job = disturbed.job(size * (rounds + 1), size, 3) | {"implementations": [name]}
-        # The first compiles.
-        blocks.run(job, 0)
         before = _spent()
         for number in range(1, rounds + 1):
             blocks.run(job, number)
@@ -121,19 +121,20 @@ def of_workers(model: Model, count: int) -> Iterator[str]:
 
 def of_sizes(model: Model) -> Iterator[str]:
     """Give the table of what so many cases cost."""
-    kept = len(json.dumps(_answer(SIZES[-1])))
+    # A block keeps what each of its cases has chosen.
+    kept = len(json.dumps(_answer(SIZES[-1]))) / SIZES[-1]
     yield (
         "| cases | of a block | blocks | hours of a processor | workers at most | hours with "
         "them | files |"
     )
     yield "|---|---|---|---|---|---|---|"
-    for cases, size in ((1e6, 500), (1e9, 500), (1e9, 10_000), (1e12, 1_000_000)):
+    for cases, size in ((1e6, 500), (1e9, 500), (1e9, 10_000), (1e12, 100_000)):
         number, most = cases / size, model.most(size)
         alone = (number * model.block + cases * model.case) / 3600
         hours = cases / model.speed(int(most), size) / 3600
         yield (
-            f"| {cases:.0e} | {size:,} | {number:,.0f} | {alone:,.1f} | {most:,.0f} | {hours:,.1f} "
-            f"| {number * kept / 1e9:,.2f} GB |"
+            f"| {cases:.0e} | {size:,} | {number:,.0f} | {alone:,.1f} | {most:,.0f} | {hours:,.2f} "
+            f"| {cases * kept / 1e9:,.1f} GB |"
         )
 
 
