@@ -163,8 +163,8 @@ def main() -> None:
     )
     print(said, flush=True)
     tables = {
-        "scale-workers.md": [said, "", *of_workers(model, given.count)],
-        "scale-cases.md": of_sizes(model),
+        "scale-workers.md": of_workers(model, given.count),
+        "scale-cases.md": [said, "", *of_sizes(model)],
         "scale-silence.md": of_silence(),
     }
     for name, lines in tables.items():
