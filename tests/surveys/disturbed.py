@@ -90,7 +90,8 @@ def disturb(
     finally:
         client.kill()
         client.wait()
-    if left or ended:
+    # 1: it has a finding, such as a block that was hit three times, at last when it was alone.
+    if left or ended not in {0, 1}:
         raise RuntimeError(f"the client ended with {ended} when these were to happen: {left}")
     anew = {path for path, when in kept.items() if path.stat().st_mtime_ns != when}
     return happened, anew
