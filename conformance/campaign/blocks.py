@@ -4,65 +4,77 @@ What is judged runs in a process of its own, which the block starts and ends. Wh
 depends on the job and the number of the block alone.
 """
 
+import os
 import platform
-import sys
+import threading
 from collections import Counter
-from contextlib import suppress
-from importlib import metadata
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
 from typing import Any
 
-from conformance.campaign import outcome
+from conformance.campaign import alike, outcome
 from conformance.campaign.drawing import Asked, cases_of
 from conformance.claims.loading import Judged, Where, load
-from conformance.judging import intact
 from conformance.judging.ask import NotRunError
 from conformance.judging.failing import ConformanceError
 from conformance.judging.judge import Judge, NotClaimedError
 from conformance.judging.record import Failure, Record
 from conformance.kinds import KINDS
 
-# What decides the bits of a block, besides the code of the judge.
-_PACKAGES = ("refimpl", "numpy", "numba", "hypothesis", "ml_dtypes", "dask", "distributed")
+# A worker may have several threads; what draws cases, and what judges them, has one at a time.
+_ALONE = threading.Lock()
 
 
-def environment() -> dict[str, str]:
-    """Give what must be the same wherever blocks run."""
-    found = {"python": sys.version.split()[0], "machine": platform.machine()}
-    for name in _PACKAGES:
-        with suppress(metadata.PackageNotFoundError):
-            found[name] = metadata.version(name)
-    found["judge"] = intact.digest()[:16]
-    return found
+def looked(job: Mapping[str, Any]) -> dict[str, str]:
+    """Give the environment of this process, and of what the job judges.
+
+    Raises
+    ------
+    conformance.claims.loading.LoadError
+        Something cannot be loaded here.
+    """
+    with ExitStack() as stack:
+        return alike.environment(_loaded(job, stack))
 
 
-def differences(own: dict[str, str], other: dict[str, str]) -> list[str]:
-    """Say in what two environments differ."""
-    return [
-        f"{name}: {own.get(name, 'none')} here, {other.get(name, 'none')} there"
-        for name in sorted({*own, *other})
-        if own.get(name) != other.get(name)
-    ]
+def _loaded(job: Mapping[str, Any], stack: ExitStack) -> list[Judged]:
+    """Load what is judged; the stack ends it."""
+    kind = next(one for one in KINDS if one.option == job["option"])
+    where = Where(False, job["timeout"], job["memory"])
+    judged = []
+    for name in job["implementations"]:
+        judged.append(load(name, kind, where=where))
+        stack.callback(judged[-1].host.close)
+    return judged
 
 
-def run(job: dict[str, Any], number: int) -> dict[str, Any]:
+def run(
+    job: Mapping[str, Any], number: int, like: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """Judge a block.
 
     Parameters
     ----------
-    job : dict
+    job : mapping
         What is judged: "option", "implementations", "seed", "cases", "size", "timeout", "memory".
     number : int
         Which block.
+    like : mapping, optional
+        The environment that this must be: a worker may have come after all were compared.
 
     Raises
     ------
     conformance.claims.loading.LoadError
         Something cannot be loaded where this runs.
+    conformance.campaign.alike.UnlikeError
+        The environment is another one.
     """
-    kind = next(one for one in KINDS if one.option == job["option"])
-    where = Where(False, job["timeout"], job["memory"])
-    judged = [load(name, kind, where=where) for name in job["implementations"]]
-    try:
+    with _ALONE, ExitStack() as stack:
+        judged = _loaded(job, stack)
+        if like is not None:
+            here = f"{platform.node()}, process {os.getpid()},"
+            alike.demand(here, like, alike.environment(judged))
+        kind = judged[0].kind
         claimed = judged[0].capabilities if len(judged) == 1 else kind.capabilities()
         size = min(job["size"], job["cases"] - number * job["size"])
         asked = cases_of(kind, claimed, job["seed"], number, size)
@@ -73,9 +85,6 @@ def run(job: dict[str, Any], number: int) -> dict[str, Any]:
                 _judge(implementation, one, (number, place), found, counts)
         found["met"] = sorted({tuple(one.choices) for one in asked})
         return outcome.merged([found | {name: dict(count) for name, count in counts.items()}])
-    finally:
-        for one_judged in judged:
-            one_judged.host.close()
 
 
 def _judge(

@@ -15,7 +15,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from conformance.campaign import blocks, outcome, running
+from conformance.campaign import alike, blocks, outcome, running
 from conformance.campaign.store import OtherCampaignError, Store, write
 from conformance.claims.loading import LoadError, Where, load
 from conformance.judging.record import Failure, Record
@@ -24,6 +24,8 @@ from conformance.kinds import KINDS
 from conformance.reporting.report import Report
 
 _SIZE = 500
+# Seconds between two notes of how a run goes.
+_TOLD = 2.0
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -50,14 +52,12 @@ def main(arguments: Sequence[str]) -> int:
            "cases": given.cases, "size": given.block_size, "timeout": given.timeout,
            "memory": given.memory}  # fmt: skip
     try:
-        for name in names:
-            load(name, kind, where=Where(False, given.timeout, given.memory)).host.close()
         if given.only is not None:
             found = blocks.run(job, given.only)
             Console().print_json(data=outcome.report(job, found))
             return int(bool(found["failures"]))
         report = run(job, given.folder, given.workers, given.scheduler, given.lost_after)
-    except (LoadError, OtherCampaignError, running.UnlikeError) as error:
+    except (LoadError, OtherCampaignError, alike.UnlikeError) as error:
         parser.error(str(error))
     except KeyboardInterrupt:
         print(f"interrupted; the same command goes on with what {given.folder} holds")
@@ -84,8 +84,8 @@ def run(
     job : dict
         As `blocks.run` has it.
     folder : Path
-        Where it is kept: ``report.json``, the same bytes however it ran, ``run.json`` with times
-        and losses, and a file for each block.
+        Where it is kept: ``report.json``, the same bytes however it ran, ``run.json`` with the
+        times and losses of each run that it took, and a file for each block.
     workers : int, optional
         Processes on this machine; 0 runs the blocks in this one.
     scheduler : str, optional
@@ -95,40 +95,64 @@ def run(
     done : callable, optional
         Is given the number and the outcome of each block when it is kept.
     """
-    store = Store(folder, job, blocks.environment())
+    own = blocks.looked(job)
+    store = Store(folder, job, own)
     held = store.done()
     total = -(-job["cases"] // job["size"])
     left = [number for number in range(total) if number not in held]
     lost: Counter[int] = Counter()
-    start = time.monotonic()
+    this = _Run(store, len(left), lost)
     with ExitStack() as stack:
         bar = stack.enter_context(_bar())
-        where = "in this process"
         runner: Any = partial(running.here, job, left)
         if workers != 0 and left:
             client = stack.enter_context(running.cluster(workers, scheduler, lost_after))
-            running.compare(client)
-            where = client.dashboard_link
-            runner = partial(running.by_dask, client, job, left, lost)
-        task = bar.add_task("blocks", total=total, completed=len(held), told=where)
+            running.compare(client, job, own)
+            this.where = client.dashboard_link
+            runner = partial(running.by_dask, client, job, left, own, lost)
+        task = bar.add_task("blocks", total=total, completed=len(held), told=this.where)
         findings, cases = sum(len(one["failures"]) for one in held.values()), 0
+        this.tell()
         for number, found in runner():
             store.keep(number, found)
             held[number] = found
             if done is not None:
                 done(number, found)
             findings, cases = findings + len(found["failures"]), cases + found["cases"]
-            speed = cases / (time.monotonic() - start)
-            told = f"{speed:,.0f} cases/s, {findings} findings, {sum(lost.values())} lost; {where}"
+            told = f"{cases / this.seconds:,.0f} cases/s, {findings} findings, {this.told}"
             bar.update(task, advance=1, told=told)
+            this.tell(at_most_every=_TOLD)
     report = outcome.report(job, outcome.merged(held[number] for number in sorted(held)))
     write(folder / "report.json", report)
-    write(
-        folder / "run.json",
-        {"seconds": time.monotonic() - start, "blocks here": len(left), "where": where,
-         "lost": {str(number): times for number, times in sorted(lost.items())}},
-    )  # fmt: skip
+    this.tell(ended=True)
     return report
+
+
+class _Run:
+    """What this run took and lost, for people: kept beside the report, and not in it."""
+
+    def __init__(self, store: Store, blocks: int, lost: Counter[int]) -> None:
+        self._store, self._before, self._blocks, self._lost = store, store.runs(), blocks, lost
+        self._start = self._last = time.monotonic()
+        self.where = "in this process"
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._start
+
+    @property
+    def told(self) -> str:
+        return f"{sum(self._lost.values())} lost; {self.where}"
+
+    def tell(self, *, at_most_every: float = 0.0, ended: bool = False) -> None:
+        """Keep it, so that it is there if the next moment is the last."""
+        if time.monotonic() - self._last < at_most_every:
+            return
+        self._last = time.monotonic()
+        lost = {str(number): times for number, times in sorted(self._lost.items())}
+        this = {"seconds": self.seconds, "blocks left": self._blocks, "where": self.where,
+                "lost": lost, "ended": ended}  # fmt: skip
+        self._store.tell([*self._before, this])
 
 
 def say(report: dict[str, Any], folder: Path) -> None:

@@ -80,9 +80,10 @@ def report(job: Mapping[str, Any], outcome: Mapping[str, Any]) -> dict[str, Any]
 
 
 def lost(number: int, deaths: int, job: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the outcome of a block that ended its worker as often as it was tried."""
+    """Give the outcome of a block that ended its worker as often as it was tried, at last alone."""
     named = " ".join(f"{job['option']}={name}" for name in job["implementations"])
-    words = f"block {number} ended the worker that ran it {deaths} times"
+    # How often in all is not in it: that depends on whoever ran it.
+    words = f"block {number} ended the worker that ran it {deaths} times, at last alone"
     replay = (
         f"python -m conformance campaign {named} --cases={job['cases']} --seed={job['seed']} "
         f"--block-size={job['size']} --only={number}"

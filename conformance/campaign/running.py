@@ -1,25 +1,27 @@
 """Has blocks run, here or by Dask, until each has an outcome. Judges nothing, and keeps nothing.
 
-A block that is lost with its worker is done again; one whose worker ended three times under it has
-that for its outcome.
+A block that is lost with its worker is done again. One that was lost twice is suspected, and tried
+once more when nothing else runs, so that no neighbour of it is blamed: if its worker ends then too,
+that is its outcome.
 """
 
+import asyncio
 import contextlib
-from collections import Counter
-from collections.abc import Callable, Iterator
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from conformance.campaign import blocks, outcome
+from conformance.campaign import alike, blocks, outcome
+from conformance.claims.loading import LoadError
 
-# A block that has ended so many workers is a finding.
+# A block that has ended so many workers, the last of them alone, is a finding.
 DEATHS = 3
+# Workers come and go; they are counted anew after so many seconds.
+_RECOUNTED = 5.0
 
 
-class UnlikeError(RuntimeError):
-    """A worker's environment is not the client's."""
-
-
-def here(job: dict[str, Any], numbers: list[int]) -> Iterator[tuple[int, Any]]:
+def here(job: Mapping[str, Any], numbers: list[int]) -> Iterator[tuple[int, Any]]:
     """Run blocks in this process, one after another."""
     for number in numbers:
         yield number, blocks.run(job, number)
@@ -50,43 +52,50 @@ def cluster(workers: int | None, scheduler: str | None, patience: float) -> Iter
         "distributed.scheduler.allowed-failures": 0,
         "distributed.scheduler.worker-saturation": 1.0,
         "distributed.scheduler.worker-ttl": f"{patience:g}s",
-        "distributed.worker.memory.terminate": False,
     }
     with (
         dask.config.set(settings),
-        LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=":0") as local,
+        # No limit of memory: what takes much is judged, and that is in a process of its own. A
+        # share of the machine for each of many workers would be so small that Dask paused them all.
+        LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=":0",
+                     memory_limit=0) as local,
         Client(local) as client,
-    ):
+    ):  # fmt: skip
         yield client
 
 
-def compare(client: Any) -> None:
-    """Demand that all workers have the client's environment.
+def compare(client: Any, job: Mapping[str, Any], own: Mapping[str, str]) -> None:
+    """Demand that all workers have the client's environment, and what is judged in it.
 
     Raises
     ------
-    UnlikeError
+    conformance.campaign.alike.UnlikeError
         Naming the worker and what differs.
+    conformance.claims.loading.LoadError
+        Naming the worker and what cannot be loaded there.
     """
-    own = blocks.environment()
-    for address, other in client.run(blocks.environment).items():
-        if unlike := blocks.differences(own, other):
-            raise UnlikeError(f"the worker {address} is not like the client: {'; '.join(unlike)}")
 
+    # A process is started for all that is judged; meanwhile a worker must show that it lives.
+    async def told() -> tuple[dict[str, str], str]:
+        try:
+            return await asyncio.to_thread(blocks.looked, job), ""
+        except LoadError as error:
+            return alike.environment(), str(error)
 
-def _same(client: dict[str, str], job: dict[str, Any], number: int) -> dict[str, Any]:
-    """Run a block on a worker, which may have come after all were compared."""
-    if unlike := blocks.differences(client, blocks.environment()):
-        raise UnlikeError(f"a worker is not like the client: {'; '.join(unlike)}")
-    return blocks.run(job, number)
+    # Whoever is gone meanwhile has a successor, and that is compared with every block.
+    for address, (other, lacking) in client.run(told, on_error="ignore").items():
+        alike.demand(address, alike.environment() if lacking else own, other)
+        if lacking:
+            raise LoadError(f"on the worker {address}: {lacking}")
 
 
 def by_dask(
     client: Any,
-    job: dict[str, Any],
+    job: Mapping[str, Any],
     numbers: list[int],
+    own: Mapping[str, str],
     lost: Counter[int],
-    judge: Callable[..., dict[str, Any]] = _same,
+    judge: Callable[..., dict[str, Any]] = blocks.run,
 ) -> Iterator[tuple[int, Any]]:
     """Run blocks on the workers of a client; give each outcome as it comes.
 
@@ -94,42 +103,68 @@ def by_dask(
     ----------
     client : distributed.Client
         Whose workers run them.
-    job : dict
+    job : mapping
         As `blocks.run` has it.
     numbers : list of int
         Which blocks.
+    own : mapping
+        The client's environment.
     lost : Counter
         Is told how often each block was lost with its worker.
     judge : callable
-        What a worker is to do: given the client's environment, the job and a number.
+        What a worker is to do: given the job, a number and the client's environment.
     """
     from distributed import KilledWorker, as_completed
 
-    due = iter(numbers)
-    running = as_completed()
-    names: dict[Any, int] = {}
+    running, names = as_completed(), dict[Any, int]()
+    due, suspects, alone = iter(numbers), deque[int](), set[int]()
+    most = _Most(client)
 
     def start(number: int) -> None:
         key = f"block-{number}-{lost[number]}-of-{job['seed']}"
-        future = client.submit(judge, blocks.environment(), job, number, key=key, pure=False)
+        future = client.submit(judge, job, number, own, key=key, pure=False)
         names[future] = number
         running.add(future)
 
-    # A few more than there are workers, so that none waits for us; not all, so that a billion
-    # cases need no billion futures.
-    for _ in range(2 * max(1, len(client.scheduler_info(n_workers=-1)["workers"])) + 2):
-        if (number := next(due, None)) is not None:
+    def fill() -> None:
+        while len(names) < most() and (number := next(due, None)) is not None:
             start(number)
+        if suspects and not names:
+            alone.add(suspects[0])
+            start(suspects.popleft())
+
+    fill()
     for future in running:
         number = names.pop(future)
         try:
             found = future.result()
-        except KilledWorker:
-            lost[number] += 1
-            if lost[number] < DEATHS:
-                start(number)
+        except KilledWorker as error:
+            # A scheduler of somebody's own may have tried it several times by itself.
+            lost[number] += error.allowed_failures + 1
+            if number not in alone:
+                if lost[number] < DEATHS - 1:
+                    start(number)
+                else:
+                    suspects.append(number)
+                    fill()
                 continue
-            found = outcome.lost(number, lost[number], job)
+            found = outcome.lost(number, DEATHS, job)
         yield number, found
-        if (following := next(due, None)) is not None:
-            start(following)
+        fill()
+
+
+class _Most:
+    """How many blocks are to be under way, as long as there are workers as there are.
+
+    A few more than can run at a time, so that no worker waits for us; not all, so that a billion
+    cases need no billion futures.
+    """
+
+    def __init__(self, client: Any) -> None:
+        self._client, self._counted, self._number = client, -_RECOUNTED, 0
+
+    def __call__(self) -> int:
+        if time.monotonic() - self._counted > _RECOUNTED:
+            self._counted = time.monotonic()
+            self._number = 2 * max(1, sum(self._client.nthreads().values())) + 2
+        return self._number

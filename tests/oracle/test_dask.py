@@ -1,5 +1,9 @@
-"""The oracle on dask arrays: for every chunking the bits of the call in memory."""
+"""The oracle on dask arrays: for every chunking the bits of the call in memory.
 
+``python -m tests.oracle.test_dask`` draws more geometries and chunkings, from a seed of its own.
+"""
+
+import argparse
 import math
 import subprocess
 import sys
@@ -9,12 +13,10 @@ import dask
 import dask.array as da
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from refimpl import _blocks, geometry, involution
-
-GEOMETRIES = 300
 
 
 def sizes(draw, extent: int, dilation: int, padding: int) -> int:
@@ -91,12 +93,20 @@ def differ(operands, options, blocks) -> list[str]:
     ]
 
 
-@settings(max_examples=GEOMETRIES)
 @given(st.data())
 def test_chunks_change_no_bit(data: st.DataObject) -> None:
     operands, options = data.draw(problems())
     blocks = {name: data.draw(chunked(array)) for name, array in operands.items()}
     assert differ(operands, options, blocks) == []
+
+
+def survey(geometries: int, start: int) -> None:
+    """Hold so many drawn geometries and chunkings to the call in memory."""
+    drawn = settings(
+        max_examples=geometries, derandomize=False, deadline=None, database=None,
+        phases=[Phase.generate], suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
+    seed(start)(drawn(test_chunks_change_no_bit))()
 
 
 def example():
@@ -198,3 +208,19 @@ def test_dask_is_imported_by_those_who_bring_it() -> None:
         "assert 'dask' not in sys.modules and 'refimpl._dask' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--geometries", type=int, default=300)
+    parser.add_argument("--seed", type=int, default=0)
+    chosen = parser.parse_args()
+    survey(chosen.geometries, chosen.seed)
+    print(
+        f"{chosen.geometries} geometries and chunkings from seed {chosen.seed}: y, dx and dkernel "
+        "have the bits of the call in memory"
+    )
+
+
+if __name__ == "__main__":
+    main()
