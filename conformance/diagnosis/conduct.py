@@ -24,6 +24,7 @@ from conformance.diagnosis.observing import (
     until,
     whens,
 )
+from conformance.diagnosis.starting import on_integers
 from conformance.diagnosis.verdicts import RAISES, verdict
 from conformance.judging.ask import ask
 from conformance.judging.kind import FUNCTIONS
@@ -86,7 +87,7 @@ def cases_near(judged: Judged, failing: Any, rng: random.Random) -> Iterator[Any
     """Draw cases near a failing one, and from everywhere, for ever."""
     kind, claimed = judged.kind, judged.capabilities
     if kind.recipes[failing.recipe].certifies:
-        failing = failing.changed(recipe="integers")
+        failing = on_integers(failing)
     if failing.batch == 0:
         failing = failing.changed(batch=1)
     if hasattr(failing, "geometry"):

@@ -16,10 +16,13 @@ import numpy as np
 from conformance.cases.case import Array
 from conformance.claims.loading import Judged
 from conformance.diagnosis.attributes import Row, yes
+from conformance.diagnosis.starting import on_integers
 from conformance.diagnosis.verdicts import Verdict, expected, verdict
 from conformance.judging.kind import FUNCTIONS
 
 Values = Mapping[str, Array]
+# Of a case that is called often.
+_MOST_SAMPLES = 64
 
 
 @dataclass(frozen=True)
@@ -319,7 +322,8 @@ def usable(judged: Judged, case: Any) -> Any:
     """Give a case whose batch can be changed, and on which values show where they come from."""
     recipes = judged.kind.recipes
     if recipes[case.recipe].certifies and "integers" in recipes:
-        case = case.changed(recipe="integers")
+        few = on_integers(case)
+        case = few if few.batch <= _MOST_SAMPLES else case.changed(recipe="integers")
     if case.batch == 0:
         one, two = case.changed(batch=1), case.changed(batch=2)
         case = one if judged.kind.askable(one, judged.capabilities) else two

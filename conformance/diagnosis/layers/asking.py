@@ -84,9 +84,9 @@ class LayerAsking(Asking):
                     # What is wrong in every format shows best in the widest.
                     self.dtype, self.near_to = "float64", wide
 
-    def cases(self, *, fresh: bool = False) -> Iterable[Any]:
+    def cases(self, *, fresh: int = 0) -> Iterable[Any]:
         """Draw cases, from everywhere and near the failing one in turn."""
-        rng = random.Random(77) if fresh else self.rng
+        rng = random.Random(76 + fresh) if fresh else self.rng
         anywhere = drawn(self.claimed, self.dtype, rng)
         if self.near_to is None:
             return anywhere

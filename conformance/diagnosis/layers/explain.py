@@ -134,7 +134,7 @@ def _tested(asking: LayerAsking, found: Found, when: Mapping[str, Condition]) ->
     foretold = asked = off = 0
     fresh: list[SeenLayer] = []
     stop = max(asking.start + 0.95 * asking.seconds, time.perf_counter() + _LEAST)
-    for case in itertools.islice(asking.cases(fresh=True), 4 * _FORETOLD):
+    for case in itertools.islice(asking.cases(fresh=1), 4 * _FORETOLD):
         if asked >= _FORETOLD or time.perf_counter() > stop:
             break
         if case in known:
