@@ -115,12 +115,14 @@ def explain_behaviour(
 def _in_turn(check: str, *, remembered: bool) -> Iterator[Explain]:
     """Give the explanations in the order in which they are tried."""
     usual: list[Explain] = [explain_conduct, explain_putting, explain_history]
-    first: Explain | None = explain_history if remembered else None
+    first: Explain | None = None
     for names, one in (
         (_PUT, explain_putting), (_TURN, explain_history), (_KEEP, explain_keeping),
     ):  # fmt: skip
         if check.startswith(names):
             first = one
+    # What is now right and now wrong depends on what came before, whichever check met it.
+    first = explain_history if remembered else first
     if first is not None:
         yield first
     yield from (one for one in usual if one is not first)

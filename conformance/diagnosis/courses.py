@@ -23,6 +23,8 @@ from conformance.judging.kind import FUNCTIONS
 Values = Mapping[str, Array]
 # Of a case that is called often.
 _MOST_SAMPLES = 64
+# Of so few pixels along an axis values do not show where they come from.
+_TINY = 2
 
 
 @dataclass(frozen=True)
@@ -327,9 +329,12 @@ def usable(judged: Judged, case: Any) -> Any:
     if case.batch == 0:
         one, two = case.changed(batch=1), case.changed(batch=2)
         case = one if judged.kind.askable(one, judged.capabilities) else two
-    large = case.changed(height=case.height + 2, width=case.width + 3)
-    tiny = min(case.height, case.width) < 3
-    return large if tiny and judged.kind.askable(large, judged.capabilities) else case
+    # Multiples: what depends on a size at least so large, or on a divisor of it, still does.
+    high, wide = (
+        size if size > _TINY else (_TINY + 1) * size for size in (case.height, case.width)
+    )
+    large = case.changed(height=high, width=wide)
+    return large if judged.kind.askable(large, judged.capabilities) else case
 
 
 def variants(judged: Judged, case: Any) -> list[Any]:

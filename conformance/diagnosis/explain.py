@@ -254,7 +254,10 @@ def _conditions(
     """Say when each result is wrong: what its part foretells, or what was learned."""
     found: dict[str, Condition] = {}
     for result in faulty:
-        if result in parts:
+        if result in parts and parts[result].when is not ALWAYS:
+            # It says itself when it is in force.
+            found[result] = Condition(ALWAYS.formula, -1.0)
+        elif result in parts:
             as_before = [one for one in found if parts.get(one) == parts[result]]
             if as_before:
                 found[result] = found[as_before[0]]
