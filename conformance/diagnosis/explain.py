@@ -9,7 +9,7 @@ not is called a hint. Documented in docs/explanation.md.
 import contextlib
 import itertools
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -148,9 +148,8 @@ def _explained(judged: Judged, failing: Any, check: str) -> Explanation | None:
         failing, shown = special
     wrong = shown & set(judged.kind.rules.value)
     if shown:
-        failing = least(
-            judged, failing, lambda one: shown <= alone(judged, one), _STARTING * seconds
-        )
+        time_left = _STARTING * patience(judged.kind.name)
+        failing = least(judged, failing, lambda one: shown <= alone(judged, one), time_left)
     remembered = remembers(judged, failing)
     steady = bool(wrong) and not remembered
     raises = bool(shown) and shown <= {RAISES}
@@ -219,17 +218,25 @@ def explain(
             return found
     if not asking.exact:
         asking.learn(_LEARNED, 0.4)
-    return _settled(asking)
+    return settled(asking, lambda turn: _turn(asking, turn))
 
 
-def _settled(asking: Asking) -> Explanation:
-    """Explain and test in turn: fresh cases that contradict are learned from, others test again."""
+def settled(
+    asking: Asking, explained: Callable[[int], tuple[Explanation, list[Any]]]
+) -> Explanation:
+    """Explain and test in turn: fresh cases that contradict are learned from, others test again.
+
+    Parameters
+    ----------
+    asking : Asking
+        What was asked so far; it learns the fresh cases.
+    explained : callable
+        Gives of the number of a turn an explanation of what was asked, and the fresh cases that
+        tested it.
+    """
     best: Explanation | None = None
     for turn in range(1, _TURNS + 1):
-        faulty = _faulty(asking)
-        parts = found_parts(asking, faulty)
-        when = _conditions(asking, faulty, parts)
-        found, fresh = _tested(asking, parts, when, turn)
+        found, fresh = explained(turn)
         if best is None or _worth(found) >= _worth(best):
             best = found
         if found.foretold == found.asked or not asking.left(_LATE):
@@ -238,6 +245,13 @@ def _settled(asking: Asking) -> Explanation:
             asking.note(one)
     assert best is not None
     return best
+
+
+def _turn(asking: Asking, turn: int) -> tuple[Explanation, list[Seen]]:
+    """Explain what was seen, and test it on cases of this turn."""
+    faulty = _faulty(asking)
+    parts = found_parts(asking, faulty)
+    return _tested(asking, parts, _conditions(asking, faulty, parts), turn)
 
 
 def _worth(found: Explanation) -> tuple[bool, float]:

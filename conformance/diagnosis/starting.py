@@ -7,17 +7,13 @@ value, and values and formats are made the usual ones. What is wrong is for the 
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 from typing import Any
 
 from conformance.claims.loading import Judged
 
-# Sizes in the order in which they are made small, and options with the plainest value of each.
-_SIZES = ("batch", "height", "width", "members", "groups")
-_PLAIN = {
-    "group_layout": ("blocked",), "padding": ("same", 0), "dilation": ((1, 1),),
-    "stride": ((1, 1),),
-}  # fmt: skip
-_PAIRS = ("kernel_shape", "stride", "dilation")
+# Sizes in the order in which they are made small, as far as a kind of case has them.
+_SIZES = ("batch", "height", "width", "reduced_channels", "members", "groups")
 # After so many passes nothing becomes smaller that matters.
 _PASSES = 3
 
@@ -41,44 +37,49 @@ def least(judged: Judged, failing: Any, fails: Callable[[Any], bool], seconds: f
     seconds : float
         How long to look.
     """
-    stop = time.perf_counter() + seconds
-    kind, claimed = judged.kind, judged.capabilities
-    certifies = kind.recipes[failing.recipe].certifies
-    case = failing
+    stop, case = time.perf_counter() + seconds, failing
 
-    def takes(other: Any) -> bool:
-        """Whether another case fails too and can be asked, as long as there is time."""
-        other = getattr(other, "large_enough", other)
-        if other == case or time.perf_counter() > stop or not kind.askable(other, claimed):
-            return False
-        return fails(other)
+    def changed(case: Any, **changes: Any) -> Any:
+        """Give the changed case if it fails too, as long as there is time; else the case."""
+        other = judged.kind.fitting(case.changed(**changes), judged.capabilities)
+        if other is None or other == case or time.perf_counter() > stop:
+            return case
+        return other if judged.kind.askable(other, judged.capabilities) and fails(other) else case
 
-    if certifies and "integers" in kind.recipes and takes(on_integers(case)):
-        case = on_integers(case)
-    for changes in (
-        {"recipe": "integers"}, {"dtype": claimed.first_dtype}, {"seed": 0},
-    ):  # fmt: skip
-        if changes.get("recipe", "integers") in kind.recipes and not certifies:
-            other = case.changed(**changes)
-            case = other if takes(other) else case
-    if not hasattr(case, "geometry") or not hasattr(case, "products"):
+    recipes = judged.kind.recipes
+    if "integers" in recipes and recipes[case.recipe].certifies:
+        plain = on_integers(case)
+        case = changed(case, recipe="integers", seed=0, batch=plain.batch)
+    elif "integers" in recipes:
+        case = changed(case, recipe="integers")
+    if recipes[case.recipe].certifies:
         return case
+    case = changed(case, dtype=judged.capabilities.first_dtype)
     for _ in range(_PASSES):
         before = case
-        for one in _plainer(case):
-            case = one(case) if takes(one(case)) else case
-        for name in _SIZES:
-            for number in _descent(_own(case, name)):
-                current, tried = _own(case, name), number(_own(case, name))
-                if 0 < tried < current and takes(case.changed(**{name: tried})):
-                    case = case.changed(**{name: tried}).large_enough
+        for name, value in _plain_options(case):
+            case = changed(case, **{name: value})
+        for name, axis in _axes(case):
+            for smaller in (lambda n: 1, lambda n: n // 2, lambda n: n - 1):  # noqa: ARG005
+                pair = list(_own(case, name))
+                pair[axis] = max(1, smaller(pair[axis]))
+                case = changed(case, **{name: tuple(pair)})
+        for name in (one for one in _SIZES if _has(case, one)):
+            for smaller in _descent(_own(case, name)):
+                size = smaller(_own(case, name))
+                if 0 < size < _own(case, name):
+                    case = changed(case, **{name: size})
         if case == before:
             break
     return case
 
 
-def _own(case: Any, name: str) -> int:
-    return int(getattr(case, name) if hasattr(case, name) else getattr(case.geometry, name))
+def _has(case: Any, name: str) -> bool:
+    return hasattr(case, name) or hasattr(getattr(case, case.part), name)
+
+
+def _own(case: Any, name: str) -> Any:
+    return getattr(case if hasattr(case, name) else getattr(case, case.part), name)
 
 
 def _descent(size: int) -> Iterator[Callable[[int], int]]:
@@ -88,27 +89,24 @@ def _descent(size: int) -> Iterator[Callable[[int], int]]:
     step = size // 2
     while step:
         # Twice: what is a multiple of something may be made smaller by it twice.
-        yield lambda now, step=step: now - step
-        yield lambda now, step=step: now - step
+        yield from [lambda now, step=step: now - step] * 2
         step //= 2
 
 
-def _plainer(case: Any) -> Iterator[Callable[[Any], Any]]:
-    """Give what makes options of a case plainer."""
-    for name, plain in _PLAIN.items():
-        for value in plain:
-            if getattr(case.geometry, name) == value:
-                break
-            yield lambda one, name=name, value=value: one.changed(**{name: value}).large_enough
-    for name in _PAIRS:
-        for axis in (0, 1):
-            for change in (lambda n: 1, lambda n: n // 2, lambda n: n - 1):  # noqa: ARG005
-                yield lambda one, name=name, axis=axis, change=change: _narrowed(
-                    one, name, axis, change
-                )
+def _plain_options(case: Any) -> Iterator[tuple[str, Any]]:
+    """Give the plainest value of each option that has another one, but for its sizes."""
+    part = getattr(case, case.part)
+    plain = type(case)("", "")
+    for one in fields(part):
+        value = getattr(getattr(plain, plain.part), one.name)
+        if one.name not in _SIZES and value != getattr(part, one.name):
+            yield one.name, value
 
 
-def _narrowed(case: Any, name: str, axis: int, change: Callable[[int], int]) -> Any:
-    pair = list(getattr(case.geometry, name))
-    pair[axis] = max(1, change(pair[axis]))
-    return case.changed(**{name: tuple(pair)}).large_enough
+def _axes(case: Any) -> Iterator[tuple[str, int]]:
+    """Give each number of a pair of numbers, by the name of the pair and its axis."""
+    part = getattr(case, case.part)
+    for one in fields(part):
+        value = getattr(part, one.name)
+        if isinstance(value, tuple) and all(isinstance(n, int) for n in value):
+            yield from ((one.name, axis) for axis in range(len(value)))
