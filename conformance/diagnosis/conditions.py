@@ -129,6 +129,49 @@ def separating(columns: Columns, wrong: Truth, most: int = _MOST) -> list[Condit
     return sorted(found, key=lambda one: one.cost)[:most]
 
 
+def nearly(columns: Columns, wrong: Truth, share: float) -> Condition | None:
+    """Give the condition "a and b and c" that holds wherever it is wrong, and hardly anywhere else.
+
+    For what is right by chance where it might be wrong.
+
+    Parameters
+    ----------
+    columns : mapping of str to array
+        Numbers, or words, of each observation.
+    wrong : array of bool
+        What is to be separated.
+    share : float
+        For each wrong observation so many right ones may be there.
+
+    Returns
+    -------
+    Condition or None
+        With as few parts as the share allows; None if three do not do.
+    """
+    parts = [one for one in _distinct(_predicates(columns, wrong)) if _holds(one, wrong)]
+    if not parts:
+        return None
+    inside = np.array([one.family.truths[one.row][~wrong] for one in parts], np.float32)
+    costs = np.array([one.cost for one in parts])
+    chosen: list[int] = []
+    left = np.ones(inside.shape[1], np.float32)
+    for _ in range(3):
+        # The most telling part; of those that tell as much the simplest.
+        counts = inside @ left
+        best = int(np.lexsort((costs, counts))[0])
+        if counts[best] == left.sum():
+            break
+        chosen.append(best)
+        left = left * inside[best]
+        if left.sum() <= share * wrong.sum():
+            return _joined("and", [parts[n].condition for n in chosen])
+    return None
+
+
+def _holds(part: _Part, wrong: Truth) -> bool:
+    return bool(part.family.truths[part.row][wrong].all())
+
+
 def _nested(parts: Sequence[_Part], truths: Truth, wrong: Truth) -> Iterator[Condition]:
     """Give conditions "a and (b or c)": within the few most telling ones that are always there."""
     always = np.flatnonzero(truths[:, wrong].all(1))

@@ -108,7 +108,7 @@ def _observed(courses: Courses, lengths: Sequence[int] = _LENGTHS) -> Iterator[O
             if not step.case.batch and not found.labels:
                 # Of no samples nothing can be wrong.
                 continue
-            yield Observed(row, found.labels, about, attributes_of(step.case))
+            yield Observed(row, found.labels, about, attributes_of(step.case, step.values))
 
 
 def _counting(judged: Judged, failing: Any, stop: float) -> Learned | None:
@@ -136,8 +136,9 @@ def _counting(judged: Judged, failing: Any, stop: float) -> Learned | None:
 def _long(courses: Courses, case: Any, function: str, number: int, stop: float) -> list[Observed]:
     seen = []
     steps = repeated(courses, case, function, number)
-    for past, _, found in courses.walk(steps):
-        seen.append(Observed({"number of the call": len(past) + 1}, found.labels))
+    for past, step, found in courses.walk(steps):
+        row = {"number of the call": len(past) + 1}
+        seen.append(Observed(row, found.labels, None, attributes_of(step.case, step.values)))
         wrong = sum(bool(one.labels) for one in seen)
         if time.perf_counter() > stop or (wrong >= 12 and len(past) >= 40 + 2 * wrong):
             break

@@ -10,6 +10,7 @@ import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -149,7 +150,8 @@ class _Reader:
         source = "dy" if self.result == "dkernel" else "kernel"
         for label in self.labels:
             one = np.zeros(self.shapes[source])
-            one[(..., *label)] = 1
+            where: tuple[Any, ...] = (..., *label)
+            one[where] = 1
             yield from self._of_label(source, one)
 
     def _of_label(self, source: str, one: Array) -> Iterator[dict[str, Array]]:

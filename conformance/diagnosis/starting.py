@@ -65,8 +65,8 @@ def least(judged: Judged, failing: Any, fails: Callable[[Any], bool], seconds: f
                 pair[axis] = max(1, smaller(pair[axis]))
                 case = changed(case, **{name: tuple(pair)})
         for name in (one for one in _SIZES if _has(case, one)):
-            for smaller in _descent(_own(case, name)):
-                size = smaller(_own(case, name))
+            for factor, more in _descent(_own(case, name)):
+                size = factor * _own(case, name) + more
                 if 0 < size < _own(case, name):
                     case = changed(case, **{name: size})
         if case == before:
@@ -82,14 +82,16 @@ def _own(case: Any, name: str) -> Any:
     return getattr(case if hasattr(case, name) else getattr(case, case.part), name)
 
 
-def _descent(size: int) -> Iterator[Callable[[int], int]]:
-    """Give what makes of a size a smaller one: the least first, then by halves of what is left."""
-    for small in (1, 2, 3):
-        yield lambda _, small=small: small
+def _descent(size: int) -> Iterator[tuple[int, int]]:
+    """Give how a size is made smaller, as a factor of it and what is added.
+
+    The least sizes come first, then steps by halves of what is left.
+    """
+    yield from ((0, small) for small in (1, 2, 3))
     step = size // 2
     while step:
         # Twice: what is a multiple of something may be made smaller by it twice.
-        yield from [lambda now, step=step: now - step] * 2
+        yield from [(1, -step)] * 2
         step //= 2
 
 
