@@ -37,7 +37,7 @@ from conformance.judging.kind import FUNCTIONS
 # Calls of a course, observations of a round, and calls of a long course.
 _LENGTHS, _SEEN, _LONG = (3, 8, 8, 8, 45), 250, 1100
 # Calls in turn that show whether calls are counted, and the courses that are drawn if they are.
-_TURN, _COUNTING = 70, (8, 45, 45)
+_TURN, _COUNTING = 70, (45, 8, 45)
 _CHECKED = 8
 # Of the keys so many are those of a part of an answer too.
 _WHOLE = 2
@@ -62,13 +62,16 @@ def explain_history(judged: Judged, failing: Any, start: float, seconds: float) 
         return max(start + share * seconds, time.perf_counter() + 0.5)
 
     courses = Courses(judged, failing, 1)
-    lengths = _COUNTING if _counts(courses, until(0.1)) else _LENGTHS
+    lengths = _COUNTING if _counts(courses, until(0.2)) else _LENGTHS
     rules, seen = learn(_observed(courses, lengths), _SEEN, until(0.5))
     if not any(one.labels for one in seen):
         return _counting(judged, failing, until(0.9))
     wrong = [one for one in seen if one.labels]
     instead, alone = _instead(judged, seen)
-    fresh = list(taken(_observed(Courses(judged, failing, 2), lengths), FORETOLD, until(0.9)))
+    others = Courses(judged, failing, 2)
+    # Some are near courses in which something was wrong: a rare fault is to be among them.
+    others.wrong = list(courses.wrong)
+    fresh = list(taken(_observed(others, lengths), FORETOLD, until(0.9)))
     foretold = [rules.foretells(one) for one in fresh]
     if rules.unknown and not alone and (counted_ := _counting(judged, failing, until(0.9))):
         return counted_
@@ -103,7 +106,7 @@ def _observed(courses: Courses, lengths: Sequence[int] = _LENGTHS) -> Iterator[O
             if any(map(is_overwriting, found.labels)):
                 # Results of so many calls are looked at again, and of no more.
                 lengths = _LENGTHS[:2]
-            if found.labels and len(past) < _LENGTHS[1]:
+            if found.labels and len(past) < max(lengths[:2]):
                 courses.wrong.append([*past, step])
             if not step.case.batch and not found.labels:
                 # Of no samples nothing can be wrong.
