@@ -59,6 +59,7 @@ class Reading:
         What was raised instead.
     labels : sequence of tuple of int
         The entries of the kernel, as (u, v, g), whose products were read; of dkernel the channels.
+        All of them if empty.
     """
 
     case: OperatorCase
@@ -71,7 +72,7 @@ class Reading:
     def among(self, columns: Columns) -> npt.NDArray[np.bool_]:
         """Tell which products have one of the labels that were read."""
         sizes, names = _labelled(self.case, self.result)
-        if len(self.labels) == math.prod(sizes):
+        if not self.labels or len(self.labels) == math.prod(sizes):
             return np.ones(len(columns[names[0]]), bool)
         flat = np.ravel_multi_index(np.array(self.labels).T, sizes)
         own = tuple(columns[name].astype(np.int64) for name in names)
