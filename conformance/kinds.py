@@ -27,7 +27,8 @@ from conformance.diagnosis import layer as layer_diagnosis
 from conformance.diagnosis import operator as operator_diagnosis
 from conformance.diagnosis.answers import Probe
 from conformance.diagnosis.diagnose import Known
-from conformance.diagnosis.explain import Explanation, explain
+from conformance.diagnosis.explain import explain
+from conformance.diagnosis.explanation import Explanation
 from conformance.diagnosis.layers.asking import fitting
 from conformance.diagnosis.layers.explain import explain_layer
 from conformance.judging.kind import Kind, Rules, Shapes

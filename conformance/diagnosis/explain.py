@@ -9,8 +9,7 @@ not is called a hint. Documented in docs/explanation.md.
 import contextlib
 import itertools
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,6 +34,7 @@ from conformance.diagnosis.behaviour import (
     special_values,
 )
 from conformance.diagnosis.conditions import ALWAYS, Condition, separating
+from conformance.diagnosis.explanation import SURE, Explanation, settled, worth
 from conformance.diagnosis.model import Model, Part
 from conformance.diagnosis.numbers import explain_numbers
 from conformance.diagnosis.observing import Learned
@@ -46,78 +46,10 @@ from conformance.judging.ask import NotRunError
 
 # Cases that are asked to learn from, and fresh ones that an explanation must foretell.
 _LEARNED, _FORETOLD = 90, 200
-# Of what is foretold; below it an explanation is a hint.
-_SURE = 0.95
-# Wrong answers that must be among what is foretold, or half of all where few are asked.
-_FEWEST = 5
 # Seconds for which an explanation is tested at least.
 _LEAST = 2.0
-# Of the time so much is spent to find where to start; how often it is learned from what fresh
-# cases contradict, and until when.
-_STARTING, _TURNS, _LATE = 0.12, 4, 0.75
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """What is wrong, where and when, and how far that was tested.
-
-    Attributes
-    ----------
-    what, where, when : tuple of str
-        Sentences; empty where nothing was found.
-    foretold, asked : int
-        Of so many fresh answers so many were foretold.
-    faulty : int
-        Of the fresh answers so many were wrong.
-    exact : bool
-        Answers were foretold bit for bit, not only whether they are right.
-    arithmetic : bool
-        It is about sums: what is foretold are sums, right and wrong ones.
-    bounded : bool
-        Answers that round were foretold: within their bound, not bit for bit.
-    seconds : float
-        How long it took.
-    """
-
-    what: tuple[str, ...] = ()
-    where: tuple[str, ...] = ()
-    when: tuple[str, ...] = ()
-    foretold: int = 0
-    asked: int = 0
-    faulty: int = 0
-    exact: bool = False
-    arithmetic: bool = False
-    bounded: bool = False
-    seconds: float = 0.0
-    # Of the wrong answers so many were foretold; None: as many as of all.
-    caught: int | None = None
-
-    @property
-    def certain(self) -> bool:
-        """Whether enough was foretold, wrong answers among it."""
-        if self.caught is not None and self.caught < _SURE * self.faulty:
-            return False
-        # What `reveal` calls a hint in part is no certainty as a whole.
-        few = min(_FEWEST, (self.asked + 1) // 2)
-        sums = self.arithmetic and not any("hint:" in one for one in self.what)
-        telling = self.faulty >= few or sums
-        return bool(self.asked and telling) and self.foretold >= _SURE * self.asked
-
-    def as_dict(self) -> dict[str, Any]:
-        """As plain data, ready for JSON."""
-        return asdict(self) | {"certain": self.certain, "tested": self.tested}
-
-    @property
-    def tested(self) -> str:
-        """How far the explanation was tested, in words."""
-        if not self.asked:
-            return "not tested: there was no time for it"
-        exactly = "within their bounds" if self.bounded else "bit for bit"
-        how = exactly if self.exact else "right or wrong"
-        what = "sums" if self.arithmetic else "answers"
-        said = f"foretold {self.foretold:,} of {self.asked:,} new {what}, {how}"
-        said += "" if self.arithmetic else f"; in {self.faulty} of them it is wrong"
-        return said if self.certain else f"a hint: it {said}"
+# Of the time so much is spent to find where to start.
+_STARTING = 0.12
 
 
 def explained(judged: Judged, failing: Any, check: str = "") -> Explanation | None:
@@ -208,43 +140,18 @@ def explain(
         return of_exceptions(asking, asking.refused)
     if not faulty:
         found = _of_arithmetic(judged, failing or asking.plain, asking)
-        if asking.exact or (found is not None and found.certain) or not asking.left(0.9):
+        if failing is None or (found is not None and found.certain) or not asking.left(0.9):
             return found
-        # Larger numbers, or no integers, perhaps.
+        # Larger numbers, or no integers, perhaps: those of the failing case have more bits.
         asking.scaled = True
         asking.learn(_LEARNED, 1.0)
-        faulty = _faulty(asking)
-        if not faulty:
+        if not _faulty(asking):
             return found
+        other = settled(asking, lambda turn: _turn(asking, turn))
+        return other if found is None or worth(other) >= worth(found) else found
     if not asking.exact:
         asking.learn(_LEARNED, 0.4)
     return settled(asking, lambda turn: _turn(asking, turn))
-
-
-def settled(
-    asking: Asking, explained: Callable[[int], tuple[Explanation, list[Any]]]
-) -> Explanation:
-    """Explain and test in turn: fresh cases that contradict are learned from, others test again.
-
-    Parameters
-    ----------
-    asking : Asking
-        What was asked so far; it learns the fresh cases.
-    explained : callable
-        Gives of the number of a turn an explanation of what was asked, and the fresh cases that
-        tested it.
-    """
-    best: Explanation | None = None
-    for turn in range(1, _TURNS + 1):
-        found, fresh = explained(turn)
-        if best is None or _worth(found) >= _worth(best):
-            best = found
-        if found.foretold == found.asked or not asking.left(_LATE):
-            break
-        for one in fresh:
-            asking.note(one)
-    assert best is not None
-    return best
 
 
 def _turn(asking: Asking, turn: int) -> tuple[Explanation, list[Seen]]:
@@ -252,10 +159,6 @@ def _turn(asking: Asking, turn: int) -> tuple[Explanation, list[Seen]]:
     faulty = _faulty(asking)
     parts = found_parts(asking, faulty)
     return _tested(asking, parts, _conditions(asking, faulty, parts), turn)
-
-
-def _worth(found: Explanation) -> tuple[bool, float]:
-    return found.certain, found.foretold / max(found.asked, 1)
 
 
 def _faulty(asking: Asking) -> list[str]:
@@ -357,7 +260,7 @@ def _held(
     columns, kept = columns_of(answered), dict(when)
     for name in parts.keys() & when.keys():
         alike = when[name](columns) == [one.wrong[name] for one in answered]
-        if alike.mean() < _SURE:
+        if alike.mean() < SURE:
             kept[name] = Condition(ALWAYS.formula, -1.0)
     return kept
 

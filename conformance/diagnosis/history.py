@@ -68,10 +68,10 @@ def explain_history(judged: Judged, failing: Any, start: float, seconds: float) 
         return _counting(judged, failing, until(0.9))
     wrong = [one for one in seen if one.labels]
     instead, alone = _instead(judged, seen)
-    others = Courses(judged, failing, 2)
+    again = Courses(judged, failing, 2)
     # Some are near courses in which something was wrong: a rare fault is to be among them.
-    others.wrong = list(courses.wrong)
-    fresh = list(taken(_observed(others, lengths), FORETOLD, until(0.9)))
+    again.wrong = list(courses.wrong)
+    fresh = list(taken(_observed(again, lengths), FORETOLD, until(0.9)))
     foretold = [rules.foretells(one) for one in fresh]
     if rules.unknown and not alone and (counted_ := _counting(judged, failing, until(0.9))):
         return counted_

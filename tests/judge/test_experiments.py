@@ -11,10 +11,12 @@ from conformance.diagnosis.asking import Asking
 from conformance.diagnosis.behaviour import alone, remembers
 from conformance.diagnosis.courses import Courses, usable
 from conformance.diagnosis.experiments import around
-from conformance.diagnosis.explain import Explanation, explain, settled
+from conformance.diagnosis.explain import explain
+from conformance.diagnosis.explanation import Explanation, settled
 from conformance.diagnosis.fitting import fitted, wrong
 from conformance.diagnosis.history import explain_history
 from conformance.diagnosis.model import Part
+from conformance.diagnosis.observing import Observed, learned_rules, with_chance
 from conformance.diagnosis.readings import affordable, read
 from conformance.diagnosis.starting import least, on_integers
 from conformance.implementations.operator.numpy_unfold import Call, Entry, Place, Unfold
@@ -185,3 +187,34 @@ def test_sizes_of_courses_stay_multiples() -> None:
     some = Courses(judged, case, 0).cases
     assert some[0].width == 35
     assert len(list(itertools.islice(some, 3))) == 3
+
+
+def test_what_need_not_show_is_no_evidence() -> None:
+    """Of 60 calls from B = 4 on those of one product are right: they say nothing."""
+    seen = [
+        Observed(
+            {"B": batch, "Kh": taps},
+            frozenset({"y"} if batch >= 4 and taps > 1 else ()),
+            moot=frozenset({"y"} if taps == 1 else ()),
+        )
+        for batch, taps in itertools.product(range(1, 11), range(1, 7))
+    ]
+    rules = learned_rules(seen)
+    assert str(rules.conditions["y"].condition) == "B >= 4"
+    assert all(map(rules.foretells, seen))
+    # Without that knowledge the taps are part of the condition.
+    plain = learned_rules([one._replace(moot=frozenset()) for one in seen])
+    assert "Kh" in str(plain.conditions["y"].condition)
+
+
+def test_what_chance_hides_gets_its_condition() -> None:
+    every = itertools.product(range(1, 11), range(1, 11))
+    seen = [
+        Observed({"B": b, "H": h}, frozenset({"y"} if b >= 5 and (b * 7 + h * 3) % 8 else ()))
+        for b, h in every
+    ]
+    rules = learned_rules(seen)
+    assert rules.unknown == {"y"}
+    found = with_chance(rules, seen, 0.3)
+    assert str(found.conditions["y"].condition) == "B >= 5"
+    assert not found.unknown

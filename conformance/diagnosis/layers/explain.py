@@ -15,7 +15,8 @@ from conformance.cases.layer import LayerCase
 from conformance.claims.loading import Judged
 from conformance.diagnosis.asking import learned, patience
 from conformance.diagnosis.conditions import ALWAYS, Condition, separating
-from conformance.diagnosis.explain import Explanation, of_exceptions, settled
+from conformance.diagnosis.explain import of_exceptions
+from conformance.diagnosis.explanation import Explanation, settled
 from conformance.diagnosis.layers.asking import LayerAsking, SeenLayer
 from conformance.diagnosis.layers.derivative import derivatives
 from conformance.diagnosis.layers.search import Found, Search, as_foretold
