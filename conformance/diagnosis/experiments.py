@@ -106,8 +106,10 @@ def around(case: OperatorCase, claimed: Capabilities) -> Iterator[OperatorCase]:
     for name in ("padding", "group_layout"):
         changes += [{name: n} for n in dict.fromkeys(allowed[name]) if n != getattr(where, name)]
     changes += [{"dtype": name} for name in claimed.dtypes if name != case.dtype]
-    if case.recipe != "integers":
-        changes += [{"recipe": name} for name in dict.fromkeys(("integers", *FINITE))]
+    # Special values on an image on which integers are not special by being few.
+    larger = {"height": 3 * case.height, "width": 3 * case.width}
+    others = [name for name in dict.fromkeys(("integers", *FINITE)) if name != case.recipe]
+    changes += [{"recipe": name, **larger} for name in others]
     for number, one in enumerate(changes):
         changed = case.changed(seed=number, **one).large_enough
         if changed.products <= _most(case) and not unclaimed(changed, claimed):
