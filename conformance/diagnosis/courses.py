@@ -23,6 +23,8 @@ from conformance.judging.kind import FUNCTIONS
 Values = Mapping[str, Array]
 # Of a case that is called often.
 _MOST_SAMPLES = 64
+# What is added to a seed that none of those drawn has.
+_OTHER_VALUES = 500
 # Of so few pixels along an axis values do not show where they come from.
 _TINY = 2
 
@@ -295,6 +297,11 @@ class Courses:
     def step(self, case: Any, function: str, change: str = "", *, again: bool = False) -> Step:
         """Make a step."""
         return Step(case, function, self._made(case, change)[0], change, again)
+
+    def otherwise(self, step: Step) -> Step:
+        """Give a step on other values."""
+        case = step.case.changed(seed=step.case.seed + _OTHER_VALUES)
+        return self.step(case, step.function, step.change, again=step.again)
 
     def _made(self, case: Any, change: str) -> tuple[Values, Any]:
         key = case.token, change

@@ -7,7 +7,7 @@ from typing import Any
 
 from conformance.cases.geometries import CHANNELS, pools
 from conformance.cases.operator import OperatorCase, unclaimed
-from conformance.cases.operator_recipes import RECIPES
+from conformance.cases.operator_recipes import RECIPES, STRUCTURE
 from conformance.claims.capabilities import Capabilities
 from conformance.diagnosis.readings import affordable
 
@@ -106,9 +106,11 @@ def around(case: OperatorCase, claimed: Capabilities) -> Iterator[OperatorCase]:
     for name in ("padding", "group_layout"):
         changes += [{name: n} for n in dict.fromkeys(allowed[name]) if n != getattr(where, name)]
     changes += [{"dtype": name} for name in claimed.dtypes if name != case.dtype]
-    # Special values on an image on which integers are not special by being few.
+    # Special values on an image on which integers are not special by being few; where integers
+    # fail, none that have more bits: those would show an arithmetic.
     larger = {"height": 3 * case.height, "width": 3 * case.width}
-    others = [name for name in dict.fromkeys(("integers", *FINITE)) if name != case.recipe]
+    kinds = STRUCTURE if case.recipe == "integers" else ("integers", *FINITE)
+    others = [name for name in dict.fromkeys(kinds) if name != case.recipe]
     changes += [{"recipe": name, **larger} for name in others]
     for number, one in enumerate(changes):
         changed = case.changed(seed=number, **one).large_enough

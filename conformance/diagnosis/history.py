@@ -69,8 +69,9 @@ def explain_history(judged: Judged, failing: Any, start: float, seconds: float) 
     wrong = [one for one in seen if one.labels]
     instead, alone = _instead(judged, seen)
     again = Courses(judged, failing, 2)
-    # Some are near courses in which something was wrong: a rare fault is to be among them.
-    again.wrong = list(courses.wrong)
+    # Some are near courses in which something was wrong, on other values: a rare fault is to be
+    # among them, and what was learned is not to be asked again.
+    again.wrong = [[again.otherwise(step) for step in course] for course in courses.wrong]
     fresh = list(taken(_observed(again, lengths), FORETOLD, until(0.9)))
     foretold = [rules.foretells(one) for one in fresh]
     if rules.unknown and not alone and (counted_ := _counting(judged, failing, until(0.9))):
