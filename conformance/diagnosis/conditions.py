@@ -22,6 +22,8 @@ _TURNS = range(2, 33)
 # Conditions of three parts are looked for among so many of their most telling parts.
 _TELLING = 120
 _MOST = 24
+# So many kinds are few.
+_FEW_WORDS = 4
 # Of conditions in which an "or" stands within an "and", so many outer parts are tried.
 _OUTER = 12
 # Sizes and indices are compared with one another; counts and distances with numbers alone.
@@ -253,7 +255,9 @@ def _of_words(name: str, column: Column) -> _Family:
             truths.append(column == word)
             said.append(("is", word))
             continue
-        costs += [1.0, 1.1]
+        # To be any but one of many kinds is no reason, unless that one is the plain one.
+        but = 1.1 if word in {"1x1", "1"} or len(np.unique(column)) <= _FEW_WORDS else 2.4
+        costs += [1.0, but]
         truths += [column == word, column != word]
         said += [("is", word), ("is not", word)]
     return _Family(costs, np.array(truths), lambda n: Formula(said[n][0], (name, said[n][1])))

@@ -79,7 +79,7 @@ def explain_numbers(
     wrong = [one for one in seen if one.labels]
     if not wrong:
         return None
-    rules = with_chance(rules, seen, _BY_CHANCE)
+    sure, rules = rules, with_chance(rules, seen, _BY_CHANCE)
     law, alone = _law(judged, seen)
     if laws_alone and not law:
         return None
@@ -95,7 +95,8 @@ def explain_numbers(
     results = results_of({label for one in wrong for label in one.labels}, judged.kind.rules.value)
     what = [f"{listed(results)}: {law}"] if law else _of_sums(found, results, wrong)
     learned = Learned(
-        tuple(what), (listed(results),), when, *counted(foretold, fresh), exact
+        tuple(what), (listed(results),), when, *counted(foretold, fresh), exact,
+        granting=sure.unknown != rules.unknown,
     )  # fmt: skip
     return Numbers(learned, found)
 

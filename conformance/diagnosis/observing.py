@@ -57,10 +57,14 @@ class Learned(NamedTuple):
     # Of the wrong ones so many were foretold.
     caught: int
     exact: bool = False
+    # A condition grants chance: it must have foretold all.
+    granting: bool = False
 
     @property
     def certain(self) -> bool:
         """Whether enough was foretold, of the wrong answers too."""
+        if self.granting and self.foretold < self.asked:
+            return False
         enough = self.foretold >= SURE * self.asked and self.caught >= SURE * self.faulty
         return bool(self.faulty) and enough
 

@@ -16,7 +16,7 @@ from conformance.diagnosis.explanation import Explanation, settled
 from conformance.diagnosis.fitting import fitted, wrong
 from conformance.diagnosis.history import explain_history
 from conformance.diagnosis.model import Part
-from conformance.diagnosis.observing import Observed, learned_rules, with_chance
+from conformance.diagnosis.observing import Learned, Observed, learned_rules, with_chance
 from conformance.diagnosis.readings import affordable, read
 from conformance.diagnosis.starting import least, on_integers
 from conformance.implementations.operator.numpy_unfold import Call, Entry, Place, Unfold
@@ -218,3 +218,8 @@ def test_what_chance_hides_gets_its_condition() -> None:
     found = with_chance(rules, seen, 0.3)
     assert str(found.conditions["y"].condition) == "B >= 5"
     assert not found.unknown
+    # What grants chance is certain only if it foretold everything.
+    learned = Learned((), (), (), 238, 240, 90, 90, granting=True)
+    assert not learned.certain
+    assert learned._replace(foretold=240).certain
+    assert learned._replace(granting=False).certain
