@@ -27,7 +27,9 @@ from conformance.diagnosis import layer as layer_diagnosis
 from conformance.diagnosis import operator as operator_diagnosis
 from conformance.diagnosis.answers import Probe
 from conformance.diagnosis.diagnose import Known
-from conformance.diagnosis.explain import Explanation, explain
+from conformance.diagnosis.explain import explain
+from conformance.diagnosis.explanation import Explanation
+from conformance.diagnosis.layers.asking import fitting
 from conformance.diagnosis.layers.explain import explain_layer
 from conformance.judging.kind import Kind, Rules, Shapes
 from conformance.specification import clauses
@@ -186,6 +188,10 @@ class _Operator(Kind):
         height, width = case.geometry.large_enough((1, 1))
         larger = case.changed(height=height + spare[0], width=width + spare[1])
         return operator_cases.fitted(larger, claimed)
+
+    def fitting(self, case: OperatorCase, claimed: Capabilities) -> OperatorCase | None:
+        fits = case.large_enough
+        return None if operator_cases.unclaimed(fits, claimed) else fits
 
     def weight(self, case: OperatorCase) -> tuple[Any, ...]:
         return operator_cases.weight(case)
@@ -369,6 +375,9 @@ class _Layer(Kind):
         values = self.values(case, self.bits(case, claimed))
         expected = self.expected(case, values, claimed)
         return {name: times * one.bound for name, one in expected.items()}
+
+    def fitting(self, case: LayerCase, claimed: LayerCapabilities) -> LayerCase | None:
+        return fitting(case, claimed)
 
     def weight(self, case: LayerCase) -> tuple[Any, ...]:
         return layer_cases.weight(case)

@@ -24,10 +24,10 @@ from conformance.diagnosis.conditions import Condition, separating
 from conformance.diagnosis.expressions import Column
 from conformance.diagnosis.model import RIGHT, Model, attributes_of, in_force, numbers_of
 from conformance.diagnosis.readings import Reading, read
+from conformance.diagnosis.starting import on_integers
 from refimpl import involution
 
 RESULTS = ("y", "dx", "dkernel")
-_MOST_VALUES = 1 << 19
 # Sizes whose thresholds are searched for, and the fields of a case that they are.
 _SIZES = {
     "B": "batch", "H": "height", "W": "width", "G": "groups", "M": "members", "C": "members",
@@ -98,7 +98,7 @@ class Asking:
         finite = failing is None or recipe in experiments.FINITE
         self.exact = finite or self.judged.kind.recipes[recipe].certifies
         if failing is not None and not finite:
-            failing = failing.changed(recipe="integers")
+            failing = on_integers(failing)
         self.failing = failing
         self.rng = random.Random(20261124)
         # What was asked: what was answered, and what raised instead.
@@ -130,9 +130,9 @@ class Asking:
         """Whether less than a share of the time is spent."""
         return time.perf_counter() - self.start < share * self.seconds
 
-    def cases(self, *, fresh: bool = False) -> Iterable[OperatorCase]:
-        """Draw cases, from everywhere and near the failing one in turn."""
-        rng = random.Random(77) if fresh else self.rng
+    def cases(self, *, fresh: int = 0) -> Iterable[OperatorCase]:
+        """Draw cases, from everywhere and near the failing one in turn; `fresh` ones by number."""
+        rng = random.Random(76 + fresh) if fresh else self.rng
         anywhere = experiments.drawn(self.claimed, self.dtype, rng)
         if self.failing is None:
             return anywhere
@@ -173,13 +173,35 @@ class Asking:
         (self.refused if apart else self.seen).append(one)
 
     def learn(self, number: int, share: float) -> None:
-        """Ask cases to learn from."""
-        if self.failing is not None and self.failing.products <= _MOST_VALUES:
+        """Ask cases to learn from: the failing one, those around it, and others."""
+        if self.failing is not None and not self.seen:
             self.note(self.ask(self.failing))
+            for case in experiments.around(self.failing, self.claimed):
+                if not self.left(0.5 * share):
+                    break
+                self.note(self.ask(case))
+            self._turn_to_values()
         for case in itertools.islice(self.cases(), number):
             if not self.left(share):
                 return
             self.note(self.ask(case))
+
+    def _turn_to_values(self) -> None:
+        """Start from special values, if integers are right where those are wrong.
+
+        The failing case may be so small that its integers are special: one pixel is like all.
+        """
+        if self.failing is None or self.failing.recipe != "integers":
+            return
+        for one in [one for one in self.seen if one.case.recipe != "integers"]:
+            if not any(one.wrong.values()) or one.raised:
+                continue
+            plain = self.ask(one.case.changed(recipe="integers"))
+            self.note(plain)
+            if any(plain.wrong.values()):
+                return
+            self.failing = one.case
+            return
 
     def read(self, case: OperatorCase, result: str) -> Reading:
         """Read a map, once."""

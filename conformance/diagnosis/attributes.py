@@ -11,6 +11,7 @@ import numpy as np
 
 from conformance.cases.case import Array
 from conformance.cases.operator import OperatorCase
+from conformance.claims.formats import FORMATS
 
 Row = dict[str, Any]
 
@@ -38,6 +39,7 @@ COUNTS: Mapping[str, Callable[[OperatorCase], int]] = {
         case.grid[0] * case.grid[1] * case.geometry.taps * case.geometry.groups
     ),
     "products": lambda case: case.products,
+    "bytes of an entry": lambda case: FORMATS[case.dtype].dtype.itemsize,
 }
 
 _PIXELS = (slice(None), slice(0, 1), slice(0, 1))

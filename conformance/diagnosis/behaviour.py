@@ -26,8 +26,8 @@ _TURN = (
     "calls_in_turn", "values_in_turn", "calls_leave_no_trace", "asked_again", "calls_at_once",
     "backward_needs", "shapes_do_not", "operands_are_read", "sizes_in_turn", "bilinear",
 )  # fmt: skip
-# Seconds in which a case is asked over and over; products of a case that is asked often.
-_PATIENCE, _MOST_PRODUCTS = 2.0, 1 << 16
+# Seconds in which a case is asked over and over.
+_PATIENCE = 2.0
 # Recipes of values that shortcuts look for.
 _SPECIAL = ("constant", "equal", "one", "zero", "repeated", "sparse", "one-hot")
 
@@ -60,17 +60,6 @@ def alone(judged: Judged, failing: Any) -> frozenset[str]:
     return frozenset().union(*(verdict(judged, failing, values, f).labels for f in FUNCTIONS))
 
 
-def affordable_case(judged: Judged, failing: Any, wrong: frozenset[str]) -> Any:
-    """Give a case of fewer products in which the same is wrong, if a few tries find one."""
-    for change in ({"batch": 1}, {"members": 1}, {"groups": 1}, {"members": 2}):
-        if not wrong or getattr(failing, "products", 0) <= _MOST_PRODUCTS:
-            break
-        smaller = failing.changed(**change)
-        if smaller.products < failing.products and wrong <= alone(judged, smaller):
-            failing = smaller
-    return failing
-
-
 def special_values(judged: Judged, failing: Any) -> tuple[Any, frozenset[str]] | None:
     """Give a case of special values that is wrong, where the case as it is made is right."""
     kind, results = judged.kind, set(judged.kind.rules.value)
@@ -83,7 +72,13 @@ def special_values(judged: Judged, failing: Any) -> tuple[Any, frozenset[str]] |
 
 
 def explain_behaviour(
-    judged: Judged, failing: Any, check: str, start: float, seconds: float
+    judged: Judged,
+    failing: Any,
+    check: str,
+    start: float,
+    seconds: float,
+    *,
+    remembered: bool = False,
 ) -> Learned | None:
     """Find what a call depends on besides its operands, or does besides answering.
 
@@ -97,6 +92,8 @@ def explain_behaviour(
         Name of the check that found it; empty if none did.
     start, seconds : float
         When the explainer began, and how long it has.
+    remembered : bool
+        One case was seen to be right and wrong in turn.
 
     Returns
     -------
@@ -104,7 +101,7 @@ def explain_behaviour(
         The first that foretold enough, else the one that foretold most.
     """
     best: Learned | None = None
-    for explain in _in_turn(check):
+    for explain in _in_turn(check, remembered=remembered):
         if best is not None and time.perf_counter() > start + seconds:
             break
         found = explain(judged, failing, start, seconds)
@@ -115,7 +112,7 @@ def explain_behaviour(
     return best
 
 
-def _in_turn(check: str) -> Iterator[Explain]:
+def _in_turn(check: str, *, remembered: bool) -> Iterator[Explain]:
     """Give the explanations in the order in which they are tried."""
     usual: list[Explain] = [explain_conduct, explain_putting, explain_history]
     first: Explain | None = None
@@ -124,6 +121,8 @@ def _in_turn(check: str) -> Iterator[Explain]:
     ):  # fmt: skip
         if check.startswith(names):
             first = one
+    # What is now right and now wrong depends on what came before, whichever check met it.
+    first = explain_history if remembered else first
     if first is not None:
         yield first
     yield from (one for one in usual if one is not first)

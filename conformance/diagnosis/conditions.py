@@ -22,6 +22,8 @@ _TURNS = range(2, 33)
 # Conditions of three parts are looked for among so many of their most telling parts.
 _TELLING = 120
 _MOST = 24
+# So many kinds are few.
+_FEW_WORDS = 4
 # Of conditions in which an "or" stands within an "and", so many outer parts are tried.
 _OUTER = 12
 # Sizes and indices are compared with one another; counts and distances with numbers alone.
@@ -129,6 +131,49 @@ def separating(columns: Columns, wrong: Truth, most: int = _MOST) -> list[Condit
     return sorted(found, key=lambda one: one.cost)[:most]
 
 
+def nearly(columns: Columns, wrong: Truth, share: float) -> Condition | None:
+    """Give the condition "a and b and c" that holds wherever it is wrong, and hardly anywhere else.
+
+    For what is right by chance where it might be wrong.
+
+    Parameters
+    ----------
+    columns : mapping of str to array
+        Numbers, or words, of each observation.
+    wrong : array of bool
+        What is to be separated.
+    share : float
+        For each wrong observation so many right ones may be there.
+
+    Returns
+    -------
+    Condition or None
+        With as few parts as the share allows; None if three do not do.
+    """
+    parts = [one for one in _distinct(_predicates(columns, wrong)) if _holds(one, wrong)]
+    if not parts:
+        return None
+    inside = np.array([one.family.truths[one.row][~wrong] for one in parts], np.float32)
+    costs = np.array([one.cost for one in parts])
+    chosen: list[int] = []
+    left = np.ones(inside.shape[1], np.float32)
+    for _ in range(3):
+        # The most telling part; of those that tell as much the simplest.
+        counts = inside @ left
+        best = int(np.lexsort((costs, counts))[0])
+        if counts[best] == left.sum():
+            break
+        chosen.append(best)
+        left = left * inside[best]
+        if left.sum() <= share * wrong.sum():
+            return _joined("and", [parts[n].condition for n in chosen])
+    return None
+
+
+def _holds(part: _Part, wrong: Truth) -> bool:
+    return bool(part.family.truths[part.row][wrong].all())
+
+
 def _nested(parts: Sequence[_Part], truths: Truth, wrong: Truth) -> Iterator[Condition]:
     """Give conditions "a and (b or c)": within the few most telling ones that are always there."""
     always = np.flatnonzero(truths[:, wrong].all(1))
@@ -210,7 +255,9 @@ def _of_words(name: str, column: Column) -> _Family:
             truths.append(column == word)
             said.append(("is", word))
             continue
-        costs += [1.0, 1.1]
+        # To be any but one of many kinds is no reason, unless that one is the plain one.
+        but = 1.1 if word in {"1x1", "1"} or len(np.unique(column)) <= _FEW_WORDS else 2.4
+        costs += [1.0, but]
         truths += [column == word, column != word]
         said += [("is", word), ("is not", word)]
     return _Family(costs, np.array(truths), lambda n: Formula(said[n][0], (name, said[n][1])))

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from conformance.cases.operator import OperatorCase
 from conformance.claims.loading import Judged
 from conformance.diagnosis import experiments
 from conformance.diagnosis.courses import usable, variants
@@ -24,11 +25,13 @@ from conformance.diagnosis.observing import (
     until,
     whens,
 )
+from conformance.diagnosis.starting import on_integers
 from conformance.diagnosis.verdicts import RAISES, verdict
 from conformance.judging.ask import ask
 from conformance.judging.kind import FUNCTIONS
 
 _SEEN = 120
+_BESIDE = 0.5
 # Calls in a stretch, stretches, and questions that are asked of what is kept.
 _CALLS, _STRETCHES, _KEPT = 10, 3, 16
 _MOST_PRODUCTS = 1 << 17
@@ -65,7 +68,7 @@ def _observed(judged: Judged, failing: Any, seed: int) -> Iterator[Observed]:
     """Ask case after case, one function each; labels are all but wrong values."""
     rng, kind = random.Random(seed), judged.kind
     results = set(kind.rules.value)
-    cases = cases_near(judged, failing, rng)
+    cases = cases_near(judged, failing, rng, fresh=seed > 1)
     while True:
         case = next(cases)
         values = kind.values(case, kind.bits(case, judged.capabilities))
@@ -82,14 +85,18 @@ def _plain(raised: str) -> str:
     return re.sub(r"\d+", "#", raised.splitlines()[0][:120])
 
 
-def cases_near(judged: Judged, failing: Any, rng: random.Random) -> Iterator[Any]:
-    """Draw cases near a failing one, and from everywhere, for ever."""
+def cases_near(judged: Judged, failing: Any, rng: random.Random, *, fresh: bool) -> Iterator[Any]:
+    """Draw cases near a failing one, and from everywhere, for ever.
+
+    To learn from, those come between in which one attribute is moved: fresh ones are others.
+    """
     kind, claimed = judged.kind, judged.capabilities
     if kind.recipes[failing.recipe].certifies:
-        failing = failing.changed(recipe="integers")
+        failing = on_integers(failing)
     if failing.batch == 0:
         failing = failing.changed(batch=1)
-    if hasattr(failing, "geometry"):
+    of_operators = isinstance(failing, OperatorCase)
+    if of_operators:
         near = experiments.near(failing, claimed, rng)
         anywhere = experiments.drawn(claimed, failing.dtype, rng)
         turns: Sequence[Callable[[], Any]] = (
@@ -98,8 +105,9 @@ def cases_near(judged: Judged, failing: Any, rng: random.Random) -> Iterator[Any
     else:
         some = [*variants(judged, usable(judged, failing)), *variants(judged, kind.plain(claimed))]
         turns = (lambda: rng.choice(some),)
+    beside = iter(experiments.around(failing, claimed) if of_operators and not fresh else ())
     while True:
-        case = rng.choice(turns)()
+        case = (next(beside, None) if rng.random() < _BESIDE else None) or rng.choice(turns)()
         case = case.changed(seed=rng.randrange(1000))
         if rng.random() < 0.15 and len(claimed.dtypes) > 1:
             case = case.changed(dtype=rng.choice(claimed.dtypes))

@@ -16,10 +16,17 @@ import numpy as np
 from conformance.cases.case import Array
 from conformance.claims.loading import Judged
 from conformance.diagnosis.attributes import Row, yes
+from conformance.diagnosis.starting import on_integers
 from conformance.diagnosis.verdicts import Verdict, expected, verdict
 from conformance.judging.kind import FUNCTIONS
 
 Values = Mapping[str, Array]
+# Of a case that is called often.
+_MOST_SAMPLES = 64
+# What is added to a seed that none of those drawn has.
+_OTHER_VALUES = 500
+# Of so few pixels along an axis values do not show where they come from.
+_TINY = 2
 
 
 @dataclass(frozen=True)
@@ -291,6 +298,11 @@ class Courses:
         """Make a step."""
         return Step(case, function, self._made(case, change)[0], change, again)
 
+    def otherwise(self, step: Step) -> Step:
+        """Give a step on other values."""
+        case = step.case.changed(seed=step.case.seed + _OTHER_VALUES)
+        return self.step(case, step.function, step.change, again=step.again)
+
     def _made(self, case: Any, change: str) -> tuple[Values, Any]:
         key = case.token, change
         if key not in self._known:
@@ -319,13 +331,17 @@ def usable(judged: Judged, case: Any) -> Any:
     """Give a case whose batch can be changed, and on which values show where they come from."""
     recipes = judged.kind.recipes
     if recipes[case.recipe].certifies and "integers" in recipes:
-        case = case.changed(recipe="integers")
+        few = on_integers(case)
+        case = few if few.batch <= _MOST_SAMPLES else case.changed(recipe="integers")
     if case.batch == 0:
         one, two = case.changed(batch=1), case.changed(batch=2)
         case = one if judged.kind.askable(one, judged.capabilities) else two
-    large = case.changed(height=case.height + 2, width=case.width + 3)
-    tiny = min(case.height, case.width) < 3
-    return large if tiny and judged.kind.askable(large, judged.capabilities) else case
+    # Multiples: what depends on a size at least so large, or on a divisor of it, still does.
+    high, wide = (
+        size if size > _TINY else (_TINY + 1) * size for size in (case.height, case.width)
+    )
+    large = case.changed(height=high, width=wide)
+    return large if judged.kind.askable(large, judged.capabilities) else case
 
 
 def variants(judged: Judged, case: Any) -> list[Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from conformance.cases.geometries import CHANNELS, pools
 from conformance.cases.operator import OperatorCase, unclaimed
-from conformance.cases.operator_recipes import RECIPES
+from conformance.cases.operator_recipes import RECIPES, STRUCTURE
 from conformance.claims.capabilities import Capabilities
 from conformance.diagnosis.readings import affordable
 
@@ -53,8 +53,8 @@ FINITE = tuple(
 )
 _ROUND = (1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 31, 32, 33, 64)
 _TINY = 6
-# Products of a case that is asked in passing.
-_MOST_PRODUCTS = 1 << 18
+# Products of a case that is asked in passing, and how many times those of the failing one may be.
+_MOST_PRODUCTS, _TIMES = 1 << 18, 2
 
 
 def near(case: OperatorCase, claimed: Capabilities, rng: random.Random) -> Iterator[OperatorCase]:
@@ -62,6 +62,7 @@ def near(case: OperatorCase, claimed: Capabilities, rng: random.Random) -> Itera
     allowed = pools(claimed)
     # Other values only where it takes certain values to fail.
     names = _ATTRIBUTES if case.recipe != "integers" else _ATTRIBUTES[:-1]
+    most = _most(case)
     while True:
         changed = case.changed(seed=rng.randrange(1000))
         for name in rng.sample(names, rng.choice((1, 1, 2, 2, 3))):
@@ -80,7 +81,40 @@ def near(case: OperatorCase, claimed: Capabilities, rng: random.Random) -> Itera
             # On a tiny image nothing shows where a wrong pixel is.
             height, width = (size + rng.randrange(2, 6) for size in changed.size)
             changed = changed.changed(height=height, width=width)
-        if changed.products <= _MOST_PRODUCTS and not unclaimed(changed, claimed):
+        if changed.products <= most and not unclaimed(changed, claimed):
+            yield changed
+
+
+def _most(case: OperatorCase) -> int:
+    """How many products a case near another one may have: where that is large, so are they."""
+    return max(_MOST_PRODUCTS, _TIMES * case.products)
+
+
+def around(case: OperatorCase, claimed: Capabilities) -> Iterator[OperatorCase]:
+    """Move each attribute of a case by itself, to the values beside its own and to every kind."""
+    allowed, where = pools(claimed), case.geometry
+    changes: list[dict[str, Any]] = []
+    for name in ("batch", "height", "width", "groups", "members"):
+        own = getattr(case, name) if hasattr(case, name) else getattr(where, name)
+        beside = (own - 1, own + 1, own + 2, own + own // 2, 2 * own, 2 * own + 1, 3 * own)
+        changes += [{name: n} for n in dict.fromkeys((*beside, own + 8)) if 0 < n != own]
+    for name in _PAIRS:
+        one, other = getattr(where, name)
+        moved = ((one + 1, other), (one, other + 1), (one - 1, other), (one, other - 1))
+        usual = (pair for pair in allowed[name] if pair != (one, other))
+        changes += [{name: pair} for pair in dict.fromkeys((*moved, *usual)) if min(pair) > 0]
+    for name in ("padding", "group_layout"):
+        changes += [{name: n} for n in dict.fromkeys(allowed[name]) if n != getattr(where, name)]
+    changes += [{"dtype": name} for name in claimed.dtypes if name != case.dtype]
+    # Special values on an image on which integers are not special by being few; where integers
+    # fail, none that have more bits: those would show an arithmetic.
+    larger = {"height": 3 * case.height, "width": 3 * case.width}
+    kinds = STRUCTURE if case.recipe == "integers" else ("integers", *FINITE)
+    others = [name for name in dict.fromkeys(kinds) if name != case.recipe]
+    changes += [{"recipe": name, **larger} for name in others]
+    for number, one in enumerate(changes):
+        changed = case.changed(seed=number, **one).large_enough
+        if changed.products <= _most(case) and not unclaimed(changed, claimed):
             yield changed
 
 

@@ -10,7 +10,6 @@ import contextlib
 import itertools
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -29,88 +28,28 @@ from conformance.diagnosis.asking import (
     patience,
 )
 from conformance.diagnosis.behaviour import (
-    affordable_case,
     alone,
     explain_behaviour,
     remembers,
     special_values,
 )
 from conformance.diagnosis.conditions import ALWAYS, Condition, separating
+from conformance.diagnosis.explanation import SURE, Explanation, settled, worth
 from conformance.diagnosis.model import Model, Part
 from conformance.diagnosis.numbers import explain_numbers
 from conformance.diagnosis.observing import Learned
 from conformance.diagnosis.parts import found_parts
 from conformance.diagnosis.sentences import sentences
+from conformance.diagnosis.starting import least
 from conformance.diagnosis.verdicts import RAISES
 from conformance.judging.ask import NotRunError
 
 # Cases that are asked to learn from, and fresh ones that an explanation must foretell.
 _LEARNED, _FORETOLD = 90, 200
-# Of what is foretold; below it an explanation is a hint.
-_SURE = 0.95
 # Seconds for which an explanation is tested at least.
 _LEAST = 2.0
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """What is wrong, where and when, and how far that was tested.
-
-    Attributes
-    ----------
-    what, where, when : tuple of str
-        Sentences; empty where nothing was found.
-    foretold, asked : int
-        Of so many fresh answers so many were foretold.
-    faulty : int
-        Of the fresh answers so many were wrong.
-    exact : bool
-        Answers were foretold bit for bit, not only whether they are right.
-    arithmetic : bool
-        It is about sums: what is foretold are sums, right and wrong ones.
-    bounded : bool
-        Answers that round were foretold: within their bound, not bit for bit.
-    seconds : float
-        How long it took.
-    """
-
-    what: tuple[str, ...] = ()
-    where: tuple[str, ...] = ()
-    when: tuple[str, ...] = ()
-    foretold: int = 0
-    asked: int = 0
-    faulty: int = 0
-    exact: bool = False
-    arithmetic: bool = False
-    bounded: bool = False
-    seconds: float = 0.0
-    # Of the wrong answers so many were foretold; None: as many as of all.
-    caught: int | None = None
-
-    @property
-    def certain(self) -> bool:
-        """Whether enough was foretold, wrong answers among it."""
-        if self.caught is not None and self.caught < _SURE * self.faulty:
-            return False
-        # What `reveal` calls a hint in part is no certainty as a whole.
-        telling = self.faulty or (self.arithmetic and not any("hint:" in one for one in self.what))
-        return bool(self.asked and telling) and self.foretold >= _SURE * self.asked
-
-    def as_dict(self) -> dict[str, Any]:
-        """As plain data, ready for JSON."""
-        return asdict(self) | {"certain": self.certain, "tested": self.tested}
-
-    @property
-    def tested(self) -> str:
-        """How far the explanation was tested, in words."""
-        if not self.asked:
-            return "not tested: there was no time for it"
-        exactly = "within their bounds" if self.bounded else "bit for bit"
-        how = exactly if self.exact else "right or wrong"
-        what = "sums" if self.arithmetic else "answers"
-        said = f"foretold {self.foretold:,} of {self.asked:,} new {what}, {how}"
-        said += "" if self.arithmetic else f"; in {self.faulty} of them it is wrong"
-        return said if self.certain else f"a hint: it {said}"
+# Of the time so much is spent to find where to start.
+_STARTING = 0.12
 
 
 def explained(judged: Judged, failing: Any, check: str = "") -> Explanation | None:
@@ -140,8 +79,11 @@ def _explained(judged: Judged, failing: Any, check: str) -> Explanation | None:
         # What a view makes of values shows without the view.
         failing, shown = special
     wrong = shown & set(judged.kind.rules.value)
-    failing = affordable_case(judged, failing, wrong)
-    steady = bool(wrong) and not remembers(judged, failing)
+    if shown:
+        time_left = _STARTING * patience(judged.kind.name)
+        failing = least(judged, failing, lambda one: shown <= alone(judged, one), time_left)
+    remembered = remembers(judged, failing)
+    steady = bool(wrong) and not remembered
     raises = bool(shown) and shown <= {RAISES}
     found: Explanation | None = None
     if steady or raises:
@@ -149,7 +91,9 @@ def _explained(judged: Judged, failing: Any, check: str) -> Explanation | None:
         found = judged.kind.explain(judged, failing)
         if found is not None and found.certain:
             return found
-    told = explain_behaviour(judged, failing, check, start, seconds) if not steady else None
+    told = None
+    if not steady:
+        told = explain_behaviour(judged, failing, check, start, seconds, remembered=remembered)
     if told is not None:
         other = _told(told, start)
         if other.certain or found is None or not found.asked:
@@ -196,21 +140,29 @@ def explain(
         return of_exceptions(asking, asking.refused)
     if not faulty:
         found = _of_arithmetic(judged, failing or asking.plain, asking)
-        if asking.exact or (found is not None and found.certain) or not asking.left(0.9):
+        if failing is None or (found is not None and found.certain) or not asking.left(0.9):
             return found
-        # Larger numbers, or no integers, perhaps.
+        # Larger numbers, or no integers, perhaps: those of the failing case have more bits.
         asking.scaled = True
         asking.learn(_LEARNED, 1.0)
-        faulty = _faulty(asking)
-        if not faulty:
+        if not _faulty(asking):
             return found
-    parts = found_parts(asking, sorted(faulty, key=RESULTS.index))
-    when = _conditions(asking, sorted(faulty, key=RESULTS.index), parts)
-    return _tested(asking, parts, when)
+        other = settled(asking, lambda turn: _turn(asking, turn))
+        return other if found is None or worth(other) >= worth(found) else found
+    if not asking.exact:
+        asking.learn(_LEARNED, 0.4)
+    return settled(asking, lambda turn: _turn(asking, turn))
 
 
-def _faulty(asking: Asking) -> set[str]:
-    return {name for one in asking.seen for name in RESULTS if one.wrong[name]}
+def _turn(asking: Asking, turn: int) -> tuple[Explanation, list[Seen]]:
+    """Explain what was seen, and test it on cases of this turn."""
+    faulty = _faulty(asking)
+    parts = found_parts(asking, faulty)
+    return _tested(asking, parts, _conditions(asking, faulty, parts), turn)
+
+
+def _faulty(asking: Asking) -> list[str]:
+    return [name for name in RESULTS if any(one.wrong[name] for one in asking.seen)]
 
 
 def _conditions(
@@ -219,9 +171,12 @@ def _conditions(
     """Say when each result is wrong: what its part foretells, or what was learned."""
     found: dict[str, Condition] = {}
     for result in faulty:
-        if result in parts:
+        if result in parts and parts[result].when is not ALWAYS:
+            # It says itself when it is in force.
+            found[result] = Condition(ALWAYS.formula, -1.0)
+        elif result in parts:
             as_before = [one for one in found if parts.get(one) == parts[result]]
-            if as_before and found[as_before[0]].cost >= 0:
+            if as_before:
                 found[result] = found[as_before[0]]
             else:
                 found[result] = _simulated(asking, Model({result: parts[result]}), result)
@@ -260,9 +215,9 @@ def _simulated(asking: Asking, model: Model, result: str) -> Condition:
 
 
 def _tested(
-    asking: Asking, parts: Mapping[str, Part], when: Mapping[str, Condition]
-) -> Explanation:
-    """Put an explanation to cases that took no part in finding it."""
+    asking: Asking, parts: Mapping[str, Part], when: Mapping[str, Condition], turn: int
+) -> tuple[Explanation, list[Seen]]:
+    """Put an explanation to cases that took no part in finding it, and give these."""
     model, known = Model(parts), {one.case for one in asking.seen}
     faulty = [name for name in RESULTS if any(one.wrong[name] for one in asking.seen)]
     exact = all(name in parts for name in faulty)
@@ -272,7 +227,7 @@ def _tested(
     fresh = list[Seen]()
     # What was found late is tested all the same.
     stop = max(asking.start + asking.seconds, time.perf_counter() + _LEAST)
-    for case in itertools.islice(asking.cases(fresh=True), 4 * _FORETOLD):
+    for case in itertools.islice(asking.cases(fresh=turn), 4 * _FORETOLD):
         if asked >= _FORETOLD or time.perf_counter() > stop:
             break
         if case in known:
@@ -288,10 +243,11 @@ def _tested(
         off, foretold, caught = off + wrong_, foretold + right, caught + (wrong_ and right)
     said = sentences(parts, _held(when, parts, fresh), faulty, asking.seen)
     besides = _besides(asking, refuses)
-    return Explanation(
+    found = Explanation(
         said.what + besides, said.where, said.when, foretold, asked, off, exact,
         seconds=time.perf_counter() - asking.start, caught=caught,
     )  # fmt: skip
+    return found, fresh
 
 
 def _held(
@@ -304,7 +260,7 @@ def _held(
     columns, kept = columns_of(answered), dict(when)
     for name in parts.keys() & when.keys():
         alike = when[name](columns) == [one.wrong[name] for one in answered]
-        if alike.mean() < _SURE:
+        if alike.mean() < SURE:
             kept[name] = Condition(ALWAYS.formula, -1.0)
     return kept
 
@@ -371,7 +327,7 @@ def of_exceptions(asking: Asking, raising: Sequence[Seen]) -> Explanation:
         words[one.raised] = words.get(one.raised, 0) + 1
     most = max(words, key=lambda said: words[said])
     foretold = asked = off = caught = 0
-    for case in itertools.islice(asking.cases(fresh=True), _FORETOLD):
+    for case in itertools.islice(asking.cases(fresh=1), _FORETOLD):
         if not asking.left(1.0) or not found:
             break
         one = asking.ask(case)

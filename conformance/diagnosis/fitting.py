@@ -97,6 +97,7 @@ def wrong(reading: Reading) -> bool:
 
 def _agrees(reading: Reading, part: Part) -> bool:
     due, got = products(reading.case, part, places=False), reading.columns
+    due = _kept(due, reading.among(due))
     if len(due["n"]) != len(got["n"]):
         return False
     keys = [_keys(reading.case, one) for one in (due, got)]
@@ -105,6 +106,10 @@ def _agrees(reading: Reading, part: Part) -> bool:
         (keys[0][orders[0]] == keys[1][orders[1]]).all()
         and _near(got["n"][orders[1]], due["n"][orders[0]], reading.case.dtype).all()
     )
+
+
+def _kept(columns: Mapping[str, Column], kept: Truth) -> dict[str, Column]:
+    return {name: column[kept] for name, column in columns.items()}
 
 
 def _near(values: Column, due: Column, dtype: str) -> Truth:
@@ -388,6 +393,7 @@ def _with_absent(part: Part, readings: Sequence[Reading]) -> Part | None:
     parts, labels = [], []
     for reading in readings:
         due = products(reading.case, part)
+        due = _kept(due, reading.among(due))
         ours, theirs = _keys(reading.case, due), _keys(reading.case, reading.columns)
         if not np.isin(theirs, ours).all():
             return None

@@ -7,6 +7,7 @@ wrong; and the condition is learned. Each of them is tested.
 
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -30,6 +31,7 @@ from conformance.diagnosis.observing import (
     shares,
     until,
     whens,
+    with_chance,
 )
 from conformance.diagnosis.reveal import Found, reveal
 from conformance.diagnosis.sums import RESULTS, Sums
@@ -38,6 +40,10 @@ from conformance.judging.examine import compare
 from conformance.judging.kind import FUNCTIONS
 
 _SEEN, _SAMPLE = 120, 60
+# Right calls for each wrong one, if those are right by chance alone.
+_BY_CHANCE = 0.3
+# Further values on which a call is tried that is within its bound.
+_DRAWS = 3
 # Recipes of values that show an arithmetic, besides the failing one.
 _OTHERS = ("normal", "integers", "split", "specials", "subnormal", "large", "ties")
 # Products of a call whose sums are asked one by one, and the terms of such a sum.
@@ -73,11 +79,12 @@ def explain_numbers(
     wrong = [one for one in seen if one.labels]
     if not wrong:
         return None
+    sure, rules = rules, with_chance(rules, seen, _BY_CHANCE)
     law, alone = _law(judged, seen)
     if laws_alone and not law:
         return None
     summed = not law and isinstance(failing, OperatorCase)
-    found = _revealed(judged, wrong, stop(0.6)) if summed else None
+    found = _revealed(judged, seen, stop(0.6)) if summed else None
     fresh = list(until(_observed(judged, failing, 2), FORETOLD, stop(0.8)))
     foretold = [rules.foretells(one) for one in fresh]
     when = whens(rules, seen)
@@ -88,7 +95,8 @@ def explain_numbers(
     results = results_of({label for one in wrong for label in one.labels}, judged.kind.rules.value)
     what = [f"{listed(results)}: {law}"] if law else _of_sums(found, results, wrong)
     learned = Learned(
-        tuple(what), (listed(results),), when, *counted(foretold, fresh), exact
+        tuple(what), (listed(results),), when, *counted(foretold, fresh), exact,
+        granting=sure.unknown != rules.unknown,
     )  # fmt: skip
     return Numbers(learned, found)
 
@@ -98,18 +106,41 @@ def _observed(judged: Judged, failing: Any, seed: int) -> Iterator[Observed]:
     rng, kind = random.Random(seed), judged.kind
     recipe = failing.recipe if not kind.recipes[failing.recipe].certifies else "integers"
     recipes = [one for one in _OTHERS if one in kind.recipes]
-    for case in cases_near(judged, failing, rng):
+    for case in cases_near(judged, failing, rng, fresh=seed > 1):
         own = rng.random() < 0.7
         asked = case.changed(recipe=recipe if own else rng.choice(recipes))
         values = kind.values(asked, kind.bits(asked, judged.capabilities))
         function = rng.choice(FUNCTIONS)
         found = verdict(judged, asked, values, function)
+        for _ in range(_DRAWS):
+            if found.labels or found.raised or kind.recipes[asked.recipe].exact:
+                break
+            # Few sums are within their bound by chance; those of several draws are not.
+            asked = asked.changed(seed=rng.randrange(1000))
+            values = kind.values(asked, kind.bits(asked, judged.capabilities))
+            found = verdict(judged, asked, values, function)
         if found.raised or not asked.batch:
             continue
         row: dict[str, Any] = {"function": function, "recipe": asked.recipe}
         row |= attributes_of(asked, values)
         labels = found.labels & set(kind.rules.value)
-        yield Observed(row, labels, (asked, found))
+        moot = _moot(judged, recipe, asked)
+        yield Observed(row, labels, (asked, found), moot=moot)
+
+
+def _moot(judged: Judged, recipe: str, case: Any) -> frozenset[str]:
+    """Name the results in which an arithmetic that fails on values of a recipe need not show.
+
+    Sums of one product, and exact values of another kind.
+    """
+    recipes, results = judged.kind.recipes, frozenset(judged.kind.rules.value)
+    if recipes[case.recipe].exact and case.recipe != recipe:
+        return results
+    if not isinstance(case, OperatorCase):
+        return frozenset()
+    where = case.geometry
+    single = {"y": where.taps, "dx": where.taps, "dkernel": where.members}
+    return frozenset(name for name, terms in single.items() if terms == 1)
 
 
 # What may have become of every due number: of its exact value, in a format of results.
@@ -170,9 +201,16 @@ def _obeys(judged: Judged, one: Observed, words: str) -> bool:
     return True
 
 
-def _revealed(judged: Judged, wrong: Sequence[Observed], stop: float) -> Found | None:
-    """Reveal the arithmetic of the usual calls, else of calls that were wrong."""
-    dtypes = dict.fromkeys(one.about[0].dtype for one in wrong)
+def _revealed(judged: Judged, seen: Sequence[Observed], stop: float) -> Found | None:
+    """Reveal the arithmetic of the usual calls if it is wrong in all, else of calls that were."""
+    wrong = [one for one in seen if one.labels]
+    # Where some calls are right that might show it, the usual ones may be.
+    right = Counter(one.about[0].dtype for one in seen if not one.labels | one.moot)
+    dtypes = [
+        name
+        for name in dict.fromkeys(one.about[0].dtype for one in wrong)
+        if right[name] <= _BY_CHANCE * sum(one.about[0].dtype == name for one in wrong)
+    ]
     for number, dtype in enumerate(dtypes):
         if number and time.perf_counter() > stop:
             break

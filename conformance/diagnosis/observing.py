@@ -17,7 +17,7 @@ from conformance.cases.case import Array
 from conformance.cases.operator import OperatorCase
 from conformance.diagnosis import model
 from conformance.diagnosis.attributes import Row, of_values
-from conformance.diagnosis.conditions import ALWAYS, Condition, separating
+from conformance.diagnosis.conditions import ALWAYS, Condition, nearly, separating
 from conformance.diagnosis.expressions import Column
 
 # Labels of which conditions are looked for; fresh observations that are to be foretold.
@@ -36,6 +36,8 @@ class Observed(NamedTuple):
     about: Any = None
     # Attributes that are asked only where the others do not separate.
     more: Row = {}  # noqa: RUF012
+    # Labels that could not show here, if they are not there.
+    moot: frozenset[str] = frozenset()
 
     @property
     def whole(self) -> Row:
@@ -55,10 +57,14 @@ class Learned(NamedTuple):
     # Of the wrong ones so many were foretold.
     caught: int
     exact: bool = False
+    # A condition grants chance: it must have foretold all.
+    granting: bool = False
 
     @property
     def certain(self) -> bool:
         """Whether enough was foretold, of the wrong answers too."""
+        if self.granting and self.foretold < self.asked:
+            return False
         enough = self.foretold >= SURE * self.asked and self.caught >= SURE * self.faulty
         return bool(self.faulty) and enough
 
@@ -90,7 +96,7 @@ class Rules:
             return False
         row = one.whole
         said = {label for label, rule in self.conditions.items() if rule.holds(row)}
-        return said == set(one.labels)
+        return said - (one.moot - one.labels) == set(one.labels)
 
 
 def attributes_of(case: Any, values: Mapping[str, Array] | None = None) -> Row:
@@ -122,9 +128,10 @@ def learned_rules(seen: Sequence[Observed]) -> Rules:
     counts = Counter(label for one in seen for label in one.labels)
     rules, found = Rules(), dict[tuple[str, bytes], Condition | None]()
     for label, _ in counts.most_common(_LABELS):
-        function, cared = _own(label, seen)
+        function, own = _own(label, seen)
+        cared = [one for one in own if label in one.labels or label not in one.moot]
         wrong = np.array([label in one.labels for one in cared])
-        key = function, wrong.tobytes()
+        key = function, bytes(label in one.moot for one in own) + wrong.tobytes()
         if key not in found:
             found[key] = _simplest(cared, wrong)
         condition = found[key]
@@ -134,6 +141,30 @@ def learned_rules(seen: Sequence[Observed]) -> Rules:
             rules.conditions[label] = Rule(condition, function)
     rules.unknown |= {label for label, _ in counts.most_common()[_LABELS:]}
     return rules
+
+
+def with_chance(rules: Rules, seen: Sequence[Observed], share: float) -> Rules:
+    """Add conditions of labels that are missing by chance where they might be, that often at most.
+
+    Parameters
+    ----------
+    rules : Rules
+        What was learned of other labels.
+    seen : sequence of Observed
+        From what.
+    share : float
+        For each observation with a label so many without it may be where the condition holds.
+    """
+    found = Rules(dict(rules.conditions), set(rules.unknown))
+    for label in sorted(rules.unknown):
+        function, own = _own(label, seen)
+        cared = [one for one in own if label in one.labels or label not in one.moot]
+        wrong = np.array([label in one.labels for one in cared])
+        condition = nearly(columns_of([one.whole for one in cared]), wrong, share)
+        if condition is not None:
+            found.conditions[label] = Rule(condition, function)
+            found.unknown.discard(label)
+    return found
 
 
 def _own(label: str, seen: Sequence[Observed]) -> tuple[str, list[Observed]]:

@@ -9,13 +9,16 @@ from dataclasses import replace
 
 from conformance.cases.operator import OperatorCase, unclaimed
 from conformance.diagnosis.asking import Asking, Seen, as_foretold, learned
+from conformance.diagnosis.conditions import ALWAYS
 from conformance.diagnosis.fitting import fitted, wrong
 from conformance.diagnosis.mirror import on_both_axes
-from conformance.diagnosis.model import Model, Part
+from conformance.diagnosis.model import Model, Part, kinds_of, numbers_of
 from conformance.diagnosis.readings import Reading, affordable
 
 # Maps that are read at a time, and how often what contradicts an explanation is learned from.
 _READ, _ROUNDS = 7, 4
+# Of so many cases those are read that differ most.
+_AMONG = 40
 # Up to this cost of a part nothing simpler is looked for.
 _SIMPLE = 3.0
 # Products of maps that are read first; pixels of an axis on which a reading tells much.
@@ -31,29 +34,29 @@ def found_parts(asking: Asking, faulty: Sequence[str]) -> dict[str, Part]:
         if (part := next(known, None)) is not None:
             parts[result] = part
             continue
-        told = 0
-        for _ in range(_ROUNDS):
-            readings = _readings(asking, result, parts.get(result))
-            if len(readings) == told or not any(map(wrong, readings)):
-                # Nothing new: what was fitted would be fitted again.
-                break
-            told = len(readings)
-            whole = [one for one in readings if one.complete and not one.raised]
-            if len(whole) < 2 or not any(map(wrong, whole)):
-                break
-            before = [part for name, part in parts.items() if name != result]
-            part = _fitted(asking, result, whole, before)
-            if part is None:
-                parts.pop(result, None)
-                break
-            parts[result] = part = _completed(asking, result, part)
-            if not (against := contradicting(asking, result, part)) or not asking.left(0.6):
-                break
-            if not any(one.wrong[result] for one in against):
-                # Right in some cases: not another map, but a condition is lacking.
-                parts[result] = _gated(asking, result, part) or part
-                break
+        part = _found(asking, result, [one for name, one in parts.items() if name != result])
+        if part is not None:
+            parts[result] = part
     return parts
+
+
+def _found(asking: Asking, result: str, before: Sequence[Part]) -> Part | None:
+    """Read maps and fit them, then those of the cases that contradict, until none does."""
+    told, best, part = 0, None, None
+    for _ in range(_ROUNDS):
+        readings = _readings(asking, result, part)
+        if len(readings) == told or not any(map(wrong, readings)):
+            # Nothing new: what was fitted would be fitted again.
+            break
+        told = len(readings)
+        whole = [one for one in readings if one.complete and not one.raised]
+        if len(whole) < 2 or not any(map(wrong, whole)):
+            break
+        part, agrees = _fitted(asking, result, whole, before)
+        best = part
+        if part is None or agrees or not asking.left(0.6):
+            break
+    return best
 
 
 def _completed(asking: Asking, result: str, part: Part) -> Part:
@@ -66,18 +69,35 @@ def _completed(asking: Asking, result: str, part: Part) -> Part:
 
 def _fitted(
     asking: Asking, result: str, readings: Sequence[Reading], before: Sequence[Part]
-) -> Part | None:
-    """Fit all readings; else the wrong ones, in the cases to which a condition confines them."""
-    whole = fitted(readings, before)
+) -> tuple[Part | None, bool]:
+    """Fit the wrong readings, confined by a condition, or all; tell whether nothing contradicts.
+
+    What is behind a condition is simpler where it is wrong than everywhere.
+    """
     off = [one for one in readings if wrong(one)]
-    simple = whole is not None and whole.cost <= _SIMPLE
-    if simple or len(off) == len(readings) or not asking.left(0.55):
-        return whole
-    # Simpler where it is wrong, perhaps, with a condition that says where that is.
     part = fitted(off, before)
-    if part is None or (whole is not None and part.cost >= whole.cost):
-        return whole
-    return _gated(asking, result, part) or whole
+    part = None if part is None else _completed(asking, result, part)
+    found: Part | None = None
+    if part is not None:
+        against = contradicting(asking, result, part)
+        if not against:
+            found = part
+        elif not any(one.wrong[result] for one in against):
+            found = _gated(asking, result, part)
+        simple = found is not None and replace(found, when=ALWAYS).cost <= _SIMPLE
+        if found is not None and (simple or not asking.left(0.5)):
+            return found, True
+    if len(off) == len(readings) or not asking.left(0.55):
+        return found or part, found is not None
+    whole = fitted(readings, before)
+    whole = None if whole is None else _completed(asking, result, whole)
+    if whole is not None and (found is None or whole.cost < found.cost):
+        if not contradicting(asking, result, whole):
+            return whole, True
+        found = found or _gated(asking, result, whole)
+    if found is not None:
+        return found, True
+    return part or whole, False
 
 
 def _gated(asking: Asking, result: str, part: Part) -> Part | None:
@@ -106,15 +126,37 @@ def _readings(asking: Asking, result: str, part: Part | None) -> list[Reading]:
         key=lambda one: min(one.case.size) < _WIDE,
     )
     rest = [one for one in small if one not in telling]
-    chosen = contradicting(asking, result, part, telling + rest)[:_READ] if part else []
+    chosen = contradicting(asking, result, part, telling + rest) if part else []
+    # Which map it is shows where it is wrong.
+    chosen = sorted(chosen, key=lambda one: not one.wrong[result])[:_READ]
     if part and not chosen:
         # What contradicts is in another format, or too large to be read: a case of its geometry is.
         against = [one.case for one in contradicting(asking, result, part) if one.case.batch]
         return _read(asking, result, [_affordable(asking, case) for case in against[:_READ]])
     for kind in (True, False):
         own = [one for one in telling + rest if one.wrong[result] is kind and not one.raised]
-        chosen += own[: _READ if kind else _READ // 2]
+        chosen += _various(own, _READ if kind else _READ // 2)
     return _read(asking, result, [one.case for one in chosen])
+
+
+def _various(seen: Sequence[Seen], most: int) -> list[Seen]:
+    """Choose so many cases that differ in as many numbers and kinds as can be, the first first."""
+    few = list(seen[:_AMONG])
+    if len(few) <= most:
+        return few
+    rows = [tuple({**numbers_of(one.case), **kinds_of(one.case)}.values()) for one in few]
+    chosen = [0]
+    apart = [_apart(row, rows[0]) for row in rows]
+    while len(chosen) < most:
+        chosen.append(max(range(len(few)), key=lambda n: (apart[n], -n)))
+        apart = [
+            min(old, _apart(row, rows[chosen[-1]])) for old, row in zip(apart, rows, strict=True)
+        ]
+    return [few[n] for n in chosen]
+
+
+def _apart(one: Sequence[object], other: Sequence[object]) -> int:
+    return sum(a != b for a, b in zip(one, other, strict=True))
 
 
 def _read(asking: Asking, result: str, cases: Sequence[OperatorCase]) -> list[Reading]:

@@ -30,6 +30,7 @@ from conformance.diagnosis.observing import (
     until,
     whens,
 )
+from conformance.diagnosis.starting import on_integers
 from conformance.diagnosis.verdicts import expected, verdict
 from conformance.judging.examine import compare
 from conformance.judging.kind import FUNCTIONS
@@ -167,7 +168,7 @@ def _cases(judged: Judged, failing: Any) -> list[Any]:
     kind, claimed = judged.kind, judged.capabilities
     plain = kind.plain(claimed, batch=2)
     if kind.recipes[failing.recipe].certifies:
-        failing = failing.changed(recipe="integers")
+        failing = on_integers(failing)
     found = [failing, plain, kind.enlarged(plain, (3, 2), judged.capabilities)]
     found += [plain.changed(stride=stride) for stride in ((2, 2),)]
     found += [plain.changed(padding=word) for word in ("valid", 1)]

@@ -7,7 +7,8 @@ for a number; where several products meet, fewer places are asked about at a tim
 """
 
 import itertools
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,10 +20,15 @@ from conformance.cases.operator import OperatorCase
 from conformance.claims.formats import FORMATS
 from conformance.claims.loading import Judged
 from conformance.diagnosis.answers import Question, Raised
+from conformance.diagnosis.expressions import Columns
 
 Indices = npt.NDArray[np.int64]
 # Calls that a reading takes at most.
 _MOST_CALLS = 1200
+# Taps, and entries of an operand, of a case whose map is read.
+_MOST_TAPS, _MOST_ENTRIES = 128, 1 << 17
+# Labels that are read: all up to so many, of large operands fewer, so many entries in all.
+_FEWEST_LABELS, _MOST_LABELS, _LABELLED = 8, 64, 1 << 18
 FUNCTION = {"y": "forward", "dx": "backward", "dkernel": "backward"}
 # A product that counts in part is rounded where it is multiplied, divided and added, and its share
 # once more: so often at most.
@@ -51,6 +57,9 @@ class Reading:
         Every product could be told from every other.
     raised : str
         What was raised instead.
+    labels : sequence of tuple of int
+        The entries of the kernel, as (u, v, g), whose products were read; of dkernel the channels.
+        All of them if empty.
     """
 
     case: OperatorCase
@@ -58,6 +67,16 @@ class Reading:
     columns: dict[str, Array] = field(default_factory=dict)
     complete: bool = True
     raised: str = ""
+    labels: Sequence[tuple[int, ...]] = ()
+
+    def among(self, columns: Columns) -> npt.NDArray[np.bool_]:
+        """Tell which products have one of the labels that were read."""
+        sizes, names = _labelled(self.case, self.result)
+        if not self.labels or len(self.labels) == math.prod(sizes):
+            return np.ones(len(columns[names[0]]), bool)
+        flat = np.ravel_multi_index(np.array(self.labels).T, sizes)
+        own = tuple(columns[name].astype(np.int64) for name in names)
+        return np.isin(np.ravel_multi_index(own, sizes), flat)
 
 
 class _UnreadError(Exception):
@@ -77,7 +96,7 @@ def read(judged: Judged, case: OperatorCase, result: str) -> Reading:
         "y", "dx" or "dkernel".
     """
     reader = _Reader(judged, case, result)
-    found = Reading(case, result)
+    found = Reading(case, result, labels=reader.labels)
     try:
         parts = list(reader.products())
     except _UnreadError as error:
@@ -94,9 +113,28 @@ def read(judged: Judged, case: OperatorCase, result: str) -> Reading:
 
 def affordable(case: OperatorCase) -> bool:
     """Tell whether a reading of the case takes few calls on small arrays."""
-    where = case.geometry
     sizes = [int(np.prod(shape)) for shape in case.shapes.values()]
-    return where.taps * where.groups <= 64 and where.channels <= 80 and max(sizes) <= 1 << 15
+    return case.geometry.taps <= _MOST_TAPS and max(sizes) <= _MOST_ENTRIES
+
+
+def _labelled(case: OperatorCase, result: str) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """Give how many labels there are along each axis, and the indices that they are."""
+    if result == "dkernel":
+        return (case.channels,), ("Dc",)
+    return case.shapes["kernel"][3:], ("Eu", "Ev", "Eg")
+
+
+def _labels(case: OperatorCase, result: str) -> list[tuple[int, ...]]:
+    """Give the labels: all of them where they are few, else the ends and some between them."""
+    sizes, _ = _labelled(case, result)
+    every = list(itertools.product(*map(range, sizes)))
+    entries = sum(int(np.prod(shape)) for shape in case.shapes.values())
+    most = max(_FEWEST_LABELS, min(_MOST_LABELS, _LABELLED // max(entries, 1)))
+    if len(every) <= most:
+        return every
+    rng = np.random.default_rng(len(every))
+    within = rng.permutation(np.arange(1, len(every) - 1))[: most - 2]
+    return [every[n] for n in sorted({0, len(every) - 1, *within.tolist()})]
 
 
 class _Reader:
@@ -105,20 +143,16 @@ class _Reader:
         self.bits = judged.capabilities.arithmetic(case.dtype).bits
         self.dtype = FORMATS[case.dtype].dtype
         self.shapes = case.shapes
+        self.labels = _labels(case, result)
         self.calls, self.complete = 0, True
 
     def products(self) -> Iterator[dict[str, Array]]:
         """Give the products, label by label."""
-        if self.result == "dkernel":
-            labels: Any = [(..., c) for c in range(self.case.channels)]
-            source = "dy"
-        else:
-            taps = map(range, self.shapes["kernel"][3:])
-            labels = [(slice(None),) * 3 + place for place in itertools.product(*taps)]
-            source = "kernel"
-        for label in labels:
+        source = "dy" if self.result == "dkernel" else "kernel"
+        for label in self.labels:
             one = np.zeros(self.shapes[source])
-            one[label] = 1
+            where: tuple[Any, ...] = (..., *label)
+            one[where] = 1
             yield from self._of_label(source, one)
 
     def _of_label(self, source: str, one: Array) -> Iterator[dict[str, Array]]:

@@ -248,6 +248,10 @@ class Kind(ABC):
         raise NotImplementedError(f"{self.name} cases have the size that they have")
 
     @abstractmethod
+    def fitting(self, case: Any, claimed: Any) -> Any:
+        """Give the case on the nearest image that it fits; None where none is claimed."""
+
+    @abstractmethod
     def operands_of(self, values: Mapping[str, Array]) -> list[tuple[str, ...]]:
         """Sets of operands to be placed otherwise in memory: each kind of them, and all."""
 

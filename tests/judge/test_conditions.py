@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from conformance.diagnosis.conditions import separating
+from conformance.diagnosis.conditions import nearly, separating
 
 RNG = np.random.default_rng(20261128)
 SIZES = ("B", "H", "W", "C", "sh", "sw", "dh", "dw")
@@ -41,3 +41,15 @@ def test_what_separates_is_found(wrong: np.ndarray, words: str) -> None:
 
 def test_nothing_separates_what_is_alike() -> None:
     assert separating({"B": np.array([1, 1]), "H": np.array([2, 2])}, np.array([True, False])) == []
+
+
+def test_what_is_right_by_chance_is_granted() -> None:
+    """Where nothing separates: each wrong observation is within, and few right ones are."""
+    behind = (COLUMNS["padding"] == "same") & (COLUMNS["B"] >= 5)
+    wrong = behind & (RNG.random(250) < 0.92)
+    found = nearly(COLUMNS, wrong, 0.3)
+    assert found is not None
+    assert str(found) == "padding is same and B >= 5"
+    assert (found(COLUMNS) >= wrong).all()
+    # What is wrong at random has no condition.
+    assert nearly(COLUMNS, RNG.random(250) < 0.5, 0.1) is None

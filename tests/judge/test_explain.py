@@ -16,7 +16,8 @@ from conformance.diagnosis.behaviour import explain_behaviour, remembers
 from conformance.diagnosis.conditions import separating
 from conformance.diagnosis.conduct import explain_conduct
 from conformance.diagnosis.experiments import drawn
-from conformance.diagnosis.explain import Explanation, explain
+from conformance.diagnosis.explain import explain
+from conformance.diagnosis.explanation import Explanation
 from conformance.diagnosis.expressions import NAMED, Formula, atom, number, pool, renamed, reread
 from conformance.diagnosis.fitting import fitted, wrong
 from conformance.diagnosis.history import explain_history

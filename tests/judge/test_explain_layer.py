@@ -9,7 +9,7 @@ import pytest
 
 from conformance.cases.layer import LayerCase, with_pixels
 from conformance.claims.loading import load
-from conformance.diagnosis.explain import Explanation
+from conformance.diagnosis.explanation import Explanation
 from conformance.diagnosis.layers import explain
 from conformance.diagnosis.layers.asking import LayerAsking, drawn, near
 from conformance.diagnosis.layers.derivative import derivatives

@@ -84,9 +84,9 @@ class LayerAsking(Asking):
                     # What is wrong in every format shows best in the widest.
                     self.dtype, self.near_to = "float64", wide
 
-    def cases(self, *, fresh: bool = False) -> Iterable[Any]:
+    def cases(self, *, fresh: int = 0) -> Iterable[Any]:
         """Draw cases, from everywhere and near the failing one in turn."""
-        rng = random.Random(77) if fresh else self.rng
+        rng = random.Random(76 + fresh) if fresh else self.rng
         anywhere = drawn(self.claimed, self.dtype, rng)
         if self.near_to is None:
             return anywhere
@@ -117,8 +117,12 @@ class LayerAsking(Asking):
 
     def learn(self, number: int, share: float) -> None:
         """Ask cases to learn from; at first the failing one."""
-        if self.near_to is not None and self.near_to.batch:
-            self.seen.append(self.ask(self.near_to))
+        if self.near_to is not None and self.near_to.batch and not self.seen:
+            self.note(self.ask(self.near_to))
+            for case in around(self.near_to, self.claimed):
+                if not self.left(0.6 * share):
+                    break
+                self.note(self.ask(case))
         super().learn(number, share)
 
     def columns(self, seen: Sequence[Seen]) -> dict[str, Column]:
@@ -135,8 +139,8 @@ class LayerAsking(Asking):
         taps = case.config.taps
         if name in {"rows", "columns"}:
             both = (number, taps[1]) if name == "rows" else (taps[0], number)
-            return _fitting(case.changed(kernel_size=both), self.claimed)
-        return _fitting(case.changed(**{name: number}), self.claimed)
+            return fitting(case.changed(kernel_size=both), self.claimed)
+        return fitting(case.changed(**{name: number}), self.claimed)
 
 
 def _matches(got: Any, due: Expected) -> bool:
@@ -249,7 +253,7 @@ def near(case: LayerCase, claimed: LayerCapabilities, rng: random.Random) -> Ite
             elif name in _PAIRS:
                 one, other = (rng.randint(1, _PAIRS[name]) for _ in range(2))
                 pair = (one, one if rng.random() < 0.5 else other)
-                if name != "dilation" and not _supported(name, pair, claimed):
+                if not _supported(name, pair, claimed):
                     continue
                 changed = changed.changed(**{name: pair})
             else:
@@ -257,12 +261,40 @@ def near(case: LayerCase, claimed: LayerCapabilities, rng: random.Random) -> Ite
                 changed = changed.changed(**{name: _size(size, rng)})
         if not claimed.compiles and rng.random() < _OTHERS:
             changed = changed.changed(dtype=rng.choice(claimed.dtypes))
-        fits = _fitting(changed, claimed)
+        fits = fitting(changed, claimed)
+        if fits is not None and _cheap(fits, case):
+            yield fits
+
+
+def around(case: LayerCase, claimed: LayerCapabilities) -> Iterator[LayerCase]:
+    """Move each attribute of a case by itself, to the values beside its own and to every kind.
+
+    Formats are left to chance: in a narrow one the bounds tell little of another layer's gradients.
+    """
+    changes: list[dict[str, Any]] = []
+    for name in _SIZES:
+        own = getattr(case, name, None) or getattr(case.config, name)
+        beside = (own - 1, own + 1, own + own // 2, 2 * own, 2 * own + 1)
+        changes += [{name: n} for n in dict.fromkeys(beside) if 0 < n != own]
+    for name, most in _PAIRS.items():
+        pair = getattr(case.config, name)
+        one, other = (pair, pair) if isinstance(pair, int) else pair
+        moved = ((one + 1, other), (one, other + 1), (one - 1, other), (one, other - 1), (1, 1))
+        for new in dict.fromkeys((*moved, (2, 2))):
+            if min(new) > 0 and max(new) <= most and new != (one, other):
+                changes += [{name: new}] if _supported(name, new, claimed) else []
+    for name, values in _CHOICES.items():
+        own = getattr(case, name) if hasattr(case, name) else getattr(case.config, name)
+        changes += [{name: value} for value in dict.fromkeys(values) if value != own]
+    for number, one in enumerate(changes):
+        fits = fitting(case.changed(seed=number, **one), claimed)
         if fits is not None and _cheap(fits, case):
             yield fits
 
 
 def _supported(name: str, pair: tuple[int, int], claimed: LayerCapabilities) -> bool:
+    if name == "dilation":
+        return True
     allowed = claimed.kernel_shapes if name == "kernel_size" else claimed.strides
     return supports(allowed, pair)
 
@@ -276,7 +308,7 @@ def _cheap(case: LayerCase, like: LayerCase) -> bool:
     )  # fmt: skip
 
 
-def _fitting(case: LayerCase, claimed: LayerCapabilities) -> LayerCase | None:
+def fitting(case: LayerCase, claimed: LayerCapabilities) -> LayerCase | None:
     """Give the case on an image that both grids agree on; nothing where none is claimed."""
     if "any" not in claimed.conventions:
         case = layer_cases.conventional(case, claimed.conventions[0])

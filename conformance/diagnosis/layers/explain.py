@@ -15,7 +15,8 @@ from conformance.cases.layer import LayerCase
 from conformance.claims.loading import Judged
 from conformance.diagnosis.asking import learned, patience
 from conformance.diagnosis.conditions import ALWAYS, Condition, separating
-from conformance.diagnosis.explain import Explanation, of_exceptions
+from conformance.diagnosis.explain import of_exceptions
+from conformance.diagnosis.explanation import Explanation, settled
 from conformance.diagnosis.layers.asking import LayerAsking, SeenLayer
 from conformance.diagnosis.layers.derivative import derivatives
 from conformance.diagnosis.layers.search import Found, Search, as_foretold
@@ -58,9 +59,13 @@ def explain_layer(
     raising = [one for one in off if one.raised]
     if len(raising) == len(off):
         return of_exceptions(asking, raising)
+    return settled(asking, lambda turn: _explained(asking, turn))
+
+
+def _explained(asking: LayerAsking, turn: int) -> tuple[Explanation, list[SeenLayer]]:
+    """Explain what was seen, and test it on cases of this turn."""
     found = Search(asking).run()
-    when = _conditions(asking, found)
-    return _tested(asking, found, when)
+    return _tested(asking, found, _conditions(asking, found), turn)
 
 
 def _conditions(asking: LayerAsking, found: Found) -> dict[str, Condition]:
@@ -125,8 +130,10 @@ def differs(one: SeenLayer, found: Found) -> bool:
     return any(one.off(name, foretold[name]) for name in one.due if found.tells(name))
 
 
-def _tested(asking: LayerAsking, found: Found, when: Mapping[str, Condition]) -> Explanation:
-    """Put an explanation to cases that took no part in finding it."""
+def _tested(
+    asking: LayerAsking, found: Found, when: Mapping[str, Condition], turn: int
+) -> tuple[Explanation, list[SeenLayer]]:
+    """Put an explanation to cases that took no part in finding it, and give these."""
     known = {one.case for one in asking.seen}
     told: Condition | None = found.when
     if told is ALWAYS and not found.nothing:
@@ -134,7 +141,7 @@ def _tested(asking: LayerAsking, found: Found, when: Mapping[str, Condition]) ->
     foretold = asked = off = 0
     fresh: list[SeenLayer] = []
     stop = max(asking.start + 0.95 * asking.seconds, time.perf_counter() + _LEAST)
-    for case in itertools.islice(asking.cases(fresh=True), 4 * _FORETOLD):
+    for case in itertools.islice(asking.cases(fresh=turn), 4 * _FORETOLD):
         if asked >= _FORETOLD or time.perf_counter() > stop:
             break
         if case in known:
@@ -149,10 +156,11 @@ def _tested(asking: LayerAsking, found: Found, when: Mapping[str, Condition]) ->
         wrong = np.array([any(one.wrong.values()) for one in fresh])
         told = told if (told(asking.columns(fresh)) == wrong).all() else None
     said = sentences(found, when, told, asking.seen, _own(asking))
-    return Explanation(
+    explained = Explanation(
         said.what, said.where, said.when, foretold, asked, off, found.whole, bounded=True,
         seconds=time.perf_counter() - asking.start,
     )  # fmt: skip
+    return explained, fresh
 
 
 def _own(asking: LayerAsking) -> dict[str, bool]:

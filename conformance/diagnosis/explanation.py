@@ -1,0 +1,112 @@
+"""What an explanation is, and how it is settled: tested, corrected by what it did not foretell.
+
+It knows neither how an explanation is found nor of what; who finds one hands over the cases that
+tested it.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from conformance.diagnosis.asking import Asking
+
+# Of what is foretold; below it an explanation is a hint.
+SURE = 0.95
+# Wrong answers that must be among what is foretold, or half of all where few are asked.
+_FEWEST = 5
+# How often it is learned from what fresh cases contradict, and until when.
+_TURNS, _LATE = 4, 0.75
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What is wrong, where and when, and how far that was tested.
+
+    Attributes
+    ----------
+    what, where, when : tuple of str
+        Sentences; empty where nothing was found.
+    foretold, asked : int
+        Of so many fresh answers so many were foretold.
+    faulty : int
+        Of the fresh answers so many were wrong.
+    exact : bool
+        Answers were foretold bit for bit, not only whether they are right.
+    arithmetic : bool
+        It is about sums: what is foretold are sums, right and wrong ones.
+    bounded : bool
+        Answers that round were foretold: within their bound, not bit for bit.
+    seconds : float
+        How long it took.
+    """
+
+    what: tuple[str, ...] = ()
+    where: tuple[str, ...] = ()
+    when: tuple[str, ...] = ()
+    foretold: int = 0
+    asked: int = 0
+    faulty: int = 0
+    exact: bool = False
+    arithmetic: bool = False
+    bounded: bool = False
+    seconds: float = 0.0
+    # Of the wrong answers so many were foretold; None: as many as of all.
+    caught: int | None = None
+
+    @property
+    def certain(self) -> bool:
+        """Whether enough was foretold, wrong answers among it."""
+        if self.caught is not None and self.caught < SURE * self.faulty:
+            return False
+        # What `reveal` calls a hint in part is no certainty as a whole.
+        few = min(_FEWEST, (self.asked + 1) // 2)
+        sums = self.arithmetic and not any("hint:" in one for one in self.what)
+        telling = self.faulty >= few or sums
+        return bool(self.asked and telling) and self.foretold >= SURE * self.asked
+
+    def as_dict(self) -> dict[str, Any]:
+        """As plain data, ready for JSON."""
+        return asdict(self) | {"certain": self.certain, "tested": self.tested}
+
+    @property
+    def tested(self) -> str:
+        """How far the explanation was tested, in words."""
+        if not self.asked:
+            return "not tested: there was no time for it"
+        exactly = "within their bounds" if self.bounded else "bit for bit"
+        how = exactly if self.exact else "right or wrong"
+        what = "sums" if self.arithmetic else "answers"
+        said = f"foretold {self.foretold:,} of {self.asked:,} new {what}, {how}"
+        said += "" if self.arithmetic else f"; in {self.faulty} of them it is wrong"
+        return said if self.certain else f"a hint: it {said}"
+
+
+def settled(
+    asking: Asking, explained: Callable[[int], tuple[Explanation, list[Any]]]
+) -> Explanation:
+    """Explain and test in turn: fresh cases that contradict are learned from, others test again.
+
+    Parameters
+    ----------
+    asking : Asking
+        What was asked so far; it learns the fresh cases.
+    explained : callable
+        Gives of the number of a turn an explanation of what was asked, and the fresh cases that
+        tested it.
+    """
+    best: Explanation | None = None
+    for turn in range(1, _TURNS + 1):
+        found, fresh = explained(turn)
+        if best is None or worth(found) >= worth(best):
+            best = found
+        if found.foretold == found.asked or not asking.left(_LATE):
+            break
+        for one in fresh:
+            asking.note(one)
+    assert best is not None
+    return best
+
+
+def worth(found: Explanation) -> tuple[bool, float]:
+    """Say which of two explanations is the better: a certain one, then what foretold more."""
+    return found.certain, found.foretold / max(found.asked, 1)
