@@ -5,5 +5,5 @@ proven against exact rational arithmetic. `refimpl.keras` holds the Keras layer,
 code with the oracle and is imported only when it is asked for.
 """
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"
 __all__ = ["__version__"]

@@ -23,7 +23,6 @@ from conformance.diagnosis.observing import (
     counted,
     learn,
     learned_rules,
-    listed,
     results_of,
     whens,
 )
@@ -33,6 +32,7 @@ from conformance.diagnosis.observing import (
 from conformance.diagnosis.verdicts import expected, is_overwriting
 from conformance.judging.examine import compare
 from conformance.judging.kind import FUNCTIONS
+from conformance.words import listed
 
 # Calls of a course, observations of a round, and calls of a long course.
 _LENGTHS, _SEEN, _LONG = (3, 8, 8, 8, 45), 250, 1100

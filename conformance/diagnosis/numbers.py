@@ -26,7 +26,6 @@ from conformance.diagnosis.observing import (
     attributes_of,
     counted,
     learn,
-    listed,
     results_of,
     shares,
     until,
@@ -38,6 +37,7 @@ from conformance.diagnosis.sums import RESULTS, Sums
 from conformance.diagnosis.verdicts import verdict
 from conformance.judging.examine import compare
 from conformance.judging.kind import FUNCTIONS
+from conformance.words import listed
 
 _SEEN, _SAMPLE = 120, 60
 # Right calls for each wrong one, if those are right by chance alone.

@@ -19,6 +19,7 @@ from conformance.diagnosis import model
 from conformance.diagnosis.attributes import Row, of_values
 from conformance.diagnosis.conditions import ALWAYS, Condition, nearly, separating
 from conformance.diagnosis.expressions import Column
+from conformance.words import listed
 
 # Labels of which conditions are looked for; fresh observations that are to be foretold.
 _LABELS, FORETOLD = 6, 240
@@ -247,12 +248,6 @@ def whens(rules: Rules, seen: Sequence[Observed]) -> tuple[str, ...]:
     lines += [f"{one}: no simple condition was found" for one in sorted(rules.unknown)]
     off = sum(bool(one.labels) for one in seen)
     return (*lines, f"wrong in {off} of {len(seen)} calls that were observed")
-
-
-def listed(names: Iterable[str]) -> str:
-    """Join names."""
-    every = list(names)
-    return every[0] if len(every) == 1 else ", ".join(every[:-1]) + f" and {every[-1]}"
 
 
 def results_of(labels: Iterable[str], names: Mapping[str, Any]) -> list[str]:

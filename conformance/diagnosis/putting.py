@@ -24,7 +24,6 @@ from conformance.diagnosis.observing import (
     counted,
     learn,
     learned_rules,
-    listed,
     results_of,
     shares,
     until,
@@ -34,6 +33,7 @@ from conformance.diagnosis.starting import on_integers
 from conformance.diagnosis.verdicts import expected, verdict
 from conformance.judging.examine import compare
 from conformance.judging.kind import FUNCTIONS
+from conformance.words import listed
 from conformance.worker.memory import layout_of
 from conformance.worker.pages import PLACES
 

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from conformance.diagnosis.conditions import ALWAYS, Condition
 from conformance.diagnosis.model import CLAUSES, DUE, Part, Slot
+from conformance.words import listed
 
 _NAMES: Mapping[str, str] = {
     "Db": "sample of dy", "Di": "row of dy", "Dj": "column of dy", "Dc": "channel of dy",
@@ -108,10 +109,3 @@ def _of_slot(slot: Slot) -> Iterable[str]:
     yield f"reads {_NAMES[slot.name]} {found}   due {DUE[slot.name]}   ({clause})"
     if slot.change:
         yield f"  {slot.change}"
-
-
-def listed(names: Sequence[str]) -> str:
-    """Join names by commas, the last by a word."""
-    if not names:
-        return "none"
-    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + f" and {names[-1]}"

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from conformance.diagnosis.conditions import ALWAYS, Condition
 from conformance.diagnosis.layers.asking import SeenLayer
 from conformance.diagnosis.layers.search import APART, VALUES, Found
-from conformance.diagnosis.sentences import Said, listed
+from conformance.diagnosis.sentences import Said
+from conformance.words import listed
 
 _GRADIENTS: Mapping[str, str] = {
     APART: "backward is that of the due one",
