@@ -15,6 +15,7 @@ capabilities: dict[str, Any] = {
     "accumulator": {"float16": "float16", "bfloat16": "bfloat16"},
     "returns_kernel": False,
 }
+environment = f"PyTorch {torch.__version__}, cpu, eager"
 STATISTICS = ("moving_mean", "moving_variance")
 
 
