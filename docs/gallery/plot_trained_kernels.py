@@ -9,10 +9,11 @@ kernel from a pixel. Here are kernels that a trained network made.
 # %%
 # The network is the small classifier of the study, layer for layer that of the Keras example. It
 # was trained for 80 epochs to tell tiles of two photographs apart, a temple and a flower
-# (``python -m refimpl.keras.study --data photographs --epochs 80``, 2026-11-29), and is right about
-# 94 of 100 tiles that it was not trained on. ``docs/kernels.py`` kept the kernels that it made for
-# two of these, chosen because they have dark and bright pixels. The first layer sees the image
-# itself. A kernel has 3 x 3 entries, and all three channels share it.
+# (``python -m refimpl.keras.study --data photographs --epochs 80``, 2026-11-29). It is right about
+# 94 of 100 tiles that it was not trained on. Two of these tiles are shown here, chosen because
+# they have both dark and bright pixels; ``docs/kernels.py`` kept the kernels that the network made
+# for them. The kernels below are those of the first layer, which sees the image itself. A kernel
+# has 3 x 3 entries, and all three channels share it.
 
 from pathlib import Path
 
@@ -25,9 +26,9 @@ kept = np.load(Path("kernels.npz"))
 images, kernel = kept["images"], kept["layer_1"].astype(float)  # (image, row, column, tap, 1, 1)
 
 # %%
-# Each of the nine small pictures is one entry of the kernel, at all pixels: blue where the pixel
-# under this tap is subtracted, red where it is added. Were this a convolution, each of them would
-# have a single colour.
+# There are nine small pictures for each tile, one for each entry of the kernel. Each shows this
+# entry at all pixels: blue where the pixel under the tap is subtracted, red where it is added. In a
+# convolution, each of the nine would have a single colour.
 
 shade = {"cmap": "RdBu_r", "vmin": -abs(kernel).max(), "vmax": abs(kernel).max()}
 figure = plt.figure(figsize=(9, 3.6), layout="constrained")
@@ -44,10 +45,12 @@ for part, image, drawn in zip(figure.subfigures(1, 2), images, kernel, strict=Tr
 plt.show()
 
 # %%
-# All dark pixels have one and the same kernel, as in a convolution. Bright ones have kernels that
-# grow with their brightness, in one direction. Both follow from how this small layer makes them:
-# from three channels through a single one, whose ReLU gives zero for the dark pixels. So one number
-# for each pixel decides all nine entries:
+# All dark pixels have one and the same kernel, as in a convolution. The kernels of bright pixels
+# differ from it the more the brighter the pixel is, but always in the same direction. The reason is
+# how this small layer makes a kernel: it computes a single number from the three channels of the
+# pixel, and a ReLU makes this number zero for the dark ones. All nine entries follow from it. The
+# first line of the output below tests that; the second compares all kernels with that of a dark
+# pixel, at the top right of the second tile:
 
 flat = kernel.reshape(-1, 9)
 _, sizes, _ = np.linalg.svd(flat - flat.mean(0))
@@ -56,8 +59,8 @@ same = (abs(flat - kernel[1, 0, -1].ravel()) < 1e-3).all(1).reshape(kernel.shape
 print("pixels with the kernel of the dark:", same.mean((1, 2)).round(2))
 
 # %%
-# What does it do that a convolution could not? Here is the layer's answer for the first image, and
-# the answer with the kernel of the dark pixels at every pixel: the same operator, two kernels.
+# What does it do that a convolution could not? Below are the layer's answer for the first tile,
+# and the answer with the kernel of the dark pixels at every pixel: one operator, two kernels.
 
 x = images[:1].astype(float) / 255
 own = kernel[:1].reshape(1, 32, 32, 3, 3, 1)
@@ -76,4 +79,5 @@ for axis in axes:
 plt.show()
 
 # %%
-# The first separates the sky from the trees; the second hardly tells them apart.
+# With a kernel for each pixel the sky is separated from the trees; with one kernel for all pixels
+# they are hardly told apart.
