@@ -96,7 +96,7 @@ def explain_numbers(
     what = [f"{listed(results)}: {law}"] if law else _of_sums(found, results, wrong)
     learned = Learned(
         tuple(what), (listed(results),), when, *counted(foretold, fresh), exact,
-        granting=sure.unknown != rules.unknown,
+        granting=sure.conditions != rules.conditions,
     )  # fmt: skip
     return Numbers(learned, found)
 

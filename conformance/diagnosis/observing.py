@@ -144,8 +144,15 @@ def learned_rules(seen: Sequence[Observed]) -> Rules:
     return rules
 
 
+# So much dearer a condition is that was fitted to what is right by chance.
+_FITTED = 2.0
+
+
 def with_chance(rules: Rules, seen: Sequence[Observed], share: float) -> Rules:
-    """Add conditions of labels that are missing by chance where they might be, that often at most.
+    """Give conditions of labels that are missing by chance where they might be, that often at most.
+
+    A condition that separates exactly has been fitted to chance where a much simpler one hardly
+    separates less.
 
     Parameters
     ----------
@@ -157,12 +164,15 @@ def with_chance(rules: Rules, seen: Sequence[Observed], share: float) -> Rules:
         For each observation with a label so many without it may be where the condition holds.
     """
     found = Rules(dict(rules.conditions), set(rules.unknown))
-    for label in sorted(rules.unknown):
+    for label in sorted({*rules.unknown, *rules.conditions}):
         function, own = _own(label, seen)
         cared = [one for one in own if label in one.labels or label not in one.moot]
         wrong = np.array([label in one.labels for one in cared])
         condition = nearly(columns_of([one.whole for one in cared]), wrong, share)
-        if condition is not None:
+        exact = rules.conditions.get(label)
+        if condition is not None and (
+            exact is None or condition.cost + _FITTED <= exact.condition.cost
+        ):
             found.conditions[label] = Rule(condition, function)
             found.unknown.discard(label)
     return found

@@ -223,3 +223,17 @@ def test_what_chance_hides_gets_its_condition() -> None:
     assert not learned.certain
     assert learned._replace(foretold=240).certain
     assert learned._replace(granting=False).certain
+
+
+def test_no_condition_is_fitted_to_what_is_right_by_chance() -> None:
+    """One call of the format is right by chance: three parts tell it from the others."""
+    seen = [
+        Observed(
+            {"dtype": ("float32", "float16")[n % 2], "top": n % 5, "left": n % 7},
+            frozenset() if n % 2 or n == 20 else frozenset({"y"}),
+        )
+        for n in range(140)
+    ]
+    exact = learned_rules(seen)
+    assert str(exact.conditions["y"].condition) != "dtype is float32"
+    assert str(with_chance(exact, seen, 0.1).conditions["y"].condition) == "dtype is float32"

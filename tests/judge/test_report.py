@@ -66,9 +66,13 @@ def right() -> Report:
 @pytest.fixture(scope="module")
 def wrong() -> Report:
     report = conformance.check(
-        MUTANTS["OddPixelBefore"], clauses=["GEO-8"], profile="ci", diagnosis=False
+        MUTANTS["OddPixelBefore"],
+        clauses=["GEO-8"],
+        dtypes="float32",
+        profile="ci",
+        diagnosis=False,
     )
-    evil = conformance.check(Evil, clauses="SPC-6", profile="ci", diagnosis=False)
+    evil = conformance.check(Evil, clauses="SPC-6", dtypes="float32", profile="ci", diagnosis=False)
     return replace(report, shown=[*report.shown, *evil.shown], name=EVIL)
 
 
@@ -150,7 +154,11 @@ def test_no_number_is_lost_to_json(right: Report, tmp_path: Path) -> None:
 
 def test_junit_has_a_case_a_check(right: Report, wrong: Report, tmp_path: Path) -> None:
     waived = conformance.check(
-        Unfold, clauses="SPC-6", profile="ci", waivers=[{"clause": "SPC-6", "reason": "known"}]
+        Unfold,
+        clauses="SPC-6",
+        dtypes="float32",
+        profile="ci",
+        waivers=[{"clause": "SPC-6", "reason": "known"}],
     )
     write(document([right, wrong, waived]), tmp_path / "out")
     suites = ElementTree.parse(tmp_path / "out" / "junit.xml").getroot()
@@ -200,7 +208,11 @@ def read(text: str) -> Reader:
 @pytest.fixture(scope="module")
 def shown(right: Report, wrong: Report) -> str:
     waived = conformance.check(
-        Evil, clauses="SPC-6", profile="ci", waivers=[{"clause": "SPC-6", "reason": EVIL}]
+        Evil,
+        clauses="SPC-6",
+        dtypes="float32",
+        profile="ci",
+        waivers=[{"clause": "SPC-6", "reason": EVIL}],
     )
     return page(json.loads(json.dumps(document([right, wrong, waived]), default=str)))
 

@@ -44,7 +44,7 @@ def test_a_failing_run_is_one_screen(tmp_path: Path) -> None:
     assert "FAILS  conformance.mutants:KernelFlipped" in done.stdout
     # On a slow machine the explanation is a hint, and the dictionary comes first.
     assert re.search(r"(like|what) +matches: The kernel flipped", done.stdout)
-    assert re.search(r"broken +[A-Z]+-\d+ .*\(found by \d+ checks\), ", done.stdout)
+    assert re.search(r"broken +[A-Z]+-\d+[^;]* \(found\s+by\s+\d+\s+checks?\)", done.stdout)
     assert re.search(r"^  again   python -m conformance .*--case=\S+$", done.stdout, re.MULTILINE)
     assert f"everyfailure:{path}" in re.sub(r"\s", "", done.stdout)
     (report,) = json.loads(path.read_text())["implementations"]
