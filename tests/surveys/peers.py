@@ -18,8 +18,8 @@ from typing import Any
 from conformance.reporting.matrix import matrix, read
 
 TABLES = Path(__file__).parents[2] / "docs" / "tables"
-# Seconds for each, so that a slow machine comes to the end too.
-SEED, BUDGET = 16, 1800
+# Seconds for each, and for one call, so that a slow machine comes to the end too.
+SEED, BUDGET, TIMEOUT = 16, 3600, 300
 OPERATOR, LAYER = "conformance.implementations.operator", "conformance.implementations.layer"
 WORKER = "exec:build/worker"
 # Each with the profile that it is judged in: quick where another takes longer than its budget.
@@ -60,8 +60,8 @@ def command(name: str) -> list[str]:
     layer = name.startswith((LAYER, "tests.opponents.torch_layer"))
     option = "--layer" if layer else "--implementation"
     profile = f"--hypothesis-profile={PEERS[name]}"
-    seed, budget = f"--seed={SEED}", f"--budget={BUDGET}"
-    return ["python", "-m", "conformance", f"{option}={name}", profile, seed, budget]
+    given = (f"--seed={SEED}", f"--budget={BUDGET}", f"--timeout={TIMEOUT}")
+    return ["python", "-m", "conformance", f"{option}={name}", profile, *given]
 
 
 def judged(name: str) -> Mapping[str, Any]:
