@@ -38,3 +38,12 @@ def test_whoever_waits_for_the_compiler_is_told(tmp_path: Path) -> None:
         said = process.stderr.readline()
         process.kill()
     assert said == "compiling the oracle, once: this takes a minute or two\n"
+
+
+def test_without_the_compiler_nobody_waits_for_it() -> None:
+    words = "from conformance.judging.intact import compiled; print(compiled())"
+    done = subprocess.run(
+        [sys.executable, "-c", words],
+        capture_output=True, text=True, check=True, env=os.environ | {"NUMBA_DISABLE_JIT": "1"},
+    )  # fmt: skip
+    assert done.stdout.split() == ["True"]
