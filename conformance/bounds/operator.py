@@ -27,11 +27,12 @@ class Sums:
     Attributes
     ----------
     terms : ndarray
-        Number n of products that are summed.
+        Number n of products that are summed, of length 1 along axes on which it does not depend.
     magnitude : ndarray
         Sum of the absolute values of the products.
     lost : ndarray
-        The part of the magnitude whose products have a subnormal factor.
+        The part of the magnitude whose products have a subnormal factor; one zero for them all
+        where no factor is subnormal.
     """
 
     terms: Floats
@@ -90,8 +91,8 @@ def truths(
     # Whether a padded tap is skipped or multiplied by zero shows where dy is not finite.
     finite = np.asarray(np.isfinite(operands["dy"]).all(-1, keepdims=True))
     if not finite.all():
-        read = _terms(operands, options)["dkernel"] > 0
-        specified["dkernel"] = read | finite[..., None, None]
+        read = (_terms(operands, options)["dkernel"] > 0) | finite[..., None, None]
+        specified["dkernel"] = np.broadcast_to(read, value["dkernel"].shape)
     if exact:
         return {name: Truth(value[name], specified[name], None) for name in value}
     size = {name: np.abs(array) for name, array in operands.items()}
@@ -139,11 +140,8 @@ def _terms(operands: Mapping[str, Array], options: dict[str, Any]) -> dict[str, 
     """
     ones = {name: np.ones_like(array[:1, ..., :1]) for name, array in operands.items()}
     channels, groups = operands["x"].shape[-1], operands["kernel"].shape[-1]
-    shapes = {"y": operands["dy"].shape, "dx": operands["x"].shape}
-    shapes["dkernel"] = operands["kernel"].shape
     of_one = _all(ones, options)
-    of_one["dkernel"] = of_one["dkernel"] * (channels // groups)
-    return {name: np.broadcast_to(of_one[name], shape) for name, shape in shapes.items()}
+    return of_one | {"dkernel": of_one["dkernel"] * (channels // groups)}
 
 
 def _lost(size: dict[str, Array], options: dict[str, Any], tiny: float) -> dict[str, Floats]:
@@ -152,8 +150,7 @@ def _lost(size: dict[str, Array], options: dict[str, Any], tiny: float) -> dict[
         name: np.where(array < tiny, array, 0).astype(array.dtype) for name, array in size.items()
     }
     if not any(array.any() for array in small.values()):
-        shapes = {"y": size["dy"].shape, "dx": size["x"].shape, "dkernel": size["kernel"].shape}
-        return {name: np.zeros(shape) for name, shape in shapes.items()}
+        return dict.fromkeys(("y", "dx", "dkernel"), np.zeros(()))
     x, kernel, dy = size["x"], size["kernel"], size["dy"]
     dx, dkernel = involution.backward(small["dy"], x, kernel, **options)
     more_dx, more_dkernel = involution.backward(dy, small["x"], small["kernel"], **options)

@@ -4,6 +4,7 @@ A failure says everything: the clause and its words, the call, what was got and 
 command that shows it again. Nothing is asked or judged here.
 """
 
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from conformance.cases.case import Array
@@ -42,14 +43,49 @@ class ToleratedError(LeftError):
     """What comes next needs an answer that was refused, and may be."""
 
 
-class Answered(dict[str, Array]):
+class Answered(Mapping[str, Array]):
     """Results by name; to ask for one that is not there ends the case.
 
     It is not there where it was refused and may be, or where what was wrong is waived.
+
+    Parameters
+    ----------
+    results : mapping of str to ndarray
+        The results.
+    settle : callable, optional
+        Ends their comparison, before anybody looks at them; raises what is wrong with them.
     """
 
-    def __missing__(self, name: str) -> Array:
-        raise ToleratedError(f"there is no {name}, which may be refused or is waived")
+    def __init__(
+        self, results: Mapping[str, Array], settle: Callable[[], None] = lambda: None
+    ) -> None:
+        self._results, self._settle = results, settle
+
+    def waive(self) -> None:
+        """Have no results: what was wrong with them is waived."""
+        self._results = {}
+
+    def __getitem__(self, name: str) -> Array:
+        """Give a result."""
+        self._settle()
+        if name not in self._results:
+            raise ToleratedError(f"there is no {name}, which may be refused or is waived")
+        return self._results[name]
+
+    def __contains__(self, name: object) -> bool:
+        """Tell whether a result is there, which to ask for it does not."""
+        self._settle()
+        return name in self._results
+
+    def __iter__(self) -> Iterator[str]:
+        """Name the results."""
+        self._settle()
+        return iter(self._results)
+
+    def __len__(self) -> int:
+        """Count the results."""
+        self._settle()
+        return len(self._results)
 
 
 def failure(

@@ -8,6 +8,7 @@ import copy
 import functools
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import replace
 from typing import Any
 from unittest import SkipTest
@@ -23,6 +24,10 @@ from conformance.judging.failing import Answered, ConformanceError, WaivedError,
 from conformance.judging.kind import FUNCTIONS
 from conformance.judging.record import Record
 from conformance.judging.waivers import Waivers
+
+
+def _nothing() -> None:
+    """Stand for a comparison where none goes on."""
 
 
 class NotClaimedError(SkipTest):
@@ -52,6 +57,9 @@ class Judge:
         Of such a list one in so many is asked.
     waivers : Waivers, optional
         What is known to be wrong, and stays.
+    beside : Executor, optional
+        Compares one answer while the next is asked for. What is wrong is raised then by the next
+        demand, by whoever looks at the results, or by `settle`.
 
     Attributes
     ----------
@@ -76,7 +84,9 @@ class Judge:
         share: float = float("inf"),
         one_in: int = 1,
         waivers: Waivers | None = None,
+        beside: Executor | None = None,
     ) -> None:
+        self._beside, self._comparison = beside, _nothing
         self._share, self._one_in, self._waivers = share, one_in, waivers
         self.passed: list[Any] = [] if passed is None else passed
         self._drawing: dict[tuple[Any, ...], SearchStrategy[Any]] = {}
@@ -173,10 +183,12 @@ class Judge:
         program = self.judged.host.beside(variables)
         # Who asks for it has claimed isolation.
         assert program is not None
+        self.settle()
         other = copy.copy(self)
         other.judged, other._watch = replace(self.judged, host=program), None
         try:
             yield other
+            other.settle()
         finally:
             program.close()
 
@@ -192,7 +204,7 @@ class Judge:
         blame: tuple[str, ...] = (),
         course: str = "",
         **how: Any,
-    ) -> dict[str, Array]:
+    ) -> Mapping[str, Array]:
         """Demand that the results of a case are right, and return them.
 
         Where all that is wrong is waived, nothing is returned, and whatever comes next is asked;
@@ -240,13 +252,25 @@ class Judge:
         self.record.otherwise += not plain
         answer = self._ask(case, values, functions, **how)
         got = {name: a for name, a in answer.results.items() if not wanted or name in wanted}
-        try:
-            self.compare(case, values, got, answer.findings, blame, course)
-        except WaivedError:
-            return Answered()
-        if whole and got:
-            self.passed.append(case)
-        return Answered(got)
+        # Of the answer before.
+        self.settle()
+        answered = Answered(got, self.settle)
+        examined = self._examined(case, values, got)
+
+        def compare() -> None:
+            __tracebackhide__ = True
+            try:
+                self._compare(case, values, examined(), answer.findings, blame, course)
+            except WaivedError:
+                answered.waive()
+                return
+            if whole and got:
+                self.passed.append(case)
+
+        self._comparison = compare
+        if self._beside is None:
+            self.settle()
+        return answered
 
     def compare(
         self,
@@ -259,8 +283,44 @@ class Judge:
     ) -> None:
         """Demand that results are right, and that nothing else was found."""
         __tracebackhide__ = True
-        expected = self.kind.expected(case, values, self.claimed) if got else {}
-        right, wrong = examine(self.judged, case, got, expected)
+        self.settle()
+        self._compare(case, values, self._examined(case, values, got)(), findings, blame, course)
+
+    def settle(self) -> None:
+        """End the comparison that goes on beside, if there is one.
+
+        Raises
+        ------
+        ConformanceError
+            What it found wrong.
+        """
+        __tracebackhide__ = True
+        compare, self._comparison = self._comparison, _nothing
+        compare()
+
+    def _examined(
+        self, case: Any, values: Mapping[str, Array], got: Mapping[str, Array]
+    ) -> Callable[[], Any]:
+        """Begin to compare results with what they should be; what is returned waits for that."""
+
+        def examined() -> Any:
+            expected = self.kind.expected(case, values, self.claimed) if got else {}
+            return examine(self.judged, case, got, expected)
+
+        return examined if self._beside is None else self._beside.submit(examined).result
+
+    def _compare(
+        self,
+        case: Any,
+        values: Mapping[str, Array],
+        examined: tuple[Mapping[str, Any], Sequence[Finding]],
+        findings: Iterable[Finding] = (),
+        blame: tuple[str, ...] = (),
+        course: str = "",
+    ) -> None:
+        """Demand that results were right, and that nothing else was found."""
+        __tracebackhide__ = True
+        right, wrong = examined
         rules, decides = self.kind.rules, self.record.clauses
         for name, used in right.items():
             own = rules.bound[name] if used.worst else (rules.value[name],)
@@ -286,12 +346,13 @@ class Judge:
         *,
         functions: Collection[str] = FUNCTIONS,
         **how: Any,
-    ) -> dict[str, Array]:
+    ) -> Mapping[str, Array]:
         """Demand an answer of the due form, whatever its values, and return it.
 
         `how` it is called is that of `ask`, options in the place of the case's among it.
         """
         __tracebackhide__ = True
+        self.settle()
         values = self.values(case) if values is None else values
         self.record.otherwise += 1
         answer = self._ask(case, values, functions, **how)
@@ -302,6 +363,7 @@ class Judge:
     def check_together(self, cases: Sequence[Any], rounds: int, blame: tuple[str, ...]) -> None:
         """Demand that cases which are asked at once, each in a thread of its own, are right."""
         __tracebackhide__ = True
+        self.settle()
         asked = [(case, self.values(case)) for case in cases]
         self.record.otherwise += len(asked)
         for function in self.functions:
@@ -317,6 +379,7 @@ class Judge:
     ) -> bool:
         """Tell whether a call that is no call raises an exception."""
         __tracebackhide__ = True
+        self.settle()
         self._claimed([function])
         self._in_time()
         self.record.otherwise += 1
@@ -332,6 +395,7 @@ class Judge:
     def expect(self, case: Any, holds: bool, words: str) -> None:
         """Demand something else than a value; it is the check's first clause that it breaks."""
         __tracebackhide__ = True
+        self.settle()
         if not holds:
             self.fail(case, [Finding(self.record.clauses[:1], words)])
         self.record.count(self.record.clauses)

@@ -5,11 +5,13 @@ and keeps to few geometries; a check that draws cases stops drawing when its sha
 spent, and its record says so. What was not reached is recorded as not run.
 """
 
+import os
 import random
 import time
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -141,6 +143,7 @@ class Session:
         self.judged = self._given = judged
         self._watched = self._dear = 0
         self._interruption = Interruption()
+        self._pool: ThreadPoolExecutor | None = None
         self._passed: list[Any] = []
         self._deaths: Counter[str] = Counter()
         own = (one for one in waivers if one.clause[:3] in judged.kind.chapters)
@@ -217,6 +220,16 @@ class Session:
     def close(self) -> None:
         """Let what is judged end, as far as it is a process; it is started again if it is asked."""
         self.judged.host.close()
+        if self._pool is not None:
+            self._pool.shutdown(wait=False)
+            self._pool = None
+
+    def _beside(self) -> ThreadPoolExecutor | None:
+        """Give what compares answers beside; what runs in this process would wait for its turn."""
+        apart = self._given.host.isolated and (os.cpu_count() or 1) > 1
+        if apart and self._pool is None:
+            self._pool = ThreadPoolExecutor(1)
+        return self._pool
 
     def lacking(self, clause: str, records: Iterable[Record]) -> str:
         """Say why a clause was not judged in full; nothing if it was.
@@ -240,8 +253,9 @@ class Session:
         share = _LONG * max(0.0, (1 - _LAST) * self.budget - self.spent)
         some = self.profile.one_in
         return Judge(
-            self.judged, record, self.seed, watch, late, self._passed, share, some, self.waivers
-        )
+            self.judged, record, self.seed, watch, late, self._passed, share, some, self.waivers,
+            self._beside(),
+        )  # fmt: skip
 
     def not_run(self, check: Check, reason: str) -> Record:
         """Give the record of a check that is not run."""
@@ -260,13 +274,21 @@ class Session:
         return f"not reached within the budget of {self.budget:g} seconds"
 
     def _run(self, check: Check, judge: Judge) -> None:
-        if not check.drawn:
+        try:
             try:
-                check.function(judge, **check.parameters)
-            except ConformanceError:
-                assert judge.record.failures
-            return
-        self._draw(check, judge)
+                if check.drawn:
+                    self._draw(check, judge)
+                else:
+                    check.function(judge, **check.parameters)
+            except KeyboardInterrupt:
+                raise
+            except BaseException:
+                # What the last answer breaks weighs more than why no more was asked.
+                judge.settle()
+                raise
+            judge.settle()
+        except ConformanceError:
+            assert judge.record.failures
 
     def _draw(self, check: Check, judge: Judge) -> None:
         """Repeat a check on drawn cases; the first failure ends it."""

@@ -3,7 +3,7 @@
 For every kind: chapter FWD asks it of the operator, chapter LAY of the layer.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -115,7 +115,7 @@ def _leaves_no_trace(judge: Judge, case: Any, other: Any) -> None:
     judge.expect(case, not varying, f"{', '.join(varying)} differs when the call is repeated")
 
 
-def _bits(results: dict[str, Array]) -> dict[str, bytes]:
+def _bits(results: Mapping[str, Array]) -> dict[str, bytes]:
     return {name: array.tobytes() for name, array in results.items()}
 
 

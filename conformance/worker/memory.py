@@ -12,6 +12,8 @@ from .pages import PLACES, between_pages, make_read_only
 _GUARD, _ALIGNED = 4096, 64
 # Results of so many calls, and no more than so many bytes of them, are looked at again.
 _CALLS, _BYTES = 8, 1 << 25
+# Arrays of fewer bytes are compared sooner as copies than by NumPy, which takes 5 microseconds.
+_COPIED = 1 << 17
 
 
 def layout_of(array: Any) -> dict[str, Any]:
@@ -135,13 +137,12 @@ def _shares(arrays: Tensors, one: str, other: str) -> bool:
 
 def _same(one: Any, other: Any) -> bool:
     """Tell whether two arrays have the same entries, bit for bit."""
-    return np.array_equal(_bytes(one), _bytes(other))
+    if one.nbytes < _COPIED or not (one.flags.c_contiguous and other.flags.c_contiguous):
+        return bool(one.tobytes() == other.tobytes())
+    return bool((_bytes(one) == _bytes(other)).all()) if one.nbytes == other.nbytes else False
 
 
 def _bytes(array: Any) -> Any:
-    """Give the entries of an array as bytes; where they lie in order, without a copy."""
-    if not array.size or not array.flags.c_contiguous:
-        return np.frombuffer(array.tobytes(), np.uint8)
     return array.reshape(-1).view(np.uint8)
 
 

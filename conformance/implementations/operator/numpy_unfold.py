@@ -4,6 +4,7 @@ Written independently of the oracle. It is taken apart into the steps that real 
 that `conformance.mutants` can plant a fault in each. It trusts its arguments.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -233,8 +234,11 @@ def taken(array: Array, index: tuple[Array, ...]) -> Array:
 def flat(index: tuple[Array, ...], shape: tuple[int, ...]) -> Array:
     """Give an open grid of indices as one index into the elements in their order."""
     whole: Any = 0
+    step = math.prod(shape)
     for one, size in zip(index, shape, strict=True):
-        whole = whole * size + (one if _within(one, size) else _from_the_end(one, size))
+        # Multiplied while it is small: a sum of open grids is as large as all of them together.
+        step //= max(size, 1)
+        whole = whole + (one if _within(one, size) else _from_the_end(one, size)) * step
     return np.asarray(whole)
 
 
