@@ -175,7 +175,7 @@ class BoundCheck:
         """
         __tracebackhide__ = True
         from conformance.judging.failing import ConformanceError
-        from conformance.judging.judge import NotClaimedError
+        from conformance.judging.scope import NotClaimedError
 
         record = self._session.run(self._check)
         if record.failures:

@@ -17,8 +17,9 @@ from conformance.campaign.drawing import Asked, cases_of
 from conformance.claims.loading import Judged, Where, load
 from conformance.judging.ask import NotRunError
 from conformance.judging.failing import ConformanceError
-from conformance.judging.judge import Judge, NotClaimedError
+from conformance.judging.judge import Judge
 from conformance.judging.record import Failure, Record
+from conformance.judging.scope import NotClaimedError
 from conformance.kinds import KINDS
 
 # A worker may have several threads; what draws cases, and what judges them, has one at a time.

@@ -25,8 +25,9 @@ from conformance.judging.ask import NotRunError
 from conformance.judging.checks import Check, checks_of, checks_of_shapes
 from conformance.judging.failing import ConformanceError, LeftError
 from conformance.judging.interruption import Interruption
-from conformance.judging.judge import Judge, NotClaimedError
+from conformance.judging.judge import Judge
 from conformance.judging.record import Record
+from conformance.judging.scope import NotClaimedError
 from conformance.judging.waivers import Waiver, Waivers
 
 # A first call is dear if it takes so long, and so many times what a repeated one takes; geometries

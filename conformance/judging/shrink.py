@@ -13,8 +13,9 @@ from conformance.claims.loading import Judged
 from conformance.claims.program import DiedError
 from conformance.judging.ask import NotRunError
 from conformance.judging.failing import ConformanceError
-from conformance.judging.judge import Judge, NotClaimedError
+from conformance.judging.judge import Judge
 from conformance.judging.record import Failure, Record
+from conformance.judging.scope import NotClaimedError
 
 # Failures that are tried for one that shows in its case alone, and cases that are tried in all.
 _FIRST, _TRIES = 6, 120

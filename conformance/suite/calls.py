@@ -14,7 +14,8 @@ from conformance.cases.geometries import DILATIONS, pairs
 from conformance.cases.views import VIEWS
 from conformance.claims.formats import FORMATS
 from conformance.judging.checks import check
-from conformance.judging.judge import Judge, NotClaimedError
+from conformance.judging.judge import Judge
+from conformance.judging.scope import NotClaimedError
 from conformance.worker.pages import PLACES
 
 

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from conformance.judging.checks import check
-from conformance.judging.judge import Judge, NotClaimedError
+from conformance.judging.judge import Judge
+from conformance.judging.scope import NotClaimedError
 
 Call = dict[str, Any]
 

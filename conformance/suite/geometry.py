@@ -8,7 +8,8 @@ from conformance.cases.geometries import DILATIONS, STRIDES, pairs
 from conformance.cases.operator import certificate as certified
 from conformance.cases.operator_recipes import inside
 from conformance.judging.checks import check
-from conformance.judging.judge import Judge, NotClaimedError
+from conformance.judging.judge import Judge
+from conformance.judging.scope import NotClaimedError
 
 
 @check("GEO-8", "GEO-9", recipe=["impulse-x", "impulse-dy"], exact=True)

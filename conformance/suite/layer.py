@@ -4,7 +4,8 @@ from typing import Any
 
 from conformance.claims.formats import FORMATS
 from conformance.judging.checks import check
-from conformance.judging.judge import Judge, NotClaimedError
+from conformance.judging.judge import Judge
+from conformance.judging.scope import NotClaimedError
 
 CONVENTIONS = ("any", "keras_example", "official")
 MODES = ("inference", "training")

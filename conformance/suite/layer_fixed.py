@@ -5,7 +5,8 @@ from typing import Any
 from conformance.cases.layer_network import networks
 from conformance.claims.formats import FORMATS
 from conformance.judging.checks import check
-from conformance.judging.judge import Judge, NotClaimedError
+from conformance.judging.judge import Judge
+from conformance.judging.scope import NotClaimedError
 from conformance.suite.layer import MODES, in_training
 
 # Shapes of the layers of networks, each with pixels beyond the smallest image.

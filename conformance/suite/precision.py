@@ -5,7 +5,8 @@ from typing import Any
 from conformance.cases.operator import certificate
 from conformance.claims.formats import FORMATS
 from conformance.judging.checks import check
-from conformance.judging.judge import Judge, NotClaimedError
+from conformance.judging.judge import Judge
+from conformance.judging.scope import NotClaimedError
 
 RECIPES = ("normal", "wide", "cancelling")
 

@@ -8,7 +8,8 @@ from typing import Any
 from conformance.cases.geometries import pairs
 from conformance.claims.formats import FORMATS
 from conformance.judging.checks import check
-from conformance.judging.judge import Judge, NotClaimedError
+from conformance.judging.judge import Judge
+from conformance.judging.scope import NotClaimedError
 
 WIDTHS = (4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 63, 64, 65, 129)
 # Past 2^16, and so past what 8 bits, 16 bits and float16 count.

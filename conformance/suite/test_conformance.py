@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from conformance.judging.failing import ConformanceError
-from conformance.judging.judge import NotClaimedError
+from conformance.judging.scope import NotClaimedError
 
 
 def test_conformance(asked: Any, record_of: Any, request: pytest.FixtureRequest) -> None:
