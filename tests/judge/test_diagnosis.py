@@ -15,6 +15,7 @@ from conformance.kinds import LAYER, OPERATOR
 from conformance.mutants import layer, words
 from conformance.mutants.operator import CONVENTIONS, MUTANTS
 from conformance.worker.host import Host
+from tests.opponents import wrong_operators
 from tests.opponents.right_operators import RIGHT
 from tests.opponents.wrong_operators import FirstSampleKernel
 
@@ -23,8 +24,8 @@ from tests.opponents.wrong_operators import FirstSampleKernel
 # the case that fails, which is not given here. What comes before a call is not among them either.
 UNKNOWN = ("fast_paths", "rare", "history", "processes")
 SAMPLE, LAYERS = (
-    [name for name, one in zoo.items() if not one.__module__.endswith(UNKNOWN)][::12]
-    for zoo in (MUTANTS, layer.MUTANTS)
+    [name for name, one in zoo.items() if not one.__module__.endswith(UNKNOWN)][::every]
+    for zoo, every in ((MUTANTS, 36), (layer.MUTANTS, 18))
 )
 
 # Faults of operators that share no code with the mutants, by the mutants' names for them.
@@ -56,20 +57,20 @@ def test_every_mutant_has_words_of_its_own() -> None:
 
 @pytest.mark.parametrize("name", SAMPLE)
 def test_names_the_planted_fault(name: str) -> None:
-    found = diagnose(load(f"conformance.mutants:{name}", OPERATOR))
+    found = diagnose(load(MUTANTS[name], OPERATOR))
     assert found.matches[0] == name
     assert words(MUTANTS[name]) in found.words
 
 
 @pytest.mark.parametrize("name", INDEPENDENT)
 def test_names_faults_of_other_code(name: str) -> None:
-    found = diagnose(load(f"tests.opponents.wrong_operators:{name}", OPERATOR))
+    found = diagnose(load(getattr(wrong_operators, name), OPERATOR))
     assert found.matches[0] == INDEPENDENT[name]
 
 
 @pytest.mark.parametrize("name", ["StridePhase", "OneStrideForBoth", "NoBorderGradient"])
 def test_localises_unknown_faults_of_other_code(name: str) -> None:
-    found = diagnose(load(f"tests.opponents.wrong_operators:{name}", OPERATOR))
+    found = diagnose(load(getattr(wrong_operators, name), OPERATOR))
     assert found.matches == ()
     assert any(line.startswith("window of the output") for line in found.details)
 

@@ -93,7 +93,8 @@ class Official(OfOneScope):
 
 @pytest.mark.parametrize("layer", [StrideOne, Official])
 def test_layers_are_asked_for_what_they_claim(layer: type[NumpyLayer]) -> None:
-    report = conformance.check(layer, layer=True, profile="ci")
+    # Conventions and strides, of which formats know nothing.
+    report = conformance.check(layer, layer=True, profile="ci", dtypes="float32")
     assert report.conforms, str(report)
 
 
