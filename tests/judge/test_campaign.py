@@ -20,6 +20,20 @@ def test_no_false_alarm(kind, tmp_path) -> None:
     assert campaign.table(report)
 
 
+def test_mutants_are_found_by_the_same_command(tmp_path) -> None:
+    names = [
+        "conformance.mutants:KernelFlipped",
+        "conformance.implementations.operator.numpy_unfold",
+    ]
+    found = campaign.found_by(OPERATOR, 12, 3, names, tmp_path)
+    assert list(found) == names[:1]
+    number, clause = found[names[0]]
+    assert 1 <= number <= 12
+    assert clause
+    assert campaign.kills(found, names, 12)[0].startswith("1 of 2 mutants are found among 12 drawn")
+    assert set(campaign.wrong(OPERATOR)) > {names[0]}
+
+
 def test_an_alarm_is_counted(tmp_path) -> None:
     report = campaign.run(
         OPERATOR, 36, 1, ["tests.opponents.wrong_operators:PercentTooMuch"], tmp_path
