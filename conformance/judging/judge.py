@@ -80,8 +80,8 @@ class Judge(Scope):
         waivers: Waivers | None = None,
         beside: Executor | None = None,
     ) -> None:
-        self._beside, self._comparison = beside, _nothing
-        super().__init__(judged, record, seed, share, one_in)
+        super().__init__(judged, record, seed, share, one_in, beside)
+        self._comparison = _nothing
         self.passed: list[Any] = [] if passed is None else passed
         self.overwritten: list[str] = []
         self.left: list[str] = []

@@ -5,6 +5,7 @@ Nothing is asked here.
 
 import time
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Executor, Future
 from typing import Any
 from unittest import SkipTest
 
@@ -34,11 +35,22 @@ class Scope:
         Seconds for a long list of cases.
     one_in : int
         Of such a list one in so many is asked.
+    beside : Executor, optional
+        Makes the operands of the next case of a list while one is asked.
     """
 
     def __init__(
-        self, judged: Judged, record: Record, seed: int, share: float, one_in: int
+        self,
+        judged: Judged,
+        record: Record,
+        seed: int,
+        share: float,
+        one_in: int,
+        beside: Executor | None,
     ) -> None:
+        self._beside = beside
+        # By the identity of a case that is listed.
+        self._ahead: dict[int, Future[dict[str, Array]]] = {}
         self.judged, self.kind, self.claimed = judged, judged.kind, judged.capabilities
         self.record, self.seed, self._share, self._one_in = record, seed, share, one_in
         self._drawing: dict[tuple[Any, ...], SearchStrategy[Any]] = {}
@@ -105,6 +117,10 @@ class Scope:
 
     def values(self, case: Any) -> dict[str, Array]:
         """Make the operands of a case."""
+        ahead = self._ahead.pop(id(case), None)
+        return self._made(case) if ahead is None else ahead.result()
+
+    def _made(self, case: Any) -> dict[str, Array]:
         made: dict[str, Array] = self.kind.values(case, self.kind.bits(case, self.claimed))
         return made
 
@@ -119,4 +135,8 @@ class Scope:
             if number and time.perf_counter() > stop:
                 self.record.cut_short = f"{number} of {len(listed)} cases"
                 return
+            if self._beside is not None and number + 1 < len(listed):
+                # While this one is asked, after the comparison of the one before.
+                following = listed[number + 1]
+                self._ahead[id(following)] = self._beside.submit(self._made, following)
             yield case

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import numpy as np
 import pytest
 
 from conformance.claims.loading import load
@@ -132,3 +133,13 @@ def test_answers_are_compared_in_a_thread_of_their_own(
     assert judge.check(judge.plain(), ("y",))
     assert seen
     assert threading.main_thread() not in seen
+
+
+def test_operands_are_made_ahead_and_are_those_of_their_case(pool: ThreadPoolExecutor) -> None:
+    _, judge = judging(pool)
+    listed = [judge.plain(seed=seed) for seed in (1, 2, 3, 2)]
+    for case in judge.as_time_allows(listed):
+        got, due = judge.values(case), judge.kind.values(case, judge.kind.bits(case, judge.claimed))
+        assert all(np.array_equal(got[name], due[name]) for name in due)
+        # Asked once more, they are made anew: who changed them changed none of these.
+        assert judge.values(case)["x"] is not got["x"]
