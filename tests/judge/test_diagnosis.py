@@ -25,7 +25,7 @@ from tests.opponents.wrong_operators import FirstSampleKernel
 UNKNOWN = ("fast_paths", "rare", "history", "processes")
 SAMPLE, LAYERS = (
     [name for name, one in zoo.items() if not one.__module__.endswith(UNKNOWN)][::every]
-    for zoo, every in ((MUTANTS, 36), (layer.MUTANTS, 18))
+    for zoo, every in ((MUTANTS, 36), (layer.MUTANTS, 24))
 )
 
 # Faults of operators that share no code with the mutants, by the mutants' names for them.
