@@ -48,7 +48,9 @@ def _tensorflow(sums: Sums) -> Apply:
     def give(name: str, first: Any, second: Any) -> Any:
         @tf.custom_gradient  # type: ignore[untyped-decorator]
         def summed(first: Any, second: Any) -> Any:
-            result = _rounded(sums, name, first, second)
+            # AutoGraph warns of generators, and there is nothing here for it to convert.
+            rounded = tf.autograph.experimental.do_not_convert(_rounded)
+            result = rounded(sums, name, first, second)
             return result, lambda back: _BACK[name](give, back, first, second)
 
         return summed(first, second)

@@ -6,12 +6,14 @@ sizes are right when they come here, and no patch is ever made: a sum goes from 
 holds a few tensors of the size of an image, and one row of the kernel's taps.
 """
 
-import functools
 import itertools
-import operator
+from collections import deque
+from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import keras
 from keras import ops
 
 
@@ -34,6 +36,12 @@ class Axis(NamedTuple):
     def read(self, first: int) -> slice:
         """Give the padded pixels that a tap reads, of which `first` is the first (GEO-8)."""
         return slice(first, first + (self.outputs - 1) * self.stride + 1, self.stride)
+
+    @property
+    def phases(self) -> list[list[int]]:
+        """For each pixel of a run of `stride`, the first padded pixels of the taps that read it."""
+        firsts, stride = self.firsts, self.stride
+        return [[f for f in firsts if f % stride == phase] for phase in range(stride)]
 
     @property
     def runs(self) -> tuple[Any, Any]:
@@ -82,27 +90,37 @@ class Sums:
         """Sum over the taps in index order: (B, H, W, C), (B, Ho, Wo, Kh, Kw, G) to y."""
         padded = self._padded(self._split(x), *((a.before, a.after) for a in self._axes))
         products = (
-            self._cut(padded, *(a.read(first) for a, first in zip(self._axes, tap, strict=True)))
-            * weights
-            for tap, weights in self._taps(kernel)
+            self._cut(padded, self.vertical.read(top), self.horizontal.read(left)) * weights
+            for top, left, weights in self._taps(kernel, *(a.firsts for a in self._axes))
         )
-        return self._joined(functools.reduce(operator.add, products))
+        return self._joined(_total(products))
 
     def dx(self, dy: Any, kernel: Any) -> Any:
         """Sum over the outputs that read a pixel: (B, Ho, Wo, C), as above, to dx.
 
         Padded pixels that lie `stride` apart are read through the same taps. Each such phase is
-        summed by itself, over the whole image at once: a tap is one shift of dy and weights.
+        summed by itself, over the whole image at once: a tap is one shift of dy and of weights.
         """
-        vertical, horizontal = self._axes
-        outputs = self._padded(self._split(dy), vertical.margins, horizontal.margins)
-        phases: dict[Any, Any] = {}
-        for tap, weights in self._taps(kernel, vertical.margins, horizontal.margins):
-            phase = tap[0] % vertical.stride, tap[1] % horizontal.stride
-            where = [a.readers(first) for a, first in zip(self._axes, tap, strict=True)]
-            product = self._cut(outputs, *where) * self._cut(weights, *where)
-            phases[phase] = phases[phase] + product if phase in phases else product
+        outputs = self._padded(self._split(dy), *(a.margins for a in self._axes))
+        phases = [
+            [self._phase(outputs, kernel, rows, columns) for columns in self.horizontal.phases]
+            for rows in self.vertical.phases
+        ]
         return self._joined(self._interleaved(phases))
+
+    def _phase(self, outputs: Any, kernel: Any, rows: Any, columns: Any) -> Any:
+        """Sum over some rows and columns of taps, over the runs that hold the image."""
+        vertical, horizontal = self._axes
+        if not (rows and columns):
+            cut = self._cut(outputs, vertical.readers(0), horizontal.readers(0))
+            return ops.zeros_like(cut)
+        products = (
+            self._cut(outputs, *where) * self._cut(self._padded(weights, *margins), *where)
+            for top, left, weights in self._taps(kernel, rows, columns)
+            for where in [(vertical.readers(top), horizontal.readers(left))]
+            for margins in [(vertical.margins, horizontal.margins)]
+        )
+        return _total(products)
 
     def dkernel(self, dy: Any, x: Any) -> Any:
         """Sum over the members of a group: (B, Ho, Wo, C), (B, H, W, C) to dkernel."""
@@ -111,7 +129,7 @@ class Sums:
         dy = self._split(dy)
         every = slice(None)
         rows = (self._cut(padded, self.vertical.read(f), every) for f in self.vertical.firsts)
-        return ops.stack([row(read, dy) for read in rows], axis=3)
+        return ops.stack(list(_in_turn(row(read, dy) for read in rows)), axis=3)
 
     @property
     def _axes(self) -> tuple[Axis, Axis]:
@@ -121,8 +139,8 @@ class Sums:
         """Give dkernel of a row of taps, one after the other."""
         axis = self.horizontal
         views = (self._cut(read, slice(None), axis.read(first)) for first in axis.firsts)
-        taps = [ops.sum(view * dy, axis=self._members) for view in views]
-        return ops.transpose(ops.stack(taps), (1, 2, 3, 0, 4))
+        taps = _in_turn(ops.sum(view * dy, axis=self._members) for view in views)
+        return ops.transpose(ops.stack(list(taps)), (1, 2, 3, 0, 4))
 
     def _fused_row(self, read: Any, dy: Any) -> Any:
         """Give the same as one sum: XLA takes seconds to compile one for each tap."""
@@ -161,16 +179,16 @@ class Sums:
     def _order(self) -> tuple[int, ...]:
         return (0, 1, 4, 2, 3) if self.blocked else (0, 1, 3, 2, 4)
 
-    def _taps(self, kernel: Any, *margins: Any) -> Any:
-        """Yield where each tap begins, and its weights, which spread over an image that is split.
+    def _taps(self, kernel: Any, tops: Any, lefts: Any) -> Iterator[tuple[int, int, Any]]:
+        """Give taps by where they begin, and weights that spread over an image that is split.
 
         A row at a time is brought into order: TensorFlow takes eight times as long to unstack taps.
         """
-        for number, top in enumerate(self.vertical.firsts):
-            row = ops.transpose(kernel[:, :, :, number], (3, 0, 1, 2, 4))
-            for weights, left in zip(range(self.horizontal.taps), self.horizontal.firsts):
-                one = ops.expand_dims(row[weights], self._members)
-                yield (top, left), self._padded(one, *margins) if margins else one
+        for top in tops:
+            row = ops.transpose(kernel[:, :, :, top // self.vertical.dilation], (3, 0, 1, 2, 4))
+            for left in lefts:
+                weights = row[left // self.horizontal.dilation]
+                yield top, left, ops.expand_dims(weights, self._members)
 
     def _padded(self, image: Any, rows: Any, columns: Any) -> Any:
         margins: list[Any] = [(0, 0)] * 5
@@ -180,30 +198,49 @@ class Sums:
     def _cut(self, image: Any, rows: slice, columns: slice) -> Any:
         return image[:, rows, columns] if self.fused else image[:, rows, :, columns]
 
-    def _interleaved(self, phases: dict[Any, Any]) -> Any:
+    def _interleaved(self, phases: list[list[Any]]) -> Any:
         """Put the pixels of all phases where they lie in the image."""
-        strides = [a.stride for a in self._axes]
-        (whole,) = itertools.islice(phases.values(), 1)
-        if strides != [1, 1]:
-            empty = ops.zeros_like(whole)
-            place = 2 if self.fused else 3
-            rows = [
-                self._zipped([phases.get((p, q), empty) for q in range(strides[1])], place)
-                for p in range(strides[0])
-            ]
-            whole = self._zipped(rows, 1)
-        starts = [a.before - a.runs[0] * a.stride for a in self._axes]
-        where = (
-            slice(start, start + a.size) for start, a in zip(starts, self._axes, strict=True)
-        )
-        return self._cut(whole, *where)
+        rows = [self._zipped(row, 2 if self.fused else 3) for row in phases]
+        starts = (a.before - a.runs[0] * a.stride for a in self._axes)
+        where = (slice(one, one + a.size) for one, a in zip(starts, self._axes, strict=True))
+        return self._cut(self._zipped(rows, 1), *where)
 
     def _zipped(self, images: list[Any], axis: int) -> Any:
         """Give pixels of images in turn along an axis."""
+        if len(images) == 1:
+            return images[0]
         together = ops.stack(images, axis=axis + 1)
         size = list(ops.shape(together))
         size[axis : axis + 2] = [size[axis] * size[axis + 1]]
         return ops.reshape(together, size)
+
+
+def _total(products: Iterator[Any]) -> Any:
+    """Add up, and hold one product at a time.
+
+    Each begins after the sum of those before, which TensorFlow's graphs can then not put off.
+    """
+    (total,) = deque(_in_turn(itertools.accumulate(products)), maxlen=1)
+    return total
+
+
+def _in_turn(tensors: Iterator[Any]) -> Iterator[Any]:
+    """Make each tensor after the one before: a TensorFlow graph begins with all, and holds them."""
+    made = None
+    while True:
+        with _after(made):
+            made = next(tensors, None)
+        if made is None:
+            return
+        yield made
+
+
+def _after(made: Any) -> Any:
+    if made is None or keras.backend.backend() != "tensorflow":
+        return nullcontext()
+    import tensorflow as tf
+
+    return tf.control_dependencies([made])
 
 
 def _positive(number: Any) -> Any:
