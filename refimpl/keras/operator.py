@@ -1,7 +1,8 @@
 """The involution operator in `keras.ops`: differentiable, for any backend and any size.
 
 The kernel is given; generating it is the work of `refimpl.keras.layer`. The operator is no oracle
-and shares no code with one: it rounds as its backend rounds and trusts its automatic derivative.
+and shares no code with one: it rounds as its backend rounds. What is summed is `_sums`, what
+frameworks are told of derivatives `_derivative`.
 """
 
 from typing import Any
@@ -68,9 +69,12 @@ def involution(
 
     Notes
     -----
-    Each tap is one strided view of the padded input, multiplied and added: the forward pass holds a
-    few tensors of the size of `y`, never the Kh * Kw patches. Automatic differentiation keeps one
-    such view for each tap until the backward pass.
+    Each tap is one shift of the padded input, multiplied and added: no pass ever holds the
+    Kh * Kw patches, and between the passes the two operands alone are kept. The derivatives are
+    the same sum with its operands exchanged, at every order, so that TensorFlow and PyTorch are
+    told of them (`refimpl.keras._derivative`); JAX differentiates by itself, in either direction,
+    and computes again what it would keep. A SavedModel that is to be differentiated after loading
+    must be saved with its custom gradients, which is TensorFlow's default.
 
     References
     ----------
