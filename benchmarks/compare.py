@@ -13,7 +13,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,7 +21,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.interleaved import Ratio, Times, in_turn, median, ratio
+from benchmarks.interleaved import Ratio, Times, in_turn, once, ratio
 from benchmarks.rivals import ORACLE, RIVALS, Call, Rival, check
 from benchmarks.workloads import WORKLOADS, Workload
 
@@ -29,6 +29,8 @@ PASSES = {"forward": False, "forward+backward": True}
 VERSIONS = ("numpy", "numba", "tensorflow", "keras")
 ORACLES, GRAPH, XLA, PUBLISHED = "oracle", "operator-graph", "operator-xla", "published-graph"
 OPERATORS = (GRAPH, XLA)
+# Bytes read and written by a copy, and operations of a product, which stand for the floors.
+_COPIED, _MULTIPLIED = 1 << 29, 2 * 1024**3
 # How many times as fast as the published formulation, forward and both passes.
 FASTER = {GRAPH: (2.0, 2.5), XLA: (8.0, 6.0)}
 
@@ -72,7 +74,7 @@ def floors(rounds: int) -> dict[str, Times]:
     The copy is of 256 MB by one thread; the multiply-adds are those of a product of two matrices of
     1024 x 1024, by NumPy's library and on its threads.
     """
-    source = np.ones(1 << 26, np.float32)
+    source = np.ones(_COPIED // 8, np.float32)
     target, matrix = np.empty_like(source), np.ones((1024, 1024), np.float32)
     calls = {"copy": lambda: np.copyto(target, source), "product": lambda: matrix @ matrix}
     return in_turn(calls, rounds)
@@ -113,9 +115,9 @@ def peak(call: Call) -> int | None:
 
 def figures(kept: dict[str, Any]) -> Iterator[Figure]:
     """Derive every figure from what was measured."""
-    copy, product = (median([wall for wall, _ in kept["floors"][n]]) for n in ("copy", "product"))
-    yield Figure("copy [GB/s]", scaled(copy, lambda t: 2 * 4 * (1 << 26) / t / 1e9))
-    yield Figure("float32 product [GFLOP/s]", scaled(product, lambda t: 2 * 1024**3 / t / 1e9))
+    copy, product = (least(kept["floors"][name]) for name in ("copy", "product"))
+    yield Figure("copy, GB/s", once(_COPIED / copy / 1e9))
+    yield Figure("float32 product, GFLOP/s", once(_MULTIPLIED / product / 1e9))
     for workload in WORKLOADS:
         for passes, backward in PASSES.items():
             if str(workload) not in kept["workloads"]:
@@ -124,13 +126,11 @@ def figures(kept: dict[str, Any]) -> Iterator[Figure]:
             where = f"{workload.name}, {passes}: "
             yield from _speeds(one, where, workload, backward)
             yield from _costs(one, where)
-            bytes_, flops = workload.traffic(backward=backward), workload.flops(backward=backward)
-            floor = max(
-                bytes_ * copy.median / (8 * (1 << 26)), flops * product.median / (2 * 1024**3)
-            )
+            moved, work = workload.traffic(backward=backward), workload.flops(backward=backward)
+            floor = max(moved * copy / _COPIED, work * product / _MULTIPLIED)
             for name in (ORACLES, *OPERATORS):
-                walls = median([wall for wall, _ in one["times"][name]])
-                yield Figure(f"{where}{name} by the floor", Ratio(*(t / floor for t in walls)))
+                by = least(one["times"][name]) / floor
+                yield Figure(f"{where}{name} by the floor, least times", once(by))
 
 
 def _speeds(one: Any, where: str, workload: Workload, backward: bool) -> Iterator[Figure]:
@@ -152,14 +152,15 @@ def _costs(one: Any, where: str) -> Iterator[Figure]:
     for name in OPERATORS:
         if peaks[name] is not None and peaks[PUBLISHED]:
             part = peaks[name] / peaks[PUBLISHED]
-            yield Figure(f"{where}{name}, peak memory", Ratio(part, part, part), at_most=0.1)
-    spent = one["first"][XLA][0]
-    yield Figure(f"{where}{XLA}, compilation [s]", Ratio(spent, spent, spent), at_most=3.0)
+            yield Figure(f"{where}{name}, peak memory", once(part), at_most=0.1)
+    wall, busy = one["first"][XLA]
+    yield Figure(f"{where}{XLA}, compilation, s", once(wall), at_most=3.0)
+    yield Figure(f"{where}{XLA}, compilation, s, processors", once(busy))
 
 
-def scaled(value: Ratio, rate: Callable[[float], float]) -> Ratio:
-    """Give rates of times: the more time, the less."""
-    return Ratio(rate(value.median), rate(value.high), rate(value.low))
+def least(times: Times) -> float:
+    """Give the least of the wall clock's times, which other programs can only add to."""
+    return min(wall for wall, _ in times)
 
 
 def surroundings() -> dict[str, Any]:

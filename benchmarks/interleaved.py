@@ -24,8 +24,9 @@ class Ratio(NamedTuple):
     high: float
 
     def __str__(self) -> str:
-        """As the tables show it."""
-        return f"{self.median:.3g} ({self.low:.3g} to {self.high:.3g})"
+        """As the tables show it; a figure that was measured once has no interval."""
+        interval = f" ({self.low:.3g} to {self.high:.3g})" if self.low < self.high else ""
+        return f"{self.median:.3g}{interval}"
 
     def differs(self, other: "Ratio") -> bool:
         """Tell whether the intervals have nothing in common: the difference is more than noise."""
@@ -57,6 +58,11 @@ def ratio(one: Times, other: Times, clock: str = "wall") -> Ratio:
     column = CLOCKS.index(clock)
     pairs = zip(one, other, strict=True)
     return median([first[column] / max(second[column], 1e-9) for first, second in pairs])
+
+
+def once(value: float) -> Ratio:
+    """Give a figure that was measured once."""
+    return Ratio(value, value, value)
 
 
 def median(values: Sequence[float]) -> Ratio:
