@@ -27,7 +27,7 @@ def differentiable(sums: Sums, x: Any, kernel: Any) -> Any:
     return _APPLIED[keras.backend.backend()](sums)("y", x, kernel)
 
 
-def _rounded(sums: Sums, name: str, first: Any, second: Any) -> Any:
+def rounded(sums: Sums, name: str, first: Any, second: Any) -> Any:
     """Give one of the sums in the format of its operands."""
     narrow = format_name(first)
     operands = (ops.cast(one, wide(narrow)) for one in (first, second))
@@ -35,7 +35,7 @@ def _rounded(sums: Sums, name: str, first: Any, second: Any) -> Any:
 
 
 # What flows back from a sum to its two operands, given what flows back to the sum.
-_BACK: dict[str, Callable[[Apply, Any, Any, Any], tuple[Any, Any]]] = {
+BACK: dict[str, Callable[[Apply, Any, Any, Any], tuple[Any, Any]]] = {
     "y": lambda give, back, x, kernel: (give("dx", back, kernel), give("dkernel", back, x)),
     "dx": lambda give, back, dy, kernel: (give("y", back, kernel), give("dkernel", dy, back)),
     "dkernel": lambda give, back, dy, x: (give("y", x, back), give("dx", dy, back)),
@@ -49,9 +49,9 @@ def _tensorflow(sums: Sums) -> Apply:
         @tf.custom_gradient  # type: ignore[untyped-decorator]
         def summed(first: Any, second: Any) -> Any:
             # AutoGraph warns of generators, and there is nothing here for it to convert.
-            rounded = tf.autograph.experimental.do_not_convert(_rounded)
-            result = rounded(sums, name, first, second)
-            return result, lambda back: _BACK[name](give, back, first, second)
+            plain = tf.autograph.experimental.do_not_convert(rounded)
+            result = plain(sums, name, first, second)
+            return result, lambda back: BACK[name](give, back, first, second)
 
         return summed(first, second)
 
@@ -62,42 +62,13 @@ def _jax(sums: Sums) -> Apply:
     """Let JAX compute views again when it needs them: it keeps its forward mode, and `vmap`."""
     import jax
 
-    return lambda *given: jax.checkpoint(functools.partial(_rounded, sums, given[0]))(*given[1:])
+    return lambda *given: jax.checkpoint(functools.partial(rounded, sums, given[0]))(*given[1:])
 
 
 def _torch(sums: Sums) -> Apply:
-    return functools.partial(_torch_function().apply, sums)
+    from refimpl.keras._torch_sums import Summed
 
-
-@functools.cache
-def _torch_function() -> Any:
-    import torch
-
-    class Summed(torch.autograd.Function):  # type: ignore[misc]
-        """One of the sums; `torch.func` asks for a context of its own and for `jvp`."""
-
-        generate_vmap_rule = True
-
-        @staticmethod
-        def forward(sums: Sums, name: str, first: Any, second: Any) -> Any:
-            return _rounded(sums, name, first, second)
-
-        @staticmethod
-        def setup_context(ctx: Any, inputs: Any, output: Any) -> None:  # noqa: ARG004
-            ctx.give, ctx.name = functools.partial(Summed.apply, inputs[0]), inputs[1]
-            ctx.save_for_backward(*inputs[2:])
-            ctx.save_for_forward(*inputs[2:])
-
-        @staticmethod
-        def backward(ctx: Any, back: Any) -> Any:
-            return None, None, *_BACK[ctx.name](ctx.give, back, *ctx.saved_tensors)
-
-        @staticmethod
-        def jvp(ctx: Any, _sums: Any, _name: Any, first: Any, second: Any) -> Any:
-            one, other = ctx.saved_tensors
-            return ctx.give(ctx.name, first, other) + ctx.give(ctx.name, one, second)
-
-    return Summed
+    return functools.partial(Summed.apply, sums)
 
 
 _APPLIED: dict[str, Callable[[Sums], Apply]] = {
