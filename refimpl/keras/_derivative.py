@@ -66,6 +66,11 @@ def _jax(sums: Sums) -> Apply:
 
 
 def _torch(sums: Sums) -> Apply:
+    import torch
+
+    if torch.compiler.is_compiling():
+        # torch.compile takes no function with a `jvp`, and makes its own derivative of the sum.
+        return functools.partial(rounded, sums)
     from refimpl.keras._torch_sums import Summed
 
     return functools.partial(Summed.apply, sums)
