@@ -2,9 +2,8 @@
 
 The older `refimpl` is taken from git and run under another name in the same process, call by call
 in turn, so that both meet the same neighbours on the machine. Each figure is the median of the
-ratios, older by newer: above 1 the newer one is faster. Beside the wall clock stands the time of
-the processors, which other programs disturb less. Operands are standard normals; results are not
-compared.
+ratios, older by newer: above 1 the newer one is faster (`interleaved`). Operands are standard
+normals; results are not compared.
 """
 
 import argparse
@@ -15,7 +14,6 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -25,6 +23,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.interleaved import CLOCKS, in_turn, ratio
 from benchmarks.workloads import WORKLOADS
 from refimpl import geometry, involution
 
@@ -117,21 +116,6 @@ def calls(problem: Problem, dtype: str) -> Callable[[ModuleType], dict[str, Call
     return of
 
 
-def ratios(before: Callable[[], Any], after: Callable[[], Any], rounds: int) -> tuple[float, ...]:
-    """Give the median ratios of wall clock and of processors, and the newer one's least time."""
-    before(), after()
-    times = []
-    for _ in range(rounds):
-        pair = []
-        for call in (before, after):
-            wall, busy = time.perf_counter(), time.process_time()
-            call()
-            pair.append((time.perf_counter() - wall, time.process_time() - busy))
-        times.append(pair)
-    wall, busy = np.median([np.divide(one, max(two, (1e-9, 1e-9))) for one, two in times], axis=0)
-    return float(wall), float(busy), min(pair[1][0] for pair in times)
-
-
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -147,9 +131,10 @@ def main() -> None:
                 of = calls(problem, dtype)
                 old, new = of(before), of(involution)
                 for name in new:
-                    rounds = options.rounds
-                    wall, busy, least = ratios(old[name], new[name], rounds)
-                    figures = f"{1e3 * least:.2f}", f"{wall:.2f}", f"{busy:.2f}"
+                    times = in_turn({"old": old[name], "new": new[name]}, options.rounds)
+                    least = min(wall for wall, _ in times["new"])
+                    medians = (str(ratio(times["old"], times["new"], clock)) for clock in CLOCKS)
+                    figures = (f"{1e3 * least:.2f}", *medians)
                     table.add_row(problem.name, dtype, name, *figures)
     Console(width=120).print(table)
 

@@ -60,6 +60,17 @@ def run_oracle(operands: Operands, backward: bool, device: str, group_layout: st
     return forward_and_backward if backward else forward
 
 
+def check(rival: Rival, operands: Operands, results: tuple[Any, ...]) -> None:
+    """Hold results against the oracle's, bit for bit."""
+    x, kernel, dy = operands
+    expected = [oracle.forward(x, kernel, group_layout=rival.group_layout)]
+    if len(results) > 1:
+        expected += oracle.backward(dy, x, kernel, group_layout=rival.group_layout)
+    for name, got, due in zip(("y", "dx", "dkernel"), results, expected, strict=False):
+        wrong = np.count_nonzero(rival.read(got) != due)
+        assert not wrong, f"{rival.name}: {name} differs from the oracle's in {wrong} of {due.size}"
+
+
 def runner(
     load: Callable[[str], Any], finish: Callable[[str, Any], None]
 ) -> Callable[[Operands, bool, str, str], Call]:

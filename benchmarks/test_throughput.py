@@ -8,12 +8,10 @@ enough is not decided here.
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pytest
 
-from benchmarks.rivals import ORACLE, Rival
+from benchmarks.rivals import ORACLE, Rival, check
 from benchmarks.workloads import WORKLOADS, Operands, Workload
-from refimpl import involution as oracle
 
 PASSES = {"forward": False, "forward+backward": True}
 
@@ -64,14 +62,3 @@ def measure(
         least = benchmark.stats.stats.min
         benchmark.extra_info["GFLOP/s, from the minimum"] = flops / least / 1e9
         benchmark.extra_info["GB/s, from the minimum"] = traffic / least / 1e9
-
-
-def check(rival: Rival, operands: Operands, results: tuple[Any, ...]) -> None:
-    """Hold results against the oracle's, bit for bit."""
-    x, kernel, dy = operands
-    expected = [oracle.forward(x, kernel, group_layout=rival.group_layout)]
-    if len(results) > 1:
-        expected += oracle.backward(dy, x, kernel, group_layout=rival.group_layout)
-    for name, got, due in zip(("y", "dx", "dkernel"), results, expected, strict=False):
-        wrong = np.count_nonzero(rival.read(got) != due)
-        assert not wrong, f"{rival.name}: {name} differs from the oracle's in {wrong} of {due.size}"

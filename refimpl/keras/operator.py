@@ -1,13 +1,11 @@
 """The involution operator in `keras.ops`: differentiable, for any backend and any size.
 
 The kernel is given; generating it is the work of `refimpl.keras.layer`. The operator is no oracle
-and shares no code with one: it rounds as its backend rounds and trusts its automatic derivative.
+and shares no code with one: it rounds as its backend rounds. What is summed is `_sums`, what
+frameworks are told of derivatives `_derivative`.
 """
 
-import functools
-import itertools
-import operator
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 from keras import ops
@@ -18,10 +16,10 @@ from refimpl.keras._arguments import (
     Pair,
     check_operands,
     check_options,
-    format_name,
-    wide,
 )
+from refimpl.keras._derivative import differentiable
 from refimpl.keras._shapes import check_grid, check_shapes, outputs
+from refimpl.keras._sums import Axis, Sums
 
 __all__ = ["involution"]
 
@@ -71,9 +69,12 @@ def involution(
 
     Notes
     -----
-    Each tap is one strided view of the padded input, multiplied and added: the forward pass holds a
-    few tensors of the size of `y`, never the Kh * Kw patches. Automatic differentiation keeps one
-    such view for each tap until the backward pass.
+    Each tap is one shift of the padded input, multiplied and added: no pass ever holds the
+    Kh * Kw patches, and between the passes the two operands alone are kept. The derivatives are
+    the same sum with its operands exchanged, at every order, so that TensorFlow and PyTorch are
+    told of them (`refimpl.keras._derivative`); JAX differentiates by itself, in either direction,
+    and computes again what it would keep. A SavedModel that is to be differentiated after loading
+    must be saved with its custom gradients, which is TensorFlow's default.
 
     References
     ----------
@@ -98,7 +99,8 @@ def involution(
     vertical, horizontal = (_axis(a, size[1 + a], int(taps[a]), options) for a in (0, 1))
     check_grid((_known(vertical.outputs), _known(horizontal.outputs)), x, kernel)
     x, kernel = _held(x, kernel, vertical, horizontal)
-    return _sum(x, kernel, vertical, horizontal, options.blocked)
+    sums = Sums(vertical, horizontal, int(kernel.shape[5]), options.blocked, _fused())
+    return differentiable(sums, x, kernel)
 
 
 @keras.saving.register_keras_serializable(package="refimpl")
@@ -124,34 +126,15 @@ class InvolutionOperation(keras.Operation):  # type: ignore[misc]
         )
 
 
-class Axis(NamedTuple):
-    """One axis of the geometry. Sizes that are unknown when traced are scalar tensors."""
-
-    outputs: Any
-    before: Any
-    after: Any
-    stride: int
-    dilation: int
-
-    @property
-    def span(self) -> Any:
-        """Padded pixels from the first to the last that one tap reads (GEO-8)."""
-        return (self.outputs - 1) * self.stride + 1
-
-    def firsts(self, taps: int) -> range:
-        """Give the first padded pixel that each tap reads (GEO-8)."""
-        return range(0, taps * self.dilation, self.dilation)
-
-
 def _axis(axis: int, size: Any, taps: int, options: Options) -> Axis:
     """Lay out one axis by GEO-3, and by GEO-7 for "same"."""
     stride, dilation = options.strides[axis], options.dilations[axis]
     number = outputs(size, axis, taps, options)
     if options.sides is not None:
-        return Axis(number, *options.sides[axis], stride, dilation)
+        return Axis(size, number, *options.sides[axis], taps, stride, dilation)
     missing = (number - 1) * stride + (taps - 1) * dilation + 1 - size
     total = max(missing, 0) if isinstance(size, int) else ops.maximum(missing, 0)
-    return Axis(number, total // 2, total - total // 2, stride, dilation)
+    return Axis(size, number, total // 2, total - total // 2, taps, stride, dilation)
 
 
 def _known(size: Any) -> int | None:
@@ -179,30 +162,12 @@ def _held(x: Any, kernel: Any, vertical: Axis, horizontal: Axis) -> tuple[Any, A
     )
 
 
-def _sum(x: Any, kernel: Any, vertical: Axis, horizontal: Axis, blocked: bool) -> Any:
-    """Sum over the taps in index order (FWD-1), operands and sizes being right."""
-    narrow = format_name(x)
-    sums = wide(narrow)
-    batch, height, width, channels = ops.shape(x)
-    rows, columns, groups = map(int, kernel.shape[3:])
-    grid = (batch, vertical.outputs, horizontal.outputs)
-    members = channels // groups
-    split, shared = (
-        ((groups, members), (groups, 1)) if blocked else ((members, groups), (1, groups))
-    )
+def _fused() -> bool:
+    """Tell whether XLA compiles what is traced now: always on JAX, perhaps on TensorFlow."""
+    if keras.backend.backend() != "tensorflow":
+        return bool(keras.backend.backend() == "jax")
+    import tensorflow as tf
+    from tensorflow.python.ops import control_flow_util
 
-    margins = ((0, 0), (vertical.before, vertical.after), (horizontal.before, horizontal.after))
-    pixels = ops.reshape(ops.cast(x, sums), (batch, height, width, *split))
-    pixels = ops.pad(pixels, (*margins, (0, 0), (0, 0)))
-    # Unstacked, since the derivative of a slice for each tap would hold as many whole kernels.
-    weights = ops.unstack(
-        ops.reshape(ops.cast(kernel, sums), (*grid, rows * columns, *shared)), rows * columns, 3
-    )
-    firsts = itertools.product(vertical.firsts(rows), horizontal.firsts(columns))
-    span = (batch, vertical.span, horizontal.span, *split)
-    views = (ops.slice(pixels, (0, top, left, 0, 0), span) for top, left in firsts)
-    # Slice, then stride: TensorFlow's derivative of a slice with steps takes eight times as long.
-    if (vertical.stride, horizontal.stride) != (1, 1):
-        views = (view[:, :: vertical.stride, :: horizontal.stride] for view in views)
-    total = functools.reduce(operator.add, map(operator.mul, views, weights))
-    return ops.cast(ops.reshape(total, (*grid, channels)), narrow)
+    graph = tf.compat.v1.get_default_graph()
+    return not tf.executing_eagerly() and control_flow_util.GraphOrParentsInXlaContext(graph)

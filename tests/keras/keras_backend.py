@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 
 from refimpl import involution as oracle
-from refimpl.keras import Involution
+from refimpl.keras import Involution, involution
 from refimpl.keras.weights import parameters_from_official
 
 Options = dict[str, Any]
@@ -132,9 +132,50 @@ def statistics_agree() -> None:
         np.testing.assert_array_equal(got[ours_name], expected)
 
 
+def differentiates() -> None:
+    """Differentiate the operator twice, and forward, where the backend can be asked to."""
+    options: Options = {"stride": (2, 1), "dilation": (1, 2), "group_layout": "interleaved"}
+
+    def apply(x: Any, kernel: Any) -> Any:
+        return involution(x, kernel, **options)
+
+    x, kernel, dx, dkernel = (
+        integers(shape, -2, 3).astype("float64") + shift
+        for shift in (0, 1)
+        for shape in ((2, 3, 4, 4), (2, 2, 4, 3, 2, 2))
+    )
+    due = oracle.forward(dx, kernel, **options) + oracle.forward(x, dkernel, **options)
+    if keras.backend.backend() == "torch":
+        import torch
+
+        given = tuple(torch.tensor(a, requires_grad=True) for a in (x, kernel))
+        assert torch.autograd.gradgradcheck(apply, given)
+        _, moved = torch.func.jvp(apply, given, (torch.tensor(dx), torch.tensor(dkernel)))
+        np.testing.assert_array_equal(moved.detach(), due)
+        each = torch.func.vmap(lambda one, other: apply(one[None], other[None])[0])
+        np.testing.assert_array_equal(each(*given).detach(), apply(*given).detach())
+    if keras.backend.backend() == "jax":
+        import jax
+
+        jax.config.update("jax_enable_x64", True)
+        np.testing.assert_array_equal(jax.jvp(apply, (x, kernel), (dx, dkernel))[1], due)
+        # Of a half of the squares of what is linear: its matrix, transposed, times itself.
+        hessian = jax.hessian(lambda one: (apply(one, kernel) ** 2).sum() / 2)(x)
+        matrix = jax.jacfwd(lambda one: apply(one, kernel))(x).reshape(-1, x.size)
+        np.testing.assert_array_equal(hessian.reshape(x.size, x.size), matrix.T @ matrix)
+        jax.config.update("jax_enable_x64", False)
+
+
 def main() -> None:
     """Check everything, and name what was checked."""
-    for check in (options_agree, pooling_agrees, it_trains, official_agrees, statistics_agree):
+    for check in (
+        options_agree,
+        pooling_agrees,
+        it_trains,
+        official_agrees,
+        statistics_agree,
+        differentiates,
+    ):
         check()
         print(check.__name__)
 

@@ -11,7 +11,14 @@ import pytest
 pytest.importorskip("keras", reason="the Keras layer needs Keras")
 
 ROOT = Path(__file__).parents[2]
-CHECKS = ["options_agree", "pooling_agrees", "it_trains", "official_agrees", "statistics_agree"]
+CHECKS = [
+    "options_agree",
+    "pooling_agrees",
+    "it_trains",
+    "official_agrees",
+    "statistics_agree",
+    "differentiates",
+]
 
 
 def printed(backend: str) -> list[str]:

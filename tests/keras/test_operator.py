@@ -171,6 +171,58 @@ def test_a_nan_in_the_kernel_reaches_one_group_of_one_output() -> None:
     assert np.argwhere(np.isnan(y)).tolist() == [[1, 2, 3, 0], [1, 2, 3, 1]]
 
 
+def second(operands: Any, directions: Any, options: dict[str, Any]) -> Any:
+    """Differentiate the inner product of the gradients of the sum of y with directions."""
+    with tf.GradientTape() as outer:
+        outer.watch(operands)
+        with tf.GradientTape() as inner:
+            inner.watch(operands)
+            y = involution(*operands, **options)
+        gradients = inner.gradient(y, operands, output_gradients=tf.ones_like(y))
+        products = [tf.reduce_sum(g * d) for g, d in zip(gradients, directions, strict=True)]
+        total = tf.add_n(products)
+    return outer.gradient(total, operands)
+
+
+@pytest.mark.parametrize("graph", [False, True], ids=["eager", "graph"])
+@pytest.mark.parametrize("case", GEOMETRIES[1::3], ids=str)
+def test_it_is_differentiated_twice_and_forward(case: Any, graph: bool) -> None:
+    options, (dy, *rest) = case[3], operands(case)
+    given = tuple(map(tf.constant, rest))
+    random = np.random.default_rng(5)
+    steps = [random.integers(-2, 3, a.shape).astype(a.dtype) for a in rest]
+    function = tf.function(second) if graph else second
+    got = function(given, tuple(map(tf.constant, steps)), options)
+    # <dx, step> is <ones, y(step, kernel)>, and <dkernel, step> is <ones, y(x, step)> (GRD-4).
+    ones = np.ones_like(dy)
+    due = looped(ones, rest[0], steps[1], options)[1], looped(ones, steps[0], rest[1], options)[2]
+    for tensor, value in zip(got, due, strict=True):
+        np.testing.assert_array_equal(tensor, value)
+    with tf.autodiff.ForwardAccumulator(given, tuple(map(tf.constant, steps))) as forward:
+        y = involution(*given, **options)
+    one, other = ((steps[0], rest[1]), (rest[0], steps[1]))
+    moved = looped(dy, *one, options)[0] + looped(dy, *other, options)[0]
+    np.testing.assert_array_equal(forward.jvp(y), moved)
+
+
+def test_a_graph_never_holds_the_patches() -> None:
+    x, kernel = tf.ones((1, 24, 24, 64)), tf.ones((1, 24, 24, 7, 7, 4))
+    dy, patches = tf.ones_like(x), 49 * 4 * 24 * 24 * 64
+    for function, few in (
+        (tf.function(involution), 8),
+        (tf.function(lambda x, kernel: answers(dy, x, kernel, {})), 4),
+    ):
+        function(x, kernel)
+        try:
+            tf.config.experimental.reset_memory_stats("CPU:0")
+        except ValueError:
+            pytest.skip("this TensorFlow does not count what it holds on a CPU")
+        before = tf.config.experimental.get_memory_info("CPU:0")["current"]
+        results = function(x, kernel)
+        held = tf.config.experimental.get_memory_info("CPU:0")["peak"] - before
+        assert held < patches / few, (held, patches, len(results))
+
+
 def test_channels_come_last_whatever_keras_is_set_to() -> None:
     arrays = operands(GEOMETRIES[2])
     before = keras.config.image_data_format()

@@ -1,0 +1,247 @@
+"""The operator's three sums over taps: y (FWD-1), dx (GRD-1) and dkernel (GRD-2), in `keras.ops`.
+
+Each is bilinear in its two operands, and each is the derivative of the other two: y of x and kernel
+is what flows back from dkernel to dy, and so on. `_derivative` tells a framework so. Operands and
+sizes are right when they come here, and no patch is ever made: a sum goes from tap to tap, and
+holds a few tensors of the size of an image, and one row of the kernel's taps.
+"""
+
+import itertools
+from collections import deque
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import keras
+from keras import ops
+
+
+class Axis(NamedTuple):
+    """One axis of the geometry. Sizes that are unknown when traced are scalar tensors."""
+
+    size: Any
+    outputs: Any
+    before: Any
+    after: Any
+    taps: int
+    stride: int
+    dilation: int
+
+    @property
+    def firsts(self) -> range:
+        """The first padded pixel that each tap reads (GEO-8)."""
+        return range(0, self.taps * self.dilation, self.dilation)
+
+    def read(self, first: int) -> slice:
+        """Give the padded pixels that a tap reads, of which `first` is the first (GEO-8)."""
+        return slice(first, first + (self.outputs - 1) * self.stride + 1, self.stride)
+
+    @property
+    def phases(self) -> list[list[int]]:
+        """For each pixel of a run of `stride`, the first padded pixels of the taps that read it."""
+        firsts, stride = self.firsts, self.stride
+        return [[f for f in firsts if f % stride == phase] for phase in range(stride)]
+
+    @property
+    def runs(self) -> tuple[Any, Any]:
+        """The first and the number of the runs of `stride` padded pixels that hold the image."""
+        first = self.before // self.stride
+        return first, (self.before + self.size + self.stride - 1) // self.stride - first
+
+    @property
+    def margins(self) -> tuple[Any, Any]:
+        """Outputs that the runs would need beyond the first output and the last."""
+        first, number = self.runs
+        lowest = first - (self.taps - 1) * self.dilation // self.stride
+        return _positive(-lowest), _positive(first + number - self.outputs)
+
+    def readers(self, first: int) -> slice:
+        """Give who reads the runs through a tap, counted from the first margin."""
+        start = self.runs[0] - first // self.stride + self.margins[0]
+        return slice(start, start + self.runs[1])
+
+
+@dataclass(frozen=True)
+class Sums:
+    """The sums of one call.
+
+    Attributes
+    ----------
+    vertical, horizontal : Axis
+        The geometry.
+    groups : int
+        G.
+    blocked : bool
+        GRP-2 rather than GRP-3.
+    fused : bool
+        The operations are compiled into few loops, as XLA does, instead of run one by one. Fused,
+        channels stay where they lie. One by one, a group's members stand before the columns:
+        measured, TensorFlow then multiplies up to six times as fast where groups are small.
+    """
+
+    vertical: Axis
+    horizontal: Axis
+    groups: int
+    blocked: bool
+    fused: bool
+
+    def y(self, x: Any, kernel: Any) -> Any:
+        """Sum over the taps in index order: (B, H, W, C), (B, Ho, Wo, Kh, Kw, G) to y."""
+        padded = self._padded(self._split(x), *((a.before, a.after) for a in self._axes))
+        products = (
+            self._cut(padded, self.vertical.read(top), self.horizontal.read(left)) * weights
+            for top, left, weights in self._taps(kernel, *(a.firsts for a in self._axes))
+        )
+        return self._joined(_total(products))
+
+    def dx(self, dy: Any, kernel: Any) -> Any:
+        """Sum over the outputs that read a pixel: (B, Ho, Wo, C), as above, to dx.
+
+        Padded pixels that lie `stride` apart are read through the same taps. Each such phase is
+        summed by itself, over the whole image at once: a tap is one shift of dy and of weights.
+        """
+        outputs = self._padded(self._split(dy), *(a.margins for a in self._axes))
+        phases = [
+            [self._phase(outputs, kernel, rows, columns) for columns in self.horizontal.phases]
+            for rows in self.vertical.phases
+        ]
+        return self._joined(self._interleaved(phases))
+
+    def _phase(self, outputs: Any, kernel: Any, rows: Any, columns: Any) -> Any:
+        """Sum over some rows and columns of taps, over the runs that hold the image."""
+        vertical, horizontal = self._axes
+        if not (rows and columns):
+            cut = self._cut(outputs, vertical.readers(0), horizontal.readers(0))
+            return ops.zeros_like(cut)
+        products = (
+            self._cut(outputs, *where) * self._cut(self._padded(weights, *margins), *where)
+            for top, left, weights in self._taps(kernel, rows, columns)
+            for where in [(vertical.readers(top), horizontal.readers(left))]
+            for margins in [(vertical.margins, horizontal.margins)]
+        )
+        return _total(products)
+
+    def dkernel(self, dy: Any, x: Any) -> Any:
+        """Sum over the members of a group: (B, Ho, Wo, C), (B, H, W, C) to dkernel."""
+        padded = self._padded(self._split(x), *((a.before, a.after) for a in self._axes))
+        row = self._fused_row if self.fused else self._row
+        dy = self._split(dy)
+        every = slice(None)
+        rows = (self._cut(padded, self.vertical.read(f), every) for f in self.vertical.firsts)
+        return ops.stack(list(_in_turn(row(read, dy) for read in rows)), axis=3)
+
+    @property
+    def _axes(self) -> tuple[Axis, Axis]:
+        return self.vertical, self.horizontal
+
+    def _row(self, read: Any, dy: Any) -> Any:
+        """Give dkernel of a row of taps, one after the other."""
+        axis = self.horizontal
+        views = (self._cut(read, slice(None), axis.read(first)) for first in axis.firsts)
+        taps = _in_turn(ops.sum(view * dy, axis=self._members) for view in views)
+        return ops.transpose(ops.stack(list(taps)), (1, 2, 3, 0, 4))
+
+    def _fused_row(self, read: Any, dy: Any) -> Any:
+        """Give the same as one sum: XLA takes seconds to compile one for each tap."""
+        axis = self.horizontal
+        outputs = ops.arange(axis.outputs, dtype="int32")[:, None] * axis.stride
+        where = outputs + ops.convert_to_tensor(list(axis.firsts), dtype="int32")
+        products = ops.take(read, where, axis=2) * ops.expand_dims(dy, 3)
+        return ops.sum(products, axis=self._members + 1)
+
+    @property
+    def _members(self) -> int:
+        """Where the members of a group stand in an image that is split."""
+        if not self.fused:
+            return 2
+        return 4 if self.blocked else 3
+
+    def _split(self, image: Any) -> Any:
+        """Give members of groups an axis of their own: (B, H, W, C) to (B, H, M, W, G).
+
+        Fused to (B, H, W, G, M), or (B, H, W, M, G) where they are interleaved.
+        """
+        *outer, channels = ops.shape(image)
+        parts = (self.groups, channels // self.groups)
+        image = ops.reshape(image, (*outer, *(parts if self.blocked else parts[::-1])))
+        return image if self.fused else ops.transpose(image, self._order)
+
+    def _joined(self, image: Any) -> Any:
+        """Undo `_split`."""
+        if not self.fused:
+            inverse = sorted(range(5), key=self._order.__getitem__)
+            image = ops.transpose(image, inverse)
+        *outer, first, second = ops.shape(image)
+        return ops.reshape(image, (*outer, first * second))
+
+    @property
+    def _order(self) -> tuple[int, ...]:
+        return (0, 1, 4, 2, 3) if self.blocked else (0, 1, 3, 2, 4)
+
+    def _taps(self, kernel: Any, tops: Any, lefts: Any) -> Iterator[tuple[int, int, Any]]:
+        """Give taps by where they begin, and weights that spread over an image that is split.
+
+        A row at a time is brought into order: TensorFlow takes eight times as long to unstack taps.
+        """
+        for top in tops:
+            row = ops.transpose(kernel[:, :, :, top // self.vertical.dilation], (3, 0, 1, 2, 4))
+            for left in lefts:
+                weights = row[left // self.horizontal.dilation]
+                yield top, left, ops.expand_dims(weights, self._members)
+
+    def _padded(self, image: Any, rows: Any, columns: Any) -> Any:
+        margins: list[Any] = [(0, 0)] * 5
+        margins[1], margins[2 if self.fused else 3] = rows, columns
+        return ops.pad(image, margins)
+
+    def _cut(self, image: Any, rows: slice, columns: slice) -> Any:
+        return image[:, rows, columns] if self.fused else image[:, rows, :, columns]
+
+    def _interleaved(self, phases: list[list[Any]]) -> Any:
+        """Put the pixels of all phases where they lie in the image."""
+        rows = [self._zipped(row, 2 if self.fused else 3) for row in phases]
+        starts = (a.before - a.runs[0] * a.stride for a in self._axes)
+        where = (slice(one, one + a.size) for one, a in zip(starts, self._axes, strict=True))
+        return self._cut(self._zipped(rows, 1), *where)
+
+    def _zipped(self, images: list[Any], axis: int) -> Any:
+        """Give pixels of images in turn along an axis."""
+        if len(images) == 1:
+            return images[0]
+        together = ops.stack(images, axis=axis + 1)
+        size = list(ops.shape(together))
+        size[axis : axis + 2] = [size[axis] * size[axis + 1]]
+        return ops.reshape(together, size)
+
+
+def _total(products: Iterator[Any]) -> Any:
+    """Add up, and hold one product at a time.
+
+    Each begins after the sum of those before, which TensorFlow's graphs can then not put off.
+    """
+    (total,) = deque(_in_turn(itertools.accumulate(products)), maxlen=1)
+    return total
+
+
+def _in_turn(tensors: Iterator[Any]) -> Iterator[Any]:
+    """Make each tensor after the one before: a TensorFlow graph begins with all, and holds them."""
+    made = None
+    while True:
+        with _after(made):
+            made = next(tensors, None)
+        if made is None:
+            return
+        yield made
+
+
+def _after(made: Any) -> Any:
+    if made is None or keras.backend.backend() != "tensorflow":
+        return nullcontext()
+    import tensorflow as tf
+
+    return tf.control_dependencies([made])
+
+
+def _positive(number: Any) -> Any:
+    return max(number, 0) if isinstance(number, int) else ops.maximum(number, 0)
