@@ -8,7 +8,8 @@ import itertools
 import random
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,9 +21,10 @@ from conformance.claims.formats import FORMATS
 from conformance.claims.loading import Judged
 from conformance.diagnosis import experiments
 from conformance.diagnosis.answers import Question, Raised
-from conformance.diagnosis.conditions import Condition, separating
+from conformance.diagnosis.conditions import ALWAYS, Condition, separating
 from conformance.diagnosis.expressions import Column
-from conformance.diagnosis.model import RIGHT, Model, attributes_of, in_force, numbers_of
+from conformance.diagnosis.model import RIGHT, TARGETS, Model, attributes_of, holds, sampled
+from conformance.diagnosis.places import numbers_of
 from conformance.diagnosis.readings import Reading, read
 from conformance.diagnosis.starting import on_integers
 from refimpl import involution
@@ -43,6 +45,8 @@ _SCALES, _WIDE = {5: 2.0**-6, 6: 2.0**11, 7: 2.0**-3}, 100
 
 # Up to so many products the model without parts says what is due.
 _SMALL = 1 << 12
+# Of results of more products some entries are compared with what is foretold, so many reach them.
+_WHOLE = 1 << 14
 _RIGHT = Model()
 # How much slower than alone a machine that is shared is taken to be, at most.
 _SLOWEST, _SPUN = 3.0, 0.04
@@ -72,6 +76,13 @@ class Seen:
     values: Mapping[str, Array]
     got: Mapping[str, Any]
     wrong: dict[str, bool] = field(default_factory=dict)
+    # Of large results, along each axis where they are wrong.
+    off: dict[str, list[Array]] = field(default_factory=dict)
+
+    @cached_property
+    def row(self) -> dict[str, Any]:
+        """All that a condition may speak of."""
+        return attributes_of(self.case, self.values)
 
     @property
     def raised(self) -> str:
@@ -156,6 +167,8 @@ class Asking:
         due = self.right(case, values)
         found = Seen(case, values, got)
         found.wrong = {name: not same(got.get(name), due[name]) for name in RESULTS}
+        if case.products > _WHOLE:
+            found.off = {name: _off(got[name], due[name]) for name in RESULTS if found.wrong[name]}
         return found
 
     def values(self, case: OperatorCase, bits: int) -> Mapping[str, Array]:
@@ -225,9 +238,16 @@ class Asking:
         return None if operator_cases.unclaimed(found, self.claimed) else found
 
 
+def _off(got: Any, due: Array) -> list[Array]:
+    """Give along each axis the indices of entries that are not the due ones."""
+    if not isinstance(got, np.ndarray) or got.shape != due.shape:
+        return []
+    return [np.unique(axis) for axis in np.nonzero(got.astype(np.float64) != due)]
+
+
 def columns_of(seen: Sequence[Seen]) -> dict[str, Column]:
     """The attributes of cases and of their values, as columns."""
-    rows = [attributes_of(one.case, one.values) for one in seen]
+    rows = [one.row for one in seen]
     return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
 
@@ -318,16 +338,22 @@ def same(got: Any, due: Array, size: Callable[[], Array] | None = None) -> bool:
 
 
 def as_foretold(one: Seen, model: Model, name: str) -> bool:
-    """Compare a result with what a model says."""
+    """Compare a result with what a model says; of a large one some entries, wrong ones first."""
     part = model.parts.get(name, RIGHT)
-    if part == RIGHT or not in_force(one.case, one.values, part):
+    if part == RIGHT or not (part.when is ALWAYS or holds(part.when, one.row)):
         return not one.wrong[name]
+    model, got = Model({name: replace(part, when=ALWAYS)}), one.got.get(name)
     divides = any(slot.over is not None for slot in part.slots)
+    places, index = None, tuple[Array, ...]()
+    if one.case.products > _WHOLE and isinstance(got, np.ndarray):
+        telling = one.off.get(name) or [np.zeros(0, np.int64)] * len(TARGETS[name][0])
+        places, index = sampled(one.case, part, name, _WHOLE, telling)
 
     def size() -> Array:
         magnitudes = {name: np.abs(array) for name, array in one.values.items()}
-        return np.abs(model(one.case, magnitudes, (name,))[name])
+        return np.abs(model(one.case, magnitudes, (name,), places)[name])[index]
 
-    got = one.got.get(name)
-    due = model(one.case, one.values, (name,))[name]
-    return same(got, due, size if divides else None)
+    due = model(one.case, one.values, (name,), places)[name]
+    if not isinstance(got, np.ndarray) or got.shape != due.shape:
+        return False
+    return same(got[index], due[index], size if divides else None)

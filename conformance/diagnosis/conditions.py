@@ -39,8 +39,9 @@ class Condition:
 
     def __call__(self, columns: Columns) -> Truth:
         """Evaluate it."""
-        length = len(next(iter(columns.values())))
-        truth: Truth = np.broadcast_to(self.formula(columns), length).astype(bool)
+        found = self.formula(columns)
+        shape = np.broadcast_shapes(next(iter(columns.values())).shape, np.shape(found))
+        truth: Truth = np.broadcast_to(found, shape).astype(bool)
         return truth
 
     def __str__(self) -> str:

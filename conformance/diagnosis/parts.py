@@ -12,7 +12,8 @@ from conformance.diagnosis.asking import Asking, Seen, as_foretold, learned
 from conformance.diagnosis.conditions import ALWAYS
 from conformance.diagnosis.fitting import fitted, wrong
 from conformance.diagnosis.mirror import on_both_axes
-from conformance.diagnosis.model import Model, Part, kinds_of, numbers_of
+from conformance.diagnosis.model import Model, Part
+from conformance.diagnosis.places import kinds_of, numbers_of
 from conformance.diagnosis.readings import Reading, affordable
 
 # Maps that are read at a time, and how often what contradicts an explanation is learned from.
