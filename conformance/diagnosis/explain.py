@@ -6,17 +6,14 @@ must then foretell the answers to cases that took no part in finding it. An expl
 not is called a hint. Documented in docs/explanation.md.
 """
 
-import contextlib
 import itertools
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
 from conformance.cases.operator import OperatorCase
 from conformance.claims.loading import Judged
-from conformance.claims.program import DiedError
 from conformance.diagnosis.answers import Question
 from conformance.diagnosis.asking import (
     RESULTS,
@@ -27,12 +24,6 @@ from conformance.diagnosis.asking import (
     learned,
     patience,
 )
-from conformance.diagnosis.behaviour import (
-    alone,
-    explain_behaviour,
-    remembers,
-    special_values,
-)
 from conformance.diagnosis.conditions import ALWAYS, Condition, separating
 from conformance.diagnosis.explanation import SURE, Explanation, settled, worth
 from conformance.diagnosis.model import Model, Part
@@ -40,76 +31,11 @@ from conformance.diagnosis.numbers import explain_numbers
 from conformance.diagnosis.observing import Learned
 from conformance.diagnosis.parts import found_parts
 from conformance.diagnosis.sentences import sentences
-from conformance.diagnosis.starting import least
-from conformance.diagnosis.verdicts import RAISES
-from conformance.judging.ask import NotRunError
 
 # Cases that are asked to learn from, and fresh ones that an explanation must foretell.
 _LEARNED, _FORETOLD = 90, 200
 # Seconds for which an explanation is tested at least.
 _LEAST = 2.0
-# Of the time so much is spent to find where to start.
-_STARTING = 0.12
-
-
-def explained(judged: Judged, failing: Any, check: str = "") -> Explanation | None:
-    """Explain an implementation of any kind; nothing where it gives no answers any more.
-
-    Parameters
-    ----------
-    judged : Judged
-        The implementation and what it claims.
-    failing : Case
-        A case that it fails, made small.
-    check : str
-        Name of the check that met it, which points to what to ask first.
-    """
-    if judged.host.given_up:
-        return None
-    with contextlib.suppress(DiedError, NotRunError):
-        return _explained(judged, failing, check)
-    return None
-
-
-def _explained(judged: Judged, failing: Any, check: str) -> Explanation | None:
-    """Explain its map or numbers, its behaviour, or what of both foretells enough."""
-    start, seconds = time.perf_counter(), patience("operator")
-    shown = alone(judged, failing)
-    if not shown and (special := special_values(judged, failing)):
-        # What a view makes of values shows without the view.
-        failing, shown = special
-    wrong = shown & set(judged.kind.rules.value)
-    if shown:
-        time_left = _STARTING * patience(judged.kind.name)
-        failing = least(judged, failing, lambda one: shown <= alone(judged, one), time_left)
-    remembered = remembers(judged, failing)
-    steady = bool(wrong) and not remembered
-    raises = bool(shown) and shown <= {RAISES}
-    found: Explanation | None = None
-    if steady or raises:
-        judged.host.anew()
-        found = judged.kind.explain(judged, failing)
-        if found is not None and found.certain:
-            return found
-    told = None
-    if not steady:
-        told = explain_behaviour(judged, failing, check, start, seconds, remembered=remembered)
-    if told is not None:
-        other = _told(told, start)
-        if other.certain or found is None or not found.asked:
-            found = other
-    if steady and (found is None or not found.certain):
-        # No map, perhaps a law of numbers.
-        judged.host.anew()
-        numbers = explain_numbers(
-            judged, failing, time.perf_counter(), 0.4 * seconds, laws_alone=found is not None
-        )
-        if numbers is not None and numbers.learned.certain:
-            found = _told(numbers.learned, start)
-    if found is None and not steady and not raises:
-        judged.host.anew()
-        found = judged.kind.explain(judged, failing)
-    return found
 
 
 def explain(
@@ -302,7 +228,7 @@ def _of_arithmetic(judged: Judged, failing: OperatorCase, asking: Asking) -> Exp
     own, sums = found
     when = own.when
     if sums is None:
-        return _told(own, asking.start)
+        return told(own, asking.start)
     share = f"foretold {own.foretold} of {own.asked} calls, right or wrong"
     lines = (f"{'' if own.certain else 'a hint: it '}{share}", *when[-1:])
     return Explanation(
@@ -311,7 +237,7 @@ def _of_arithmetic(judged: Judged, failing: OperatorCase, asking: Asking) -> Exp
     )  # fmt: skip
 
 
-def _told(own: Learned, start: float) -> Explanation:
+def told(own: Learned, start: float) -> Explanation:
     """Give what was learned of behaviour or numbers as an explanation."""
     return Explanation(
         own.what, own.where, own.when, own.foretold, own.asked, own.faulty, own.exact,

@@ -59,6 +59,8 @@ def least(judged: Judged, failing: Any, fails: Callable[[Any], bool], seconds: f
         before = case
         for name, value in _plain_options(case):
             case = changed(case, **{name: value})
+        for padding in _paddings(case):
+            case = changed(case, padding=padding)
         for name, axis in _axes(case):
             for smaller in (lambda n: 1, lambda n: n // 2, lambda n: n - 1):  # noqa: ARG005
                 pair = list(_own(case, name))
@@ -72,6 +74,19 @@ def least(judged: Judged, failing: Any, fails: Callable[[Any], bool], seconds: f
         if case == before:
             break
     return case
+
+
+def _paddings(case: Any) -> Iterator[Any]:
+    """Give smaller paddings of the same kind, the least first."""
+    own = getattr(getattr(case, case.part), "padding", None)
+    if isinstance(own, int):
+        yield from (n for n in dict.fromkeys((0, 1, 2, own // 2, own - 1)) if 0 <= n < own)
+    elif isinstance(own, tuple):
+        for axis, side in ((0, 0), (0, 1), (1, 0), (1, 1)):
+            for smaller in (0, 1):
+                sides = [list(one) for one in own]
+                sides[axis][side] = min(smaller, sides[axis][side])
+                yield tuple(tuple(one) for one in sides)
 
 
 def _has(case: Any, name: str) -> bool:
