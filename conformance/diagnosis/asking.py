@@ -68,7 +68,7 @@ def slowness() -> float:
     return min(_SLOWEST, max(1.0, (time.perf_counter() - start) / spent))
 
 
-@dataclass
+@dataclass(eq=False)
 class Seen:
     """A case that was asked, its operands, and what came back for each result."""
 

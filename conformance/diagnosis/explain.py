@@ -29,7 +29,7 @@ from conformance.diagnosis.explanation import SURE, Explanation, settled, worth
 from conformance.diagnosis.model import Model, Part
 from conformance.diagnosis.numbers import explain_numbers
 from conformance.diagnosis.observing import Learned
-from conformance.diagnosis.parts import found_parts
+from conformance.diagnosis.parts import contradicting, found_parts
 from conformance.diagnosis.sentences import sentences
 
 # Cases that are asked to learn from, and fresh ones that an explanation must foretell.
@@ -84,7 +84,13 @@ def _turn(asking: Asking, turn: int) -> tuple[Explanation, list[Seen]]:
     """Explain what was seen, and test it on cases of this turn."""
     faulty = _faulty(asking)
     parts = found_parts(asking, faulty)
-    return _tested(asking, parts, _conditions(asking, faulty, parts), turn)
+    when = _conditions(asking, faulty, parts)
+    for result in [name for name in faulty if name in parts]:
+        # What is contradicted gives way to a condition that is not.
+        if contradicting(asking, result, parts[result]) and (found := learned(asking, result)):
+            del parts[result]
+            when[result] = found[0]
+    return _tested(asking, parts, when, turn)
 
 
 def _faulty(asking: Asking) -> list[str]:

@@ -18,6 +18,8 @@ from conformance.diagnosis.readings import Reading, affordable
 
 # Maps that are read at a time, and how often what contradicts an explanation is learned from.
 _READ, _ROUNDS = 7, 4
+# So many wrong ones are enough where reading takes long.
+_ENOUGH = 3
 # Of so many cases those are read that differ most.
 _AMONG = 40
 # Up to this cost of a part nothing simpler is looked for.
@@ -164,7 +166,8 @@ def _read(asking: Asking, result: str, cases: Sequence[OperatorCase]) -> list[Re
     """Read the maps of cases, as time allows, beside those that have been read."""
     readings = [one for (_, name), one in asking.readings.items() if name == result]
     for case in cases:
-        if not asking.left(0.5) or not affordable(case):
+        enough = sum(map(wrong, readings)) >= _ENOUGH and not asking.left(0.3)
+        if enough or not asking.left(0.5) or not affordable(case):
             break
         found = asking.read(case, result)
         if found not in readings:
