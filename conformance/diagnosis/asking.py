@@ -41,6 +41,8 @@ _BITS = 11
 _OTHERS, _EMPTY = 0.2, 0.25
 # By what x is scaled, by the seed, where it takes other numbers to fail; from which range on.
 _SCALES, _WIDE = {5: 2.0**-6, 6: 2.0**11, 7: 2.0**-3}, 100
+# Of eight seeds so many are not scaled, where it is known by what to scale.
+_UNSCALED = 2
 
 
 # Up to so many products the model without parts says what is due.
@@ -85,6 +87,11 @@ class Seen:
         return attributes_of(self.case, self.values)
 
     @property
+    def arrays(self) -> list[Array]:
+        """The results that are arrays."""
+        return [one for one in self.got.values() if isinstance(one, np.ndarray)]
+
+    @property
     def raised(self) -> str:
         """What was raised, in its class's word."""
         words = [str(one) for one in self.got.values() if isinstance(one, Raised)]
@@ -104,12 +111,15 @@ class Asking:
         self.seconds = seconds
         self.dtype = failing.dtype if failing else self.claimed.first_dtype
         # Where it takes other numbers to fail, integers may be too small, or no integers at all.
-        self.scaled = False
+        self.scaled, self.scale = False, 1.0
         recipe = "" if failing is None else failing.recipe
         finite = failing is None or recipe in experiments.FINITE
         self.exact = finite or self.judged.kind.recipes[recipe].certifies
         if failing is not None and not finite:
-            failing = on_integers(failing)
+            exact = recipe.removesuffix("-real")
+            special = exact in experiments.FINITE
+            failing = failing.changed(recipe=exact) if special else on_integers(failing)
+            self.exact = special
         self.failing = failing
         self.rng = random.Random(20261124)
         # What was asked: what was answered, and what raised instead.
@@ -175,10 +185,28 @@ class Asking:
         """Operands so short that no arithmetic is too narrow for them: what is wrong is the map."""
         made: Mapping[str, Array] = self.judged.kind.values(case, min(bits, _BITS))
         scale = _SCALES.get(case.seed % 8, 1.0) if self.scaled else 1.0
+        if self.scale != 1:
+            # Most are as it takes them to be wrong.
+            scale = self.scale if case.seed % 8 >= _UNSCALED else 1.0
         if scale == 1 or (scale > 1 and FORMATS[case.dtype].largest_exponent < _WIDE):
             return made
         # By a power of two: all sums stay exact.
         return {**made, "x": made["x"] * made["x"].dtype.type(scale)}
+
+    def rescaled(self) -> bool:
+        """Tell whether the failing case is wrong where x is scaled; then it is from now on."""
+        if self.failing is None:
+            return False
+        for self.scale in dict.fromkeys(_SCALES.values()):
+            one = self.ask(self.failing.changed(seed=_UNSCALED))
+            # What is not finite is no map, but an arithmetic that ends.
+            finite = all(np.isfinite(got.astype(np.float64)).all() for got in one.arrays)
+            if any(one.wrong.values()) and finite and not one.raised:
+                self.failing = one.case
+                self.note(one)
+                return True
+        self.scale = 1.0
+        return False
 
     def note(self, one: Seen) -> None:
         """Keep what was asked."""
@@ -221,7 +249,7 @@ class Asking:
         plain = case.changed(recipe="integers", seed=0)
         key = plain.token, result
         if key not in self.readings:
-            self.readings[key] = read(self.judged, plain, result)
+            self.readings[key] = read(self.judged, plain, result, self.scale)
         return self.readings[key]
 
     def columns(self, seen: Sequence[Seen]) -> dict[str, Column]:

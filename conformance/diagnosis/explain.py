@@ -26,6 +26,7 @@ from conformance.diagnosis.asking import (
 )
 from conformance.diagnosis.conditions import ALWAYS, Condition, separating
 from conformance.diagnosis.explanation import SURE, Explanation, settled, worth
+from conformance.diagnosis.laws import suspected
 from conformance.diagnosis.model import Model, Part
 from conformance.diagnosis.numbers import explain_numbers
 from conformance.diagnosis.observing import Learned
@@ -36,6 +37,8 @@ from conformance.diagnosis.sentences import sentences
 _LEARNED, _FORETOLD = 90, 200
 # Seconds for which an explanation is tested at least.
 _LEAST = 2.0
+# Wrong cases on which laws are tried, and products of one of them at most.
+_TRIED, _FEW = 3, 4000
 
 
 def explain(
@@ -61,23 +64,48 @@ def explain(
     asking.parts_refusals = True
     # Where real numbers fail, integers say whether the map is right.
     asking.learn(_LEARNED if asking.exact else _LEARNED // 3, 0.3)
-    faulty = _faulty(asking)
-    if not faulty and asking.refused:
-        return of_exceptions(asking, asking.refused)
-    if not faulty:
-        found = _of_arithmetic(judged, failing or asking.plain, asking)
-        if failing is None or (found is not None and found.certain) or not asking.left(0.9):
-            return found
-        # Larger numbers, or no integers, perhaps: those of the failing case have more bits.
-        asking.scaled = True
-        asking.learn(_LEARNED, 1.0)
-        if not _faulty(asking):
-            return found
-        other = settled(asking, lambda turn: _turn(asking, turn))
-        return other if found is None or worth(other) >= worth(found) else found
-    if not asking.exact:
+    if not _faulty(asking):
+        if asking.refused:
+            return of_exceptions(asking, asking.refused)
+        if not asking.rescaled():
+            return _without_a_map(asking, failing)
+        # It takes large numbers, or no integers, to be wrong: no arithmetic minds a power of two.
+        asking.learn(_LEARNED, 0.5)
+    elif (found := _of_law(asking)) is not None:
+        return found
+    elif not asking.exact:
         asking.learn(_LEARNED, 0.4)
     return settled(asking, lambda turn: _turn(asking, turn))
+
+
+def _without_a_map(asking: Asking, failing: OperatorCase | None) -> Explanation | None:
+    """Explain by an arithmetic what is right on small integers; or by what larger ones show."""
+    found = _of_arithmetic(asking.judged, failing or asking.plain, asking)
+    if failing is None or (found is not None and found.certain) or not asking.left(0.9):
+        return found
+    # Larger numbers, or no integers, perhaps: those of the failing case have more bits.
+    asking.scaled = True
+    asking.learn(_LEARNED, 1.0)
+    if not _faulty(asking):
+        return found
+    other = settled(asking, lambda turn: _turn(asking, turn))
+    return other if found is None or worth(other) >= worth(found) else found
+
+
+def _of_law(asking: Asking) -> Explanation | None:
+    """Explain by what is done to an operand, if that gives the answers of a few wrong cases."""
+    for name in RESULTS:
+        off = [one for one in asking.seen if one.wrong[name] and one.case.products <= _FEW]
+        off = sorted(off, key=lambda one: -one.case.products)[:_TRIED]
+        laws = [suspected(one.case, one.values, one.got, name) for one in off]
+        if laws and set.intersection(*laws):
+            failing, seconds = asking.failing or off[0].case, 0.6 * asking.seconds
+            found = explain_numbers(
+                asking.judged, failing, time.perf_counter(), seconds, laws_alone=True
+            )
+            if found is not None and found.learned.certain:
+                return told(found.learned, asking.start)
+    return None
 
 
 def _turn(asking: Asking, turn: int) -> tuple[Explanation, list[Seen]]:

@@ -4,7 +4,8 @@ A law is a line of a table, and gives an answer for any call. It is taken if it 
 answer that was observed. Where it gives what is due, nothing can be seen of it. Nothing is asked.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -52,6 +53,7 @@ LAWS: Mapping[str, Law] = {
     ),
 }  # fmt: skip
 
+Values = Mapping[str, Array]
 _TAPS = (3, 4)
 
 
@@ -89,19 +91,35 @@ def law_of(judged: Judged, seen: Sequence[Observed]) -> tuple[str, bool]:
     wrong = [one for one in seen if one.labels][:_SAMPLE]
     right = [one for one in seen if not one.labels][:_SAMPLE]
     of_operands = bool(wrong) and isinstance(wrong[0].about[0], OperatorCase)
+    names = frozenset().union(*(one.labels for one in wrong))
     for words in (*LAWS, *(OPERANDS if of_operands else ())):
-        if all(obeys(judged, one, words) for one in wrong):
-            return words, all(obeys(judged, one, words) for one in right)
+        if all(obeys(judged, one, words, one.labels) for one in wrong):
+            return words, all(obeys(judged, one, words, names) for one in right)
     return "", False
 
 
-def obeys(judged: Judged, one: Observed, words: str) -> bool:
-    """Tell whether an answer is what a law makes of the due one, within its bound."""
+def suspected(case: OperatorCase, values: Values, got: Mapping[str, Any], name: str) -> set[str]:
+    """Name the laws of operands that give an answer; no bound is asked for, but nearness."""
+    found, answer = set(), got.get(name)
+    for words, (operand, change) in OPERANDS.items():
+        wide = {one: array.astype(np.float64) for one, array in values.items()}
+        with np.errstate(all="ignore"):
+            wide[operand] = change(wide[operand])
+            due = _results(case, wide)[name]
+            size = _results(case, {one: np.abs(array) for one, array in wide.items()})[name]
+        if isinstance(answer, np.ndarray) and answer.shape == due.shape:
+            off = np.abs(answer.astype(np.float64) - due) > _roundings(case) * size
+            found |= set() if off.any() else {words}
+    return found
+
+
+def obeys(judged: Judged, one: Observed, words: str, names: Collection[str]) -> bool:
+    """Tell whether results of these names are what a law makes of the due ones; others the due."""
     case, found = one.about
     format_ = judged.capabilities.arithmetic(case.dtype).result
-    given = _given(judged, one, words) if one.labels else found.due
+    given = _given(judged, one, words) if names else found.due
     return all(
-        compare(array, (given if name in one.labels else found.due)[name], format_)[1] is None
+        compare(array, (given if name in names else found.due)[name], format_)[1] is None
         for name, array in found.answer.results.items()
     )
 

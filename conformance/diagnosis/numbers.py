@@ -40,6 +40,8 @@ from conformance.judging.kind import FUNCTIONS
 from conformance.words import listed
 
 _SEEN = 120
+# Fewer calls that show anything are no test.
+_SCANT = 40
 # Right calls for each wrong one, if those are right by chance alone.
 _BY_CHANCE = 0.3
 # Further values on which a call is tried that is within its bound.
@@ -98,14 +100,17 @@ def explain_numbers(
     foretold = [rules.foretells(one) for one in fresh]
     when = whens(rules, seen)
     if alone and not all(foretold):
-        foretold = [obeys(judged, one, law) for one in fresh]
+        names = {label for one in wrong for label in one.labels}
+        foretold = [obeys(judged, one, law, names) for one in fresh]
         when = ("wherever that is another number than what is due", when[-1])
-    exact = bool(law) and all(obeys(judged, one, law) for one in fresh if one.labels)
+    # Calls in which nothing could be seen are no test.
+    told = [one for one in fresh if one.labels or set(judged.kind.rules.value) - one.moot]
+    exact = bool(law) and all(obeys(judged, one, law, one.labels) for one in fresh if one.labels)
     results = results_of({label for one in wrong for label in one.labels}, judged.kind.rules.value)
     what = [f"{listed(results)}: {law}"] if law else _of_sums(found, results, wrong)
     learned = Learned(
         tuple(what), (listed(results),), when, *counted(foretold, fresh), exact,
-        granting=sure.conditions != rules.conditions,
+        granting=sure.conditions != rules.conditions, scant=len(told) < _SCANT,
     )  # fmt: skip
     return Numbers(learned, found)
 
@@ -125,7 +130,7 @@ def _observed(judged: Judged, telling: Telling, seed: int) -> Iterator[Observed]
         function = rng.choice(FUNCTIONS)
         found = verdict(judged, asked, values, function)
         for _ in range(_DRAWS):
-            if found.labels or found.raised or kind.recipes[asked.recipe].exact:
+            if found.labels or found.raised or telling.sure(asked):
                 break
             # Few sums are within their bound by chance; those of several draws are not.
             asked = asked.changed(seed=rng.randrange(1000))

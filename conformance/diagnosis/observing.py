@@ -60,11 +60,13 @@ class Learned(NamedTuple):
     exact: bool = False
     # A condition grants chance: it must have foretold all.
     granting: bool = False
+    # Too few of what was asked could show anything.
+    scant: bool = False
 
     @property
     def certain(self) -> bool:
         """Whether enough was foretold, of the wrong answers too."""
-        if self.granting and self.foretold < self.asked:
+        if self.scant or (self.granting and self.foretold < self.asked):
             return False
         enough = self.foretold >= SURE * self.asked and self.caught >= SURE * self.faulty
         return bool(self.faulty) and enough

@@ -52,6 +52,8 @@ def least(judged: Judged, failing: Any, fails: Callable[[Any], bool], seconds: f
         case = changed(case, recipe="integers", seed=0, batch=plain.batch)
     elif "integers" in recipes:
         case = changed(case, recipe="integers")
+        exact = case.recipe.removesuffix("-real")
+        case = changed(case, recipe=exact) if exact in recipes else case
     if recipes[case.recipe].certifies:
         return case
     case = changed(case, dtype=judged.capabilities.first_dtype)

@@ -5,7 +5,6 @@ is learned from calls whose answers are evidence: on values that are wrong whene
 Nothing is explained here.
 """
 
-import itertools
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -43,19 +42,35 @@ class Telling:
     shares: Mapping[tuple[str, str], Mapping[str, float]]
     others: tuple[str, ...]
 
+    @property
+    def own(self) -> tuple[str, str]:
+        """The recipe and the format that tell most."""
+        return self.case.recipe, self.case.dtype
+
+    def sure(self, case: Any) -> bool:
+        """Tell whether a result that can be wrong on these values always was."""
+        shares = self.shares.get((case.recipe, case.dtype), {})
+        best = self.shares.get(self.own, {})
+        return all(shares.get(name, 0) >= _SURE for name, share in best.items() if share)
+
     def moot(self, case: Any, results: Iterable[str]) -> frozenset[str]:
         """Name the results of a case that say nothing where they are right.
 
         Sums of one product, and values on which a result may be right by chance.
         """
         shares = self.shares.get((case.recipe, case.dtype))
-        # A format that was not tried is one in which it may be right.
-        found = {name for name in results if shares is not None and shares.get(name, 0) < _SURE}
-        if shares is None and case.recipe != self.case.recipe:
-            found = set(results)
-        if case.dtype != self.case.dtype and shares is not None and not any(shares.values()):
-            # It is right in all draws: that is the format's doing.
+        found = set(results)
+        if shares is not None and (not any(shares.values()) and case.recipe == self.own[0]):
+            # It was right in every draw, on the values that tell: that is the format's doing.
             found = set()
+        elif shares is not None:
+            chance = (case.recipe, case.dtype) == self.own
+            best = self.shares[self.own]
+            found = {
+                name
+                for name in found
+                if shares.get(name, 0) < _SURE and not (chance and best.get(name, 0) < _SURE)
+            }
         if isinstance(case, OperatorCase):
             where = case.geometry
             single = {"y": where.taps, "dx": where.taps, "dkernel": where.members}
@@ -81,15 +96,22 @@ def telling_values(judged: Judged, failing: Any, stop: float) -> Telling:
     recipes = [case.recipe, *(one for one in _OTHERS if one in kind.recipes)]
     dtypes = [case.dtype, *(one for one in judged.capabilities.dtypes if one != case.dtype)]
     shares = dict[tuple[str, str], dict[str, float]]()
-    for dtype, recipe in dict.fromkeys(itertools.product(dtypes, recipes)):
+
+    def tried(recipe: str, dtype: str) -> None:
         one = case.changed(recipe=recipe, dtype=dtype)
-        if not kind.askable(one, judged.capabilities):
-            continue
-        shares[recipe, dtype] = _shares(judged, one)
-        if time.perf_counter() > stop:
+        if kind.askable(one, judged.capabilities) and (recipe, dtype) not in shares:
+            shares[recipe, dtype] = _shares(judged, one)
+
+    for recipe in dict.fromkeys(recipes):
+        if not shares or time.perf_counter() < stop:
+            tried(recipe, case.dtype)
+    for turn in (0, 1):
+        best = max(shares, key=lambda key: _worth(key, shares[key], case), default=None)
+        if best is None:
             break
-    best = max(shares, key=lambda key: _worth(key, shares[key], case), default=None)
-    if best is not None:
+        # The values that tell most, in every format; then plain ones.
+        for dtype in dtypes:
+            tried(best[0] if not turn else "normal", dtype)
         case = case.changed(recipe=best[0], dtype=best[1])
     return Telling(case, shares, tuple(dict.fromkeys((*recipes, case.recipe))))
 
