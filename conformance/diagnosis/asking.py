@@ -23,7 +23,15 @@ from conformance.diagnosis import experiments
 from conformance.diagnosis.answers import Question, Raised
 from conformance.diagnosis.conditions import ALWAYS, Condition, separating
 from conformance.diagnosis.expressions import Column
-from conformance.diagnosis.model import RIGHT, TARGETS, Model, attributes_of, holds, sampled
+from conformance.diagnosis.model import (
+    RIGHT,
+    TARGETS,
+    Model,
+    attributes_of,
+    holds,
+    of_sizes,
+    sampled,
+)
 from conformance.diagnosis.places import numbers_of
 from conformance.diagnosis.readings import Reading, read
 from conformance.diagnosis.starting import on_integers
@@ -45,6 +53,11 @@ _SCALES, _WIDE = {5: 2.0**-6, 6: 2.0**11, 7: 2.0**-3}, 100
 _UNSCALED = 2
 
 
+# Cases that conditions are told apart by: drawn, and beside so many wrong ones.
+_DRAWN, _BESIDE = 60, 5
+# Cases of other sizes that are drawn to tell conditions apart, and the conditions.
+_RESIZED, _RIVALS = 150, 8
+_RESIZABLE = ("batch", "height", "width", "groups", "members")
 # Up to so many products the model without parts says what is due.
 _SMALL = 1 << 12
 # Of results of more products some entries are compared with what is foretold, so many reach them.
@@ -79,7 +92,7 @@ class Seen:
     got: Mapping[str, Any]
     wrong: dict[str, bool] = field(default_factory=dict)
     # Of large results, along each axis where they are wrong.
-    off: dict[str, list[Array]] = field(default_factory=dict)
+    places_off: dict[str, list[Array]] = field(default_factory=dict)
 
     @cached_property
     def row(self) -> dict[str, Any]:
@@ -178,7 +191,9 @@ class Asking:
         found = Seen(case, values, got)
         found.wrong = {name: not same(got.get(name), due[name]) for name in RESULTS}
         if case.products > _WHOLE:
-            found.off = {name: _off(got[name], due[name]) for name in RESULTS if found.wrong[name]}
+            found.places_off = {
+                name: _off(got[name], due[name]) for name in RESULTS if found.wrong[name]
+            }
         return found
 
     def values(self, case: OperatorCase, bits: int) -> Mapping[str, Array]:
@@ -217,14 +232,56 @@ class Asking:
         """Ask cases to learn from: the failing one, those around it, and others."""
         if self.failing is not None and not self.seen:
             self.note(self.ask(self.failing))
-            for case in experiments.around(self.failing, self.claimed):
-                if not self.left(0.5 * share):
-                    break
-                self.note(self.ask(case))
+            self._around(0.5 * share)
+            before = self.failing
             self._turn_to_values()
+            if self.failing != before:
+                self._around(0.8 * share)
         for case in itertools.islice(self.cases(), number):
             if not self.left(share):
                 return
+            self.note(self.ask(case))
+
+    def beside(self, wrong: Sequence[Any]) -> list[Any]:
+        """Give cases beside wrong ones: of those most parts of a condition hold."""
+        found = list[OperatorCase]()
+        for one in self.rng.sample(list(wrong), min(_BESIDE, len(wrong))):
+            listed = list(experiments.around(one.case, self.claimed))
+            found += self.rng.sample(listed, min(len(listed), _DRAWN // _BESIDE))
+        known = {one.case for one in self.seen}
+        return [case for case in found if case not in known]
+
+    def between(self, found: Sequence[Condition], wrong: Sequence[Any]) -> list[Any]:
+        """Give cases of other sizes on which the simplest condition and another one differ."""
+        rng, drawn, rows = self.rng, list[OperatorCase](), list[dict[str, Any]]()
+        for _ in range(_RESIZED if wrong else 0):
+            one = rng.choice(list(wrong))
+            case = one.case
+            for name in rng.sample(_RESIZABLE, 2):
+                own = getattr(case, name) if hasattr(case, name) else getattr(case.geometry, name)
+                size = rng.choice((rng.randint(1, 2 * own + 4), own * rng.randint(1, 3)))
+                case = case.changed(**{name: size})
+            case = case.large_enough
+            few = case.products <= max(_SMALL, 2 * one.case.products)
+            if few and not operator_cases.unclaimed(case, self.claimed):
+                drawn.append(case)
+                rows.append({**one.row, **of_sizes(case)})
+        if not rows:
+            return []
+        told = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+        chosen = list[OperatorCase]()
+        simplest = found[0](told)
+        for other in found[1:]:
+            apart = np.flatnonzero(other(told) != simplest)
+            # One of each kind: on which the other one holds, and on which it does not.
+            chosen += [drawn[n] for n in apart[:1]] + [drawn[n] for n in apart[-1:]]
+        return list(dict.fromkeys(chosen))[:_RIVALS]
+
+    def _around(self, share: float) -> None:
+        """Ask what lies around the failing case."""
+        for case in experiments.around(self.failing, self.claimed) if self.failing else ():
+            if not self.left(share):
+                break
             self.note(self.ask(case))
 
     def _turn_to_values(self) -> None:
@@ -305,7 +362,8 @@ def learned(
             continue
         if len(found) < 2:
             return found
-        fresh = list(itertools.islice(asking.cases(), 100))
+        fresh = list(itertools.islice(asking.cases(), _DRAWN))
+        fresh += asking.beside([one for one in cared if label(one)])
         made = (Question(asking.judged, case, asking.values).values for case in fresh)
         drawn = [Seen(case, values, {}) for case, values in zip(fresh, made, strict=True)]
         told = asking.columns(drawn)
@@ -314,12 +372,14 @@ def learned(
         # Cases on which the simplest two differ, or on which opinions are most divided.
         first = [n for n in split if votes[0, n] != votes[1, n]]
         divided = sorted(split, key=lambda n: abs(votes[:, n].mean() - 0.5))
-        asked = list(dict.fromkeys([*first[:6], *divided[:6]]))
+        asked = [fresh[n] for n in dict.fromkeys([*first[:6], *divided[:6]])]
+        if not first:
+            asked += asking.between(found, [one for one in cared if label(one)])
         if not asked:
             return found
-        for n in asked:
+        for case in asked:
             if asking.left(0.7):
-                asking.note(asking.ask(fresh[n]))
+                asking.note(asking.ask(case))
     return found
 
 
@@ -374,7 +434,7 @@ def as_foretold(one: Seen, model: Model, name: str) -> bool:
     divides = any(slot.over is not None for slot in part.slots)
     places, index = None, tuple[Array, ...]()
     if one.case.products > _WHOLE and isinstance(got, np.ndarray):
-        telling = one.off.get(name) or [np.zeros(0, np.int64)] * len(TARGETS[name][0])
+        telling = one.places_off.get(name) or [np.zeros(0, np.int64)] * len(TARGETS[name][0])
         places, index = sampled(one.case, part, name, _WHOLE, telling)
 
     def size() -> Array:

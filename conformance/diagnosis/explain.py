@@ -39,6 +39,8 @@ _LEARNED, _FORETOLD = 90, 200
 _LEAST = 2.0
 # Wrong cases on which laws are tried, and products of one of them at most.
 _TRIED, _FEW = 3, 4000
+# So few exact answers are wrong of an arithmetic.
+_RARE = 0.05
 
 
 def explain(
@@ -64,10 +66,10 @@ def explain(
     asking.parts_refusals = True
     # Where real numbers fail, integers say whether the map is right.
     asking.learn(_LEARNED if asking.exact else _LEARNED // 3, 0.3)
-    if not _faulty(asking):
+    if not _faulty(asking) or (not asking.refused and _by_chance(asking, failing)):
         if asking.refused:
             return of_exceptions(asking, asking.refused)
-        if not asking.rescaled():
+        if _faulty(asking) or not asking.rescaled():
             return _without_a_map(asking, failing)
         # It takes large numbers, or no integers, to be wrong: no arithmetic minds a power of two.
         asking.learn(_LEARNED, 0.5)
@@ -76,6 +78,14 @@ def explain(
     elif not asking.exact:
         asking.learn(_LEARNED, 0.4)
     return settled(asking, lambda turn: _turn(asking, turn))
+
+
+def _by_chance(asking: Asking, failing: OperatorCase | None) -> bool:
+    """Tell whether real numbers fail, and those that are exact hardly ever: no map does that."""
+    if failing is None or asking.judged.kind.recipes[failing.recipe].exact:
+        return False
+    off = sum(any(one.wrong.values()) for one in asking.seen)
+    return off < _RARE * len(asking.seen)
 
 
 def _without_a_map(asking: Asking, failing: OperatorCase | None) -> Explanation | None:

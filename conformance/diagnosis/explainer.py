@@ -86,7 +86,7 @@ def _steadily(
     if not raises:
         return steady(judged, failing)
     judged.host.anew()
-    found = judged.kind.explain(judged, failing)
+    found: Explanation | None = judged.kind.explain(judged, failing)
     if found is not None and found.certain:
         return found
     own = explain_behaviour(judged, failing, check, start, seconds)

@@ -146,7 +146,7 @@ class Sample(NamedTuple):
     """Some entries of a result: the places whose products reach them, and where they stand."""
 
     places: Mapping[str, Array]
-    index: tuple[Array, ...]
+    entries: tuple[Array, ...]
 
 
 @dataclass(frozen=True)
@@ -268,7 +268,12 @@ def sampled(
 
 def attributes_of(case: OperatorCase, values: Mapping[str, Array]) -> dict[str, Any]:
     """Give all that a condition on a call may speak of."""
-    row = {**numbers_of(case), **kinds_of(case), **of_counts(case), **of_values(values)}
+    return {**of_sizes(case), **of_values(values)}
+
+
+def of_sizes(case: OperatorCase) -> dict[str, Any]:
+    """Give all that a condition may speak of but the values."""
+    row = {**numbers_of(case), **kinds_of(case), **of_counts(case)}
     del row["same"]
     return row
 

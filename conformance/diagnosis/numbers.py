@@ -43,7 +43,7 @@ _SEEN = 120
 # Fewer calls that show anything are no test.
 _SCANT = 40
 # Right calls for each wrong one, if those are right by chance alone.
-_BY_CHANCE = 0.3
+_BY_CHANCE, _SELDOM = 0.3, 0.1
 # Further values on which a call is tried that is within its bound.
 _DRAWS = 3
 # Of the cases so many are on the values that tell most.
@@ -91,7 +91,10 @@ def explain_numbers(
         seen = [one._replace(moot=moot_of(judged, one, law)) for one in seen]
         rules = learned_rules(seen)
     sure = joint_rules(seen) or rules
-    rules = sure if sure is not rules else with_chance(rules, seen, _BY_CHANCE)
+    if sure is rules and not law:
+        # Where the values show it each time, next to nothing is right by chance.
+        chance = _BY_CHANCE * (_SELDOM if telling.sure(telling.case) else 1.0)
+        rules = with_chance(rules, seen, chance)
     summed = not law and isinstance(failing, OperatorCase)
     found = _revealed(judged, seen, stop(0.6)) if summed else None
     fresh = list(until(_observed(judged, telling, 2), FORETOLD, stop(0.8)))

@@ -65,9 +65,12 @@ def _found(asking: Asking, result: str, before: Sequence[Part]) -> Part | None:
 def _completed(asking: Asking, result: str, part: Part) -> Part:
     """Give the part on both axes, where that agrees with all that it contradicts alone."""
     both = on_both_axes(part)
-    if both is None or not contradicting(asking, result, part):
-        return part
-    return part if contradicting(asking, result, both) else both
+
+    def off(one: Part) -> list[Seen]:
+        # Where it is right it may be so for a reason that is not known yet.
+        return [seen for seen in contradicting(asking, result, one) if seen.wrong[result]]
+
+    return both if both is not None and off(part) and not off(both) else part
 
 
 def _fitted(
@@ -166,7 +169,7 @@ def _read(asking: Asking, result: str, cases: Sequence[OperatorCase]) -> list[Re
     """Read the maps of cases, as time allows, beside those that have been read."""
     readings = [one for (_, name), one in asking.readings.items() if name == result]
     for case in cases:
-        enough = sum(map(wrong, readings)) >= _ENOUGH and not asking.left(0.3)
+        enough = sum(map(wrong, readings)) >= _ENOUGH and not asking.left(0.42)
         if enough or not asking.left(0.5) or not affordable(case):
             break
         found = asking.read(case, result)

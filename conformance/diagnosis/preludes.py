@@ -16,7 +16,7 @@ import numpy as np
 from conformance.cases.case import Array
 from conformance.claims.loading import Judged
 from conformance.diagnosis.answers import Question
-from conformance.diagnosis.verdicts import verdict
+from conformance.diagnosis.verdicts import expected, verdict
 from conformance.judging.ask import call_of
 from conformance.judging.kind import FUNCTIONS
 from conformance.worker.host import Call, Reply
@@ -25,7 +25,7 @@ from conformance.worker.host import Call, Reply
 _COUNTED = 26
 # Pixels along each axis of an image that is larger than any that is asked.
 _LARGE = 97
-# Values on which what comes before is tried.
+# How often what comes before must bring it about.
 _TRIES = 2
 
 
@@ -86,7 +86,8 @@ class Prepared:
 
 def prepared(judged: Judged, prelude: Prelude) -> Judged:
     """Give an implementation with calls put before each of its own."""
-    return replace(judged, host=Prepared(judged.host, prelude))
+    host: Any = Prepared(judged.host, prelude)
+    return replace(judged, host=host)
 
 
 def prelude_of(judged: Judged, failing: Any) -> Prelude | None:
@@ -112,8 +113,7 @@ def prelude_of(judged: Judged, failing: Any) -> Prelude | None:
             continue
         for prelude in _table(judged, failing, function):
             other = prepared(judged, prelude)
-            cases = [failing.changed(seed=failing.seed + n) for n in range(_TRIES)]
-            if all(_wrong(other, case, function) for case in cases):
+            if all(_wrong(other, failing, function) for _ in range(_TRIES)):
                 return prelude if _steady(judged, prelude, failing, function) else None
     return None
 
@@ -166,16 +166,20 @@ def _table(judged: Judged, failing: Any, function: str) -> Iterator[Prelude]:
     for dtype in claimed.dtypes:
         if dtype != failing.dtype:
             other = _call(judged, small.changed(dtype=dtype), "forward")
-            yield Prelude("a call in another format", lambda _, other=other: [other])
+            yield Prelude("a call in another format", _always(other))
             break
     large = kind.enlarged(small, (_LARGE, _LARGE), claimed)
     if kind.askable(large, claimed):
         before = _call(judged, large, "forward")
-        yield Prelude("a call on a larger image", lambda _: [before])
+        yield Prelude("a call on a larger image", _always(before))
     for name in FUNCTIONS:
         if name != function and claimed.backward:
             one = _call(judged, small, name)
-            yield Prelude(f"a call of {name}", lambda _, one=one: [one])
+            yield Prelude(f"a call of {name}", _always(one))
+
+
+def _always(*calls: Call) -> Callable[[Call], Sequence[Call]]:
+    return lambda _: calls
 
 
 def _call(judged: Judged, case: Any, function: str) -> Call:
@@ -187,6 +191,8 @@ def _call(judged: Judged, case: Any, function: str) -> Call:
 def _counts(judged: Judged, failing: Any, small: Any, function: str) -> Iterator[Prelude]:
     """Give as many small calls as make the case wrong; once, if it is wrong from then on."""
     filler = _call(judged, small, "forward")
+    values = judged.kind.values(failing, judged.kind.bits(failing, judged.capabilities))
+    due = expected(judged, failing, values)
     wrong = set[int]()
     for first in (0, 1):
         # Odd calls are of the case, then even ones; the others are small.
@@ -195,16 +201,14 @@ def _counts(judged: Judged, failing: Any, small: Any, function: str) -> Iterator
             if number % 2 == first:
                 judged.host.call(filler)
                 continue
-            case = failing.changed(seed=failing.seed + number)
-            values = judged.kind.values(case, judged.kind.bits(case, judged.capabilities))
-            found = verdict(judged, case, values, function)
+            found = verdict(judged, failing, values, function, due)
             if found.labels & set(judged.kind.rules.value):
                 wrong.add(number)
     if not wrong:
         return
     least = min(wrong)
-    calls = list(itertools.repeat(filler, least - 1))
+    calls = _always(*itertools.repeat(filler, least - 1))
     later = set(range(least, _COUNTED + 1))
     if later <= wrong and least < _COUNTED:
-        yield Prelude(f"{least - 1} calls", lambda _: calls, once=True, counts=True)
-    yield Prelude(f"{least - 1} calls", lambda _: calls, counts=True)
+        yield Prelude(f"{least - 1} calls", calls, once=True, counts=True)
+    yield Prelude(f"{least - 1} calls", calls, counts=True)

@@ -242,7 +242,7 @@ class _Reader:
 
     def _ask(self, factors: Mapping[str, Array]) -> Array:
         self.calls += 1
-        own = dict(factors)
+        own: dict[str, Any] = dict(factors)
         if self.scale != 1:
             own["x"] = own.get("x", 1.0) * self.scale
         values = {

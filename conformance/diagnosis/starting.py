@@ -5,6 +5,7 @@ A case of the suite is small in all that the suite tries; here each size is sear
 value, and values and formats are made the usual ones. What is wrong is for the caller to say.
 """
 
+import functools
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import fields
@@ -61,8 +62,8 @@ def least(judged: Judged, failing: Any, fails: Callable[[Any], bool], seconds: f
         before = case
         for name, value in _plain_options(case):
             case = changed(case, **{name: value})
-        for padding in _paddings(case):
-            case = changed(case, padding=padding)
+        for smaller in _smaller_paddings():
+            case = changed(case, padding=smaller(_padding(case)))
         for name, axis in _axes(case):
             for smaller in (lambda n: 1, lambda n: n // 2, lambda n: n - 1):  # noqa: ARG005
                 pair = list(_own(case, name))
@@ -78,17 +79,29 @@ def least(judged: Judged, failing: Any, fails: Callable[[Any], bool], seconds: f
     return case
 
 
-def _paddings(case: Any) -> Iterator[Any]:
-    """Give smaller paddings of the same kind, the least first."""
-    own = getattr(getattr(case, case.part), "padding", None)
-    if isinstance(own, int):
-        yield from (n for n in dict.fromkeys((0, 1, 2, own // 2, own - 1)) if 0 <= n < own)
-    elif isinstance(own, tuple):
+def _padding(case: Any) -> Any:
+    return getattr(getattr(case, case.part), "padding", None)
+
+
+def _smaller_paddings() -> Iterator[Callable[[Any], Any]]:
+    """Give what makes a padding smaller, if it is of numbers: to 0, 1, half of it, one less."""
+
+    def of_sides(padding: Any, axis: int, side: int, least: int) -> Any:
+        if not isinstance(padding, tuple):
+            return padding
+        sides = [list(one) for one in padding]
+        sides[axis][side] = min(least, sides[axis][side])
+        return tuple(tuple(one) for one in sides)
+
+    def of_one(padding: Any, least: int) -> Any:
+        return min(least, padding) if isinstance(padding, int) else padding
+
+    for least in (0, 1):
+        yield functools.partial(of_one, least=least)
         for axis, side in ((0, 0), (0, 1), (1, 0), (1, 1)):
-            for smaller in (0, 1):
-                sides = [list(one) for one in own]
-                sides[axis][side] = min(smaller, sides[axis][side])
-                yield tuple(tuple(one) for one in sides)
+            yield functools.partial(of_sides, axis=axis, side=side, least=least)
+    yield lambda padding: padding // 2 if isinstance(padding, int) else padding
+    yield lambda padding: max(0, padding - 1) if isinstance(padding, int) else padding
 
 
 def _has(case: Any, name: str) -> bool:
