@@ -1,4 +1,4 @@
-"""Asks an operator what tells explanations apart, and learns when it is wrong.
+"""Asks an operator what tells explanations apart, and keeps what it answered.
 
 Every answer is kept with the case it was to, so that nothing is asked twice. What an explanation
 makes of the answers is not known here.
@@ -7,8 +7,8 @@ makes of the answers is not known here.
 import itertools
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -21,16 +21,13 @@ from conformance.claims.formats import FORMATS
 from conformance.claims.loading import Judged
 from conformance.diagnosis import experiments
 from conformance.diagnosis.answers import Question, Raised
-from conformance.diagnosis.conditions import ALWAYS, Condition, separating
+from conformance.diagnosis.compared import WHOLE, off_places, same
+from conformance.diagnosis.conditions import Condition
 from conformance.diagnosis.expressions import Column
 from conformance.diagnosis.model import (
-    RIGHT,
-    TARGETS,
     Model,
     attributes_of,
-    holds,
     of_sizes,
-    sampled,
 )
 from conformance.diagnosis.places import numbers_of
 from conformance.diagnosis.readings import Reading, read
@@ -54,14 +51,12 @@ _UNSCALED = 2
 
 
 # Cases that conditions are told apart by: drawn, and beside so many wrong ones.
-_DRAWN, _BESIDE = 60, 5
+DRAWN, _BESIDE = 60, 5
 # Cases of other sizes that are drawn to tell conditions apart, and the conditions.
 _RESIZED, _RIVALS = 150, 8
 _RESIZABLE = ("batch", "height", "width", "groups", "members")
 # Up to so many products the model without parts says what is due.
 _SMALL = 1 << 12
-# Of results of more products some entries are compared with what is foretold, so many reach them.
-_WHOLE = 1 << 14
 _RIGHT = Model()
 # How much slower than alone a machine that is shared is taken to be, at most.
 _SLOWEST, _SPUN = 3.0, 0.04
@@ -190,9 +185,9 @@ class Asking:
         due = self.right(case, values)
         found = Seen(case, values, got)
         found.wrong = {name: not same(got.get(name), due[name]) for name in RESULTS}
-        if case.products > _WHOLE:
+        if case.products > WHOLE:
             found.places_off = {
-                name: _off(got[name], due[name]) for name in RESULTS if found.wrong[name]
+                name: off_places(got[name], due[name]) for name in RESULTS if found.wrong[name]
             }
         return found
 
@@ -247,7 +242,7 @@ class Asking:
         found = list[OperatorCase]()
         for one in self.rng.sample(list(wrong), min(_BESIDE, len(wrong))):
             listed = list(experiments.around(one.case, self.claimed))
-            found += self.rng.sample(listed, min(len(listed), _DRAWN // _BESIDE))
+            found += self.rng.sample(listed, min(len(listed), DRAWN // _BESIDE))
         known = {one.case for one in self.seen}
         return [case for case in found if case not in known]
 
@@ -323,125 +318,7 @@ class Asking:
         return None if operator_cases.unclaimed(found, self.claimed) else found
 
 
-def _off(got: Any, due: Array) -> list[Array]:
-    """Give along each axis the indices of entries that are not the due ones."""
-    if not isinstance(got, np.ndarray) or got.shape != due.shape:
-        return []
-    return [np.unique(axis) for axis in np.nonzero(got.astype(np.float64) != due)]
-
-
 def columns_of(seen: Sequence[Seen]) -> dict[str, Column]:
     """The attributes of cases and of their values, as columns."""
     rows = [one.row for one in seen]
     return {name: np.array([row[name] for row in rows]) for name in rows[0]}
-
-
-def learned(
-    asking: Asking,
-    result: str,
-    is_wrong: Callable[[Any], bool] | None = None,
-    matters: Callable[[Any], bool] | None = None,
-    *,
-    refusals: bool = False,
-) -> list[Condition]:
-    """Learn when a result is wrong, asking what tells the conditions that are left apart.
-
-    A case that is right matters only where `matters` says so; what raised only where `refusals`.
-    """
-    label = is_wrong or (lambda one: one.wrong[result])
-    found: list[Condition] = []
-    for _ in range(24):
-        every = [*asking.seen, *(asking.refused if refusals else ())]
-        cared = [one for one in every if matters is None or label(one) or matters(one)]
-        columns = asking.columns(cared)
-        wrong_ = np.array([label(one) for one in cared])
-        found = separating(columns, wrong_)
-        if not found or not asking.left(0.68):
-            return found
-        if _bisected(asking, found[0], cared, wrong_):
-            continue
-        if len(found) < 2:
-            return found
-        fresh = list(itertools.islice(asking.cases(), _DRAWN))
-        fresh += asking.beside([one for one in cared if label(one)])
-        made = (Question(asking.judged, case, asking.values).values for case in fresh)
-        drawn = [Seen(case, values, {}) for case, values in zip(fresh, made, strict=True)]
-        told = asking.columns(drawn)
-        votes = np.array([one(told) for one in found])
-        split = np.flatnonzero(votes.any(0) & ~votes.all(0))
-        # Cases on which the simplest two differ, or on which opinions are most divided.
-        first = [n for n in split if votes[0, n] != votes[1, n]]
-        divided = sorted(split, key=lambda n: abs(votes[:, n].mean() - 0.5))
-        asked = [fresh[n] for n in dict.fromkeys([*first[:6], *divided[:6]])]
-        if not first:
-            asked += asking.between(found, [one for one in cared if label(one)])
-        if not asked:
-            return found
-        for case in asked:
-            if asking.left(0.7):
-                asking.note(asking.ask(case))
-    return found
-
-
-def _bisected(asking: Asking, condition: Condition, cared: Sequence[Seen], wrong_: Any) -> bool:
-    """Ask the case in the middle between right and wrong of a threshold; false if none is left."""
-    for name, field_ in asking.sizes.items():
-        limit = condition.thresholds.get(name)
-        if limit is None:
-            continue
-        below = [asking.number_of(one.case, name) for one in cared]
-        before = max((n for n in below if n < limit), default=limit)
-        above = min((n for n in below if n >= limit), default=limit)
-        if above - before < 2 or before == limit:
-            continue
-        off = [one for one, is_wrong in zip(cared, wrong_, strict=True) if is_wrong]
-        starts = off or list(cared)
-        start = min(starts, key=lambda one: abs(asking.number_of(one.case, name) - limit))
-        for middle in ((before + above) // 2, limit, limit - 1, before + 1, above - 1):
-            case = asking.resized(start.case, field_, middle)
-            if case is not None and before < asking.number_of(case, name) < above:
-                asking.note(asking.ask(case))
-                return True
-    return False
-
-
-def same(got: Any, due: Array, size: Callable[[], Array] | None = None) -> bool:
-    """Compare a result with what is foretold: by value, but for roundings where it divides.
-
-    `size` gives the sums of the magnitudes.
-    """
-    if not isinstance(got, np.ndarray) or got.shape != due.shape:
-        return False
-    numbers = got.astype(np.float64)
-    if np.array_equal(numbers, due):
-        return True
-    with np.errstate(over="ignore", invalid="ignore"):
-        rounded = due.astype(got.dtype)
-        if np.array_equal(rounded, got):
-            return True
-        if size is None or not np.isfinite(numbers).all():
-            return False
-        unit = FORMATS[got.dtype.name].unit_roundoff if got.dtype.name in FORMATS else 0.0
-        return bool((np.abs(numbers - due) <= 8 * unit * size()).all())
-
-
-def as_foretold(one: Seen, model: Model, name: str) -> bool:
-    """Compare a result with what a model says; of a large one some entries, wrong ones first."""
-    part = model.parts.get(name, RIGHT)
-    if part == RIGHT or not (part.when is ALWAYS or holds(part.when, one.row)):
-        return not one.wrong[name]
-    model, got = Model({name: replace(part, when=ALWAYS)}), one.got.get(name)
-    divides = any(slot.over is not None for slot in part.slots)
-    places, index = None, tuple[Array, ...]()
-    if one.case.products > _WHOLE and isinstance(got, np.ndarray):
-        telling = one.places_off.get(name) or [np.zeros(0, np.int64)] * len(TARGETS[name][0])
-        places, index = sampled(one.case, part, name, _WHOLE, telling)
-
-    def size() -> Array:
-        magnitudes = {name: np.abs(array) for name, array in one.values.items()}
-        return np.abs(model(one.case, magnitudes, (name,), places)[name])[index]
-
-    due = model(one.case, one.values, (name,), places)[name]
-    if not isinstance(got, np.ndarray) or got.shape != due.shape:
-        return False
-    return same(got[index], due[index], size if divides else None)

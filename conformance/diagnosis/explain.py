@@ -19,14 +19,14 @@ from conformance.diagnosis.asking import (
     RESULTS,
     Asking,
     Seen,
-    as_foretold,
     columns_of,
-    learned,
     patience,
 )
+from conformance.diagnosis.compared import as_foretold
 from conformance.diagnosis.conditions import ALWAYS, Condition, separating
 from conformance.diagnosis.explanation import SURE, Explanation, settled, worth
 from conformance.diagnosis.laws import suspected
+from conformance.diagnosis.learning import learned
 from conformance.diagnosis.model import Model, Part
 from conformance.diagnosis.numbers import explain_numbers
 from conformance.diagnosis.observing import Learned

@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from conformance.cases.operator import OperatorCase, unclaimed
-from conformance.diagnosis.asking import Asking, Seen, as_foretold, learned
+from conformance.diagnosis.asking import Asking, Seen
+from conformance.diagnosis.compared import as_foretold
 from conformance.diagnosis.conditions import ALWAYS
 from conformance.diagnosis.fitting import fitted, wrong
+from conformance.diagnosis.learning import learned
 from conformance.diagnosis.mirror import on_both_axes
 from conformance.diagnosis.model import Model, Part
 from conformance.diagnosis.places import kinds_of, numbers_of

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from conformance.claims.loading import load
-from conformance.diagnosis.asking import Asking, as_foretold
+from conformance.diagnosis.asking import Asking
+from conformance.diagnosis.compared import as_foretold
 from conformance.diagnosis.conditions import separating
 from conformance.diagnosis.explainer import steady
 from conformance.diagnosis.explanation import Explanation
