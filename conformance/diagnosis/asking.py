@@ -6,6 +6,7 @@ makes of the answers is not known here.
 
 import itertools
 import random
+import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -248,11 +249,14 @@ class Asking:
 
     def between(self, found: Sequence[Condition], wrong: Sequence[Any]) -> list[Any]:
         """Give cases of other sizes on which the simplest condition and another one differ."""
+        # The sizes that the conditions speak of.
+        said = set(re.findall("[A-Z][a-z]?", " ".join(map(str, found))))
+        names = sorted({field_ for name, field_ in _SIZES.items() if name in said}) or _RESIZABLE
         rng, drawn, rows = self.rng, list[OperatorCase](), list[dict[str, Any]]()
         for _ in range(_RESIZED if wrong else 0):
             one = rng.choice(list(wrong))
             case = one.case
-            for name in rng.sample(_RESIZABLE, 2):
+            for name in rng.sample(names, min(2, len(names))):
                 own = getattr(case, name) if hasattr(case, name) else getattr(case.geometry, name)
                 size = rng.choice((rng.randint(1, 2 * own + 4), own * rng.randint(1, 3)))
                 case = case.changed(**{name: size})

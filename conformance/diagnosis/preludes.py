@@ -7,6 +7,7 @@ values, so that an answer is stale, is for `history` to say; nothing is explaine
 """
 
 import itertools
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -90,7 +91,7 @@ def prepared(judged: Judged, prelude: Prelude) -> Judged:
     return replace(judged, host=host)
 
 
-def prelude_of(judged: Judged, failing: Any) -> Prelude | None:
+def prelude_of(judged: Judged, failing: Any, stop: float = float("inf")) -> Prelude | None:
     """Find calls after which a case is wrong that is right without, whatever values they have.
 
     Parameters
@@ -99,6 +100,8 @@ def prelude_of(judged: Judged, failing: Any) -> Prelude | None:
         The implementation.
     failing : Case
         What is right or wrong, as the calls before it are.
+    stop : float
+        When to end, as `time.perf_counter` counts: to be made anew may take long.
 
     Returns
     -------
@@ -111,7 +114,9 @@ def prelude_of(judged: Judged, failing: Any) -> Prelude | None:
         if _wrong(judged, failing, function):
             # It is wrong without.
             continue
-        for prelude in _table(judged, failing, function):
+        for prelude in _table(judged, failing, function, stop):
+            if time.perf_counter() > stop:
+                return None
             other = prepared(judged, prelude)
             if all(_wrong(other, failing, function) for _ in range(_TRIES)):
                 return prelude if _steady(judged, prelude, failing, function) else None
@@ -157,11 +162,11 @@ def _turned(call: Call, places: int = 0) -> Call:
     )
 
 
-def _table(judged: Judged, failing: Any, function: str) -> Iterator[Prelude]:
+def _table(judged: Judged, failing: Any, function: str, stop: float) -> Iterator[Prelude]:
     """Give what may have to come before, the simplest first."""
     kind, claimed = judged.kind, judged.capabilities
     small = kind.plain(claimed).changed(dtype=failing.dtype)
-    yield from _counts(judged, failing, small, function)
+    yield from _counts(judged, failing, small, function, stop)
     yield Prelude("a call of its shapes and options", lambda call: [_turned(call)])
     for dtype in claimed.dtypes:
         if dtype != failing.dtype:
@@ -188,7 +193,9 @@ def _call(judged: Judged, case: Any, function: str) -> Call:
     return call_of(judged, function, case, values, {})
 
 
-def _counts(judged: Judged, failing: Any, small: Any, function: str) -> Iterator[Prelude]:
+def _counts(
+    judged: Judged, failing: Any, small: Any, function: str, stop: float
+) -> Iterator[Prelude]:
     """Give as many small calls as make the case wrong; once, if it is wrong from then on."""
     filler = _call(judged, small, "forward")
     values = judged.kind.values(failing, judged.kind.bits(failing, judged.capabilities))
@@ -198,6 +205,8 @@ def _counts(judged: Judged, failing: Any, small: Any, function: str) -> Iterator
         # Odd calls are of the case, then even ones; the others are small.
         judged.host.anew()
         for number in range(1, _COUNTED + 1):
+            if time.perf_counter() > stop:
+                return
             if number % 2 == first:
                 judged.host.call(filler)
                 continue

@@ -28,6 +28,8 @@ _SEEN, _FORETOLD = 160, 160
 _LENGTHS, _LONG = (3, 8, 8), 45
 # Of the time so much is spent to find where to start; seconds for what is wrong, at least.
 _STARTING, _LEAST = 0.12, 2.0
+# Of the time so much is spent to find what has to come before.
+_SEARCHING = 0.2
 _WRONG = "wrong"
 
 
@@ -53,7 +55,7 @@ def explain_state(
         None where no calls of the table bring it about.
     """
     start, case = time.perf_counter(), usable(judged, failing)
-    prelude = prelude_of(judged, case)
+    prelude = prelude_of(judged, case, start + _SEARCHING * seconds)
     if prelude is None:
         return None
     own = prepared(judged, prelude)
