@@ -154,7 +154,6 @@ EARLIER: Mapping[str, Callable[[Step, Step], bool]] = {
 # Of the call just before, and of the one before of the same function.
 BEFORE: Mapping[str, Callable[[Step, Step], bool]] = {
     "was the same call, values aside": lambda one, now: one.options == now.options,
-    "was the same call, values and format aside": lambda one, now: one.geometry == now.geometry,
     "was of the same shapes": _alike,
     "was in another format": lambda one, now: one.case.dtype != now.case.dtype,
     "was in a narrower format": lambda one, now: _wide(one) < _wide(now),
@@ -170,6 +169,7 @@ BEFORE: Mapping[str, Callable[[Step, Step], bool]] = {
     "was of its shapes with other values": lambda one, now: (
         _alike(one, now) and not _same(one, now, but=_bytes)
     ),
+    "was the same call, values and format aside": lambda one, now: one.geometry == now.geometry,
 }
 
 
