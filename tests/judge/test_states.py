@@ -96,7 +96,7 @@ def test_what_is_remembered_by_its_values_is_no_state() -> None:
 
 
 def test_a_state_is_explained_by_what_comes_before_and_what_is_wrong_then() -> None:
-    found = explain_state(behind("KernelFlipped", from_the_fifth), SMALL, 15.0, steady)
+    found = explain_state(behind("KernelFlipped", from_the_fifth), SMALL, 60.0, steady)
     assert found is not None
     assert "Kh - 1 - u" in found.what[0]
     assert "only if: number of the call >= 5" in found.when
