@@ -171,9 +171,11 @@ class _Operator(Kind):
 
         return Known(Unfold, MUTANTS, both)
 
-    def explain(self, judged: Any, failing: OperatorCase | None) -> Explanation | None:
+    def explain(
+        self, judged: Any, failing: OperatorCase | None, seconds: float | None = None
+    ) -> Explanation | None:
         # It reads y, dx and dkernel together.
-        return explain(judged, failing) if judged.capabilities.backward else None
+        return explain(judged, failing, seconds) if judged.capabilities.backward else None
 
     def where(self, judged: Any, failing: OperatorCase | None, *, brief: bool) -> tuple[str, ...]:
         return operator_diagnosis.where(judged, failing, brief=brief)
@@ -364,8 +366,10 @@ class _Layer(Kind):
 
         return Known(NumpyLayer, MUTANTS, lambda: iter(()))
 
-    def explain(self, judged: Any, failing: LayerCase | None) -> Explanation | None:
-        return explain_layer(judged, failing)
+    def explain(
+        self, judged: Any, failing: LayerCase | None, seconds: float | None = None
+    ) -> Explanation | None:
+        return explain_layer(judged, failing, seconds)
 
     def where(self, judged: Any, failing: LayerCase | None, *, brief: bool) -> tuple[str, ...]:  # noqa: ARG002
         # Its results depend on one another, and no certificate shows them apart.

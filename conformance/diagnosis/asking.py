@@ -1,4 +1,4 @@
-"""Asks an operator what tells explanations apart, and learns when it is wrong.
+"""Asks an operator what tells explanations apart, and keeps what it answered.
 
 Every answer is kept with the case it was to, so that nothing is asked twice. What an explanation
 makes of the answers is not known here.
@@ -6,9 +6,11 @@ makes of the answers is not known here.
 
 import itertools
 import random
+import re
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,9 +22,15 @@ from conformance.claims.formats import FORMATS
 from conformance.claims.loading import Judged
 from conformance.diagnosis import experiments
 from conformance.diagnosis.answers import Question, Raised
-from conformance.diagnosis.conditions import Condition, separating
+from conformance.diagnosis.compared import WHOLE, off_places, same
+from conformance.diagnosis.conditions import Condition
 from conformance.diagnosis.expressions import Column
-from conformance.diagnosis.model import RIGHT, Model, attributes_of, in_force, numbers_of
+from conformance.diagnosis.model import (
+    Model,
+    attributes_of,
+    of_sizes,
+)
+from conformance.diagnosis.places import numbers_of
 from conformance.diagnosis.readings import Reading, read
 from conformance.diagnosis.starting import on_integers
 from refimpl import involution
@@ -39,8 +47,15 @@ _BITS = 11
 _OTHERS, _EMPTY = 0.2, 0.25
 # By what x is scaled, by the seed, where it takes other numbers to fail; from which range on.
 _SCALES, _WIDE = {5: 2.0**-6, 6: 2.0**11, 7: 2.0**-3}, 100
+# Of eight seeds so many are not scaled, where it is known by what to scale.
+_UNSCALED = 2
 
 
+# Cases that conditions are told apart by: drawn, and beside so many wrong ones.
+DRAWN, _BESIDE = 60, 5
+# Cases of other sizes that are drawn to tell conditions apart, and the conditions.
+_RESIZED, _RIVALS = 150, 8
+_RESIZABLE = ("batch", "height", "width", "groups", "members")
 # Up to so many products the model without parts says what is due.
 _SMALL = 1 << 12
 _RIGHT = Model()
@@ -64,7 +79,7 @@ def slowness() -> float:
     return min(_SLOWEST, max(1.0, (time.perf_counter() - start) / spent))
 
 
-@dataclass
+@dataclass(eq=False)
 class Seen:
     """A case that was asked, its operands, and what came back for each result."""
 
@@ -72,6 +87,18 @@ class Seen:
     values: Mapping[str, Array]
     got: Mapping[str, Any]
     wrong: dict[str, bool] = field(default_factory=dict)
+    # Of large results, along each axis where they are wrong.
+    places_off: dict[str, list[Array]] = field(default_factory=dict)
+
+    @cached_property
+    def row(self) -> dict[str, Any]:
+        """All that a condition may speak of."""
+        return attributes_of(self.case, self.values)
+
+    @property
+    def arrays(self) -> list[Array]:
+        """The results that are arrays."""
+        return [one for one in self.got.values() if isinstance(one, np.ndarray)]
 
     @property
     def raised(self) -> str:
@@ -93,12 +120,15 @@ class Asking:
         self.seconds = seconds
         self.dtype = failing.dtype if failing else self.claimed.first_dtype
         # Where it takes other numbers to fail, integers may be too small, or no integers at all.
-        self.scaled = False
+        self.scaled, self.scale = False, 1.0
         recipe = "" if failing is None else failing.recipe
         finite = failing is None or recipe in experiments.FINITE
         self.exact = finite or self.judged.kind.recipes[recipe].certifies
         if failing is not None and not finite:
-            failing = on_integers(failing)
+            exact = recipe.removesuffix("-real")
+            special = exact in experiments.FINITE
+            failing = failing.changed(recipe=exact) if special else on_integers(failing)
+            self.exact = special
         self.failing = failing
         self.rng = random.Random(20261124)
         # What was asked: what was answered, and what raised instead.
@@ -156,16 +186,38 @@ class Asking:
         due = self.right(case, values)
         found = Seen(case, values, got)
         found.wrong = {name: not same(got.get(name), due[name]) for name in RESULTS}
+        if case.products > WHOLE:
+            found.places_off = {
+                name: off_places(got[name], due[name]) for name in RESULTS if found.wrong[name]
+            }
         return found
 
     def values(self, case: OperatorCase, bits: int) -> Mapping[str, Array]:
         """Operands so short that no arithmetic is too narrow for them: what is wrong is the map."""
         made: Mapping[str, Array] = self.judged.kind.values(case, min(bits, _BITS))
         scale = _SCALES.get(case.seed % 8, 1.0) if self.scaled else 1.0
+        if self.scale != 1:
+            # Most are as it takes them to be wrong.
+            scale = self.scale if case.seed % 8 >= _UNSCALED else 1.0
         if scale == 1 or (scale > 1 and FORMATS[case.dtype].largest_exponent < _WIDE):
             return made
         # By a power of two: all sums stay exact.
         return {**made, "x": made["x"] * made["x"].dtype.type(scale)}
+
+    def rescaled(self) -> bool:
+        """Tell whether the failing case is wrong where x is scaled; then it is from now on."""
+        if self.failing is None:
+            return False
+        for self.scale in dict.fromkeys(_SCALES.values()):
+            one = self.ask(self.failing.changed(seed=_UNSCALED))
+            # What is not finite is no map, but an arithmetic that ends.
+            finite = all(np.isfinite(got.astype(np.float64)).all() for got in one.arrays)
+            if any(one.wrong.values()) and finite and not one.raised:
+                self.failing = one.case
+                self.note(one)
+                return True
+        self.scale = 1.0
+        return False
 
     def note(self, one: Seen) -> None:
         """Keep what was asked."""
@@ -176,14 +228,59 @@ class Asking:
         """Ask cases to learn from: the failing one, those around it, and others."""
         if self.failing is not None and not self.seen:
             self.note(self.ask(self.failing))
-            for case in experiments.around(self.failing, self.claimed):
-                if not self.left(0.5 * share):
-                    break
-                self.note(self.ask(case))
+            self._around(0.5 * share)
+            before = self.failing
             self._turn_to_values()
+            if self.failing != before:
+                self._around(0.8 * share)
         for case in itertools.islice(self.cases(), number):
             if not self.left(share):
                 return
+            self.note(self.ask(case))
+
+    def beside(self, wrong: Sequence[Any]) -> list[Any]:
+        """Give cases beside wrong ones: of those most parts of a condition hold."""
+        found = list[OperatorCase]()
+        for one in self.rng.sample(list(wrong), min(_BESIDE, len(wrong))):
+            listed = list(experiments.around(one.case, self.claimed))
+            found += self.rng.sample(listed, min(len(listed), DRAWN // _BESIDE))
+        known = {one.case for one in self.seen}
+        return [case for case in found if case not in known]
+
+    def between(self, found: Sequence[Condition], wrong: Sequence[Any]) -> list[Any]:
+        """Give cases of other sizes on which the simplest condition and another one differ."""
+        # The sizes that the conditions speak of.
+        said = set(re.findall("[A-Z][a-z]?", " ".join(map(str, found))))
+        names = sorted({field_ for name, field_ in _SIZES.items() if name in said}) or _RESIZABLE
+        rng, drawn, rows = self.rng, list[OperatorCase](), list[dict[str, Any]]()
+        for _ in range(_RESIZED if wrong else 0):
+            one = rng.choice(list(wrong))
+            case = one.case
+            for name in rng.sample(names, min(2, len(names))):
+                own = getattr(case, name) if hasattr(case, name) else getattr(case.geometry, name)
+                size = rng.choice((rng.randint(1, 2 * own + 4), own * rng.randint(1, 3)))
+                case = case.changed(**{name: size})
+            case = case.large_enough
+            few = case.products <= max(_SMALL, 2 * one.case.products)
+            if few and not operator_cases.unclaimed(case, self.claimed):
+                drawn.append(case)
+                rows.append({**one.row, **of_sizes(case)})
+        if not rows:
+            return []
+        told = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+        chosen = list[OperatorCase]()
+        simplest = found[0](told)
+        for other in found[1:]:
+            apart = np.flatnonzero(other(told) != simplest)
+            # One of each kind: on which the other one holds, and on which it does not.
+            chosen += [drawn[n] for n in apart[:1]] + [drawn[n] for n in apart[-1:]]
+        return list(dict.fromkeys(chosen))[:_RIVALS]
+
+    def _around(self, share: float) -> None:
+        """Ask what lies around the failing case."""
+        for case in experiments.around(self.failing, self.claimed) if self.failing else ():
+            if not self.left(share):
+                break
             self.note(self.ask(case))
 
     def _turn_to_values(self) -> None:
@@ -208,7 +305,7 @@ class Asking:
         plain = case.changed(recipe="integers", seed=0)
         key = plain.token, result
         if key not in self.readings:
-            self.readings[key] = read(self.judged, plain, result)
+            self.readings[key] = read(self.judged, plain, result, self.scale)
         return self.readings[key]
 
     def columns(self, seen: Sequence[Seen]) -> dict[str, Column]:
@@ -227,107 +324,5 @@ class Asking:
 
 def columns_of(seen: Sequence[Seen]) -> dict[str, Column]:
     """The attributes of cases and of their values, as columns."""
-    rows = [attributes_of(one.case, one.values) for one in seen]
+    rows = [one.row for one in seen]
     return {name: np.array([row[name] for row in rows]) for name in rows[0]}
-
-
-def learned(
-    asking: Asking,
-    result: str,
-    is_wrong: Callable[[Any], bool] | None = None,
-    matters: Callable[[Any], bool] | None = None,
-    *,
-    refusals: bool = False,
-) -> list[Condition]:
-    """Learn when a result is wrong, asking what tells the conditions that are left apart.
-
-    A case that is right matters only where `matters` says so; what raised only where `refusals`.
-    """
-    label = is_wrong or (lambda one: one.wrong[result])
-    found: list[Condition] = []
-    for _ in range(24):
-        every = [*asking.seen, *(asking.refused if refusals else ())]
-        cared = [one for one in every if matters is None or label(one) or matters(one)]
-        columns = asking.columns(cared)
-        wrong_ = np.array([label(one) for one in cared])
-        found = separating(columns, wrong_)
-        if not found or not asking.left(0.68):
-            return found
-        if _bisected(asking, found[0], cared, wrong_):
-            continue
-        if len(found) < 2:
-            return found
-        fresh = list(itertools.islice(asking.cases(), 100))
-        made = (Question(asking.judged, case, asking.values).values for case in fresh)
-        drawn = [Seen(case, values, {}) for case, values in zip(fresh, made, strict=True)]
-        told = asking.columns(drawn)
-        votes = np.array([one(told) for one in found])
-        split = np.flatnonzero(votes.any(0) & ~votes.all(0))
-        # Cases on which the simplest two differ, or on which opinions are most divided.
-        first = [n for n in split if votes[0, n] != votes[1, n]]
-        divided = sorted(split, key=lambda n: abs(votes[:, n].mean() - 0.5))
-        asked = list(dict.fromkeys([*first[:6], *divided[:6]]))
-        if not asked:
-            return found
-        for n in asked:
-            if asking.left(0.7):
-                asking.note(asking.ask(fresh[n]))
-    return found
-
-
-def _bisected(asking: Asking, condition: Condition, cared: Sequence[Seen], wrong_: Any) -> bool:
-    """Ask the case in the middle between right and wrong of a threshold; false if none is left."""
-    for name, field_ in asking.sizes.items():
-        limit = condition.thresholds.get(name)
-        if limit is None:
-            continue
-        below = [asking.number_of(one.case, name) for one in cared]
-        before = max((n for n in below if n < limit), default=limit)
-        above = min((n for n in below if n >= limit), default=limit)
-        if above - before < 2 or before == limit:
-            continue
-        off = [one for one, is_wrong in zip(cared, wrong_, strict=True) if is_wrong]
-        starts = off or list(cared)
-        start = min(starts, key=lambda one: abs(asking.number_of(one.case, name) - limit))
-        for middle in ((before + above) // 2, limit, limit - 1, before + 1, above - 1):
-            case = asking.resized(start.case, field_, middle)
-            if case is not None and before < asking.number_of(case, name) < above:
-                asking.note(asking.ask(case))
-                return True
-    return False
-
-
-def same(got: Any, due: Array, size: Callable[[], Array] | None = None) -> bool:
-    """Compare a result with what is foretold: by value, but for roundings where it divides.
-
-    `size` gives the sums of the magnitudes.
-    """
-    if not isinstance(got, np.ndarray) or got.shape != due.shape:
-        return False
-    numbers = got.astype(np.float64)
-    if np.array_equal(numbers, due):
-        return True
-    with np.errstate(over="ignore", invalid="ignore"):
-        rounded = due.astype(got.dtype)
-        if np.array_equal(rounded, got):
-            return True
-        if size is None or not np.isfinite(numbers).all():
-            return False
-        unit = FORMATS[got.dtype.name].unit_roundoff if got.dtype.name in FORMATS else 0.0
-        return bool((np.abs(numbers - due) <= 8 * unit * size()).all())
-
-
-def as_foretold(one: Seen, model: Model, name: str) -> bool:
-    """Compare a result with what a model says."""
-    part = model.parts.get(name, RIGHT)
-    if part == RIGHT or not in_force(one.case, one.values, part):
-        return not one.wrong[name]
-    divides = any(slot.over is not None for slot in part.slots)
-
-    def size() -> Array:
-        magnitudes = {name: np.abs(array) for name, array in one.values.items()}
-        return np.abs(model(one.case, magnitudes, (name,))[name])
-
-    got = one.got.get(name)
-    due = model(one.case, one.values, (name,))[name]
-    return same(got, due, size if divides else None)

@@ -67,7 +67,7 @@ VALUES: Mapping[str, Callable[[Array], Any]] = {
     "{} has zeros": lambda a: not a.all(),
     "{} is mostly zero": lambda a: (a == 0).mean() > 0.8,
     "{} is mostly zero, but not all": lambda a: (a == 0).mean() > 0.8 and bool(a.any()),
-    "{} is equal in all pixels": lambda a: _equal(a, a[_PIXELS]),
+    "{} is equal in all pixels": lambda a: a.ndim > len(_PIXELS) and _equal(a, a[_PIXELS]),
     "{} is equal in all samples": lambda a: len(a) > 1 and _equal(a, a[:1]),
     "{} is zero but for one index of an axis": _on_one_index,
     "{} is of integers": lambda a: _equal(a, np.trunc(a)),

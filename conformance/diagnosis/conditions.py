@@ -8,7 +8,7 @@ observation, the simplest first. Nothing is asked of an implementation here.
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +19,9 @@ Truth = npt.NDArray[np.bool_]
 _DIVISORS = (2, 3, 4, 5, 6, 7, 8, 14, 16, 32, 49, 64)
 # Of counts of calls.
 _TURNS = range(2, 33)
-# Conditions of three parts are looked for among so many of their most telling parts.
-_TELLING = 120
+# Conditions of three parts are looked for from so many of their most telling parts, and of the
+# cheapest ones; beside each so many that tell different things of what is left.
+_TELLING, _CHEAP, _ALIKE_LEFT = 60, 30, 400
 _MOST = 24
 # So many kinds are few.
 _FEW_WORDS = 4
@@ -39,8 +40,9 @@ class Condition:
 
     def __call__(self, columns: Columns) -> Truth:
         """Evaluate it."""
-        length = len(next(iter(columns.values())))
-        truth: Truth = np.broadcast_to(self.formula(columns), length).astype(bool)
+        found = self.formula(columns)
+        shape = np.broadcast_shapes(next(iter(columns.values())).shape, np.shape(found))
+        truth: Truth = np.broadcast_to(found, shape).astype(bool)
         return truth
 
     def __str__(self) -> str:
@@ -123,7 +125,7 @@ def separating(columns: Columns, wrong: Truth, most: int = _MOST) -> list[Condit
             held = truths if word == "and" else ~truths
             usable = np.flatnonzero(held[:, target].all(1))
             usable = usable[np.argsort(costs[usable], kind="stable")]
-            for chosen in _covers(~held[usable][:, ~target], count):
+            for chosen in _covers(~held[usable][:, ~target], costs[usable], count):
                 picked = [parts[usable[n]].condition for n in chosen]
                 found.append(_joined(word, picked))
     if not found:
@@ -198,23 +200,30 @@ def _joined(word: str, parts: Sequence[Condition]) -> Condition:
     return Condition(formula, sum(part.cost for part in parts) + extra)
 
 
-def _covers(excluded: Truth, count: int) -> Iterator[tuple[int, ...]]:
-    """Give sets of so many rows that exclude every column together, cheap rows first."""
-    missing = (~excluded).astype(np.float32)
+def _covers(excluded: Truth, costs: npt.NDArray[Any], count: int) -> Iterator[tuple[int, ...]]:
+    """Give sets of so many rows that exclude every column together; rows are cheap ones first."""
+    missing = ~excluded
     if count == 2:
-        pairs = np.argwhere(np.triu(missing @ missing.T == 0, 1))
-        yield from map(tuple, pairs[np.argsort(pairs.sum(1), kind="stable")][:200].tolist())
+        yield from _pairs(missing, costs, 200)
         return
+    # One that tells much, or is cheap, and two that exclude what it does not.
     telling = np.argsort(missing.sum(1), kind="stable")[:_TELLING]
-    given = 0
-    for one in telling:
-        left = np.flatnonzero(missing[one])
-        rest = missing[np.ix_(telling, left)]
-        for other, third in np.argwhere(np.triu(rest @ rest.T == 0, 1))[:4]:
-            yield int(one), int(telling[other]), int(telling[third])
-            given += 1
-        if given > _MOST:
-            return
+    outer = dict.fromkeys([*telling.tolist(), *range(min(_CHEAP, len(missing)))])
+    for one in outer:
+        rest = missing[:, missing[one]]
+        # Of those that are alike in what is left the cheapest.
+        _, first = np.unique(np.packbits(rest, axis=1), axis=0, return_index=True)
+        first = np.sort(first)[:_ALIKE_LEFT]
+        for other, third in _pairs(rest[first], costs[first], 3):
+            yield one, int(first[other]), int(first[third])
+
+
+def _pairs(missing: Truth, costs: npt.NDArray[Any], most: int) -> list[tuple[int, ...]]:
+    """Give the cheapest pairs of rows that miss no column both."""
+    wide = missing.astype(np.float32)
+    pairs = np.argwhere(np.triu(wide @ wide.T == 0, 1))
+    order = np.argsort(costs[pairs].sum(1), kind="stable")[:most]
+    return [tuple(pair) for pair in pairs[order].tolist()]
 
 
 def _distinct(families: Iterable[_Family]) -> list[_Part]:

@@ -25,6 +25,8 @@ Values = Mapping[str, Array]
 _MOST_SAMPLES = 64
 # What is added to a seed that none of those drawn has.
 _OTHER_VALUES = 500
+# Of calls that are counted so many values are enough.
+_FEW_VALUES = 3
 # Of so few pixels along an axis values do not show where they come from.
 _TINY = 2
 
@@ -53,6 +55,11 @@ class Step:
     def options(self) -> Any:
         """All of the call but its values."""
         return self.case.changed(seed=0, recipe="")
+
+    @property
+    def geometry(self) -> Any:
+        """All of the call but its values and its format."""
+        return self.case.changed(seed=0, recipe="", dtype="")
 
     @property
     def operands(self) -> Values:
@@ -162,6 +169,7 @@ BEFORE: Mapping[str, Callable[[Step, Step], bool]] = {
     "was of its shapes with other values": lambda one, now: (
         _alike(one, now) and not _same(one, now, but=_bytes)
     ),
+    "was the same call, values and format aside": lambda one, now: one.geometry == now.geometry,
 }
 
 
@@ -272,6 +280,14 @@ class Courses:
             change = "" if rng.random() < 0.7 else rng.choice(list(CHANGES))
             step = self.step(case, rng.choice(chosen), change, again=again)
             yield step
+
+    def counting(self, length: int, some: Sequence[Any]) -> list[Step]:
+        """Draw the steps of a course of few cases and values, of both functions."""
+        rng = self.rng
+        return [
+            self.step(rng.choice(some).changed(seed=rng.randrange(_FEW_VALUES)), function)
+            for function in rng.choices(FUNCTIONS, k=length)
+        ]
 
     def _seed(self) -> int:
         """Give a seed of few, so that values come again, or of many, so that they do not."""

@@ -6,110 +6,41 @@ must then foretell the answers to cases that took no part in finding it. An expl
 not is called a hint. Documented in docs/explanation.md.
 """
 
-import contextlib
 import itertools
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
 from conformance.cases.operator import OperatorCase
 from conformance.claims.loading import Judged
-from conformance.claims.program import DiedError
 from conformance.diagnosis.answers import Question
 from conformance.diagnosis.asking import (
     RESULTS,
     Asking,
     Seen,
-    as_foretold,
     columns_of,
-    learned,
     patience,
 )
-from conformance.diagnosis.behaviour import (
-    alone,
-    explain_behaviour,
-    remembers,
-    special_values,
-)
+from conformance.diagnosis.compared import as_foretold
 from conformance.diagnosis.conditions import ALWAYS, Condition, separating
 from conformance.diagnosis.explanation import SURE, Explanation, settled, worth
+from conformance.diagnosis.laws import suspected
+from conformance.diagnosis.learning import learned
 from conformance.diagnosis.model import Model, Part
 from conformance.diagnosis.numbers import explain_numbers
 from conformance.diagnosis.observing import Learned
-from conformance.diagnosis.parts import found_parts
+from conformance.diagnosis.parts import contradicting, found_parts
 from conformance.diagnosis.sentences import sentences
-from conformance.diagnosis.starting import least
-from conformance.diagnosis.verdicts import RAISES
-from conformance.judging.ask import NotRunError
 
 # Cases that are asked to learn from, and fresh ones that an explanation must foretell.
 _LEARNED, _FORETOLD = 90, 200
 # Seconds for which an explanation is tested at least.
 _LEAST = 2.0
-# Of the time so much is spent to find where to start.
-_STARTING = 0.12
-
-
-def explained(judged: Judged, failing: Any, check: str = "") -> Explanation | None:
-    """Explain an implementation of any kind; nothing where it gives no answers any more.
-
-    Parameters
-    ----------
-    judged : Judged
-        The implementation and what it claims.
-    failing : Case
-        A case that it fails, made small.
-    check : str
-        Name of the check that met it, which points to what to ask first.
-    """
-    if judged.host.given_up:
-        return None
-    with contextlib.suppress(DiedError, NotRunError):
-        return _explained(judged, failing, check)
-    return None
-
-
-def _explained(judged: Judged, failing: Any, check: str) -> Explanation | None:
-    """Explain its map or numbers, its behaviour, or what of both foretells enough."""
-    start, seconds = time.perf_counter(), patience("operator")
-    shown = alone(judged, failing)
-    if not shown and (special := special_values(judged, failing)):
-        # What a view makes of values shows without the view.
-        failing, shown = special
-    wrong = shown & set(judged.kind.rules.value)
-    if shown:
-        time_left = _STARTING * patience(judged.kind.name)
-        failing = least(judged, failing, lambda one: shown <= alone(judged, one), time_left)
-    remembered = remembers(judged, failing)
-    steady = bool(wrong) and not remembered
-    raises = bool(shown) and shown <= {RAISES}
-    found: Explanation | None = None
-    if steady or raises:
-        judged.host.anew()
-        found = judged.kind.explain(judged, failing)
-        if found is not None and found.certain:
-            return found
-    told = None
-    if not steady:
-        told = explain_behaviour(judged, failing, check, start, seconds, remembered=remembered)
-    if told is not None:
-        other = _told(told, start)
-        if other.certain or found is None or not found.asked:
-            found = other
-    if steady and (found is None or not found.certain):
-        # No map, perhaps a law of numbers.
-        judged.host.anew()
-        numbers = explain_numbers(
-            judged, failing, time.perf_counter(), 0.4 * seconds, laws_alone=found is not None
-        )
-        if numbers is not None and numbers.learned.certain:
-            found = _told(numbers.learned, start)
-    if found is None and not steady and not raises:
-        judged.host.anew()
-        found = judged.kind.explain(judged, failing)
-    return found
+# Wrong cases on which laws are tried, and products of one of them at most.
+_TRIED, _FEW = 3, 4000
+# So few exact answers are wrong of an arithmetic.
+_RARE = 0.05
 
 
 def explain(
@@ -135,30 +66,69 @@ def explain(
     asking.parts_refusals = True
     # Where real numbers fail, integers say whether the map is right.
     asking.learn(_LEARNED if asking.exact else _LEARNED // 3, 0.3)
-    faulty = _faulty(asking)
-    if not faulty and asking.refused:
-        return of_exceptions(asking, asking.refused)
-    if not faulty:
-        found = _of_arithmetic(judged, failing or asking.plain, asking)
-        if failing is None or (found is not None and found.certain) or not asking.left(0.9):
-            return found
-        # Larger numbers, or no integers, perhaps: those of the failing case have more bits.
-        asking.scaled = True
-        asking.learn(_LEARNED, 1.0)
-        if not _faulty(asking):
-            return found
-        other = settled(asking, lambda turn: _turn(asking, turn))
-        return other if found is None or worth(other) >= worth(found) else found
-    if not asking.exact:
+    if not _faulty(asking) or (not asking.refused and _by_chance(asking, failing)):
+        if asking.refused:
+            return of_exceptions(asking, asking.refused)
+        if _faulty(asking) or not asking.rescaled():
+            return _without_a_map(asking, failing)
+        # It takes large numbers, or no integers, to be wrong: no arithmetic minds a power of two.
+        asking.learn(_LEARNED, 0.5)
+    elif (found := _of_law(asking)) is not None:
+        return found
+    elif not asking.exact:
         asking.learn(_LEARNED, 0.4)
     return settled(asking, lambda turn: _turn(asking, turn))
+
+
+def _by_chance(asking: Asking, failing: OperatorCase | None) -> bool:
+    """Tell whether real numbers fail, and those that are exact hardly ever: no map does that."""
+    if failing is None or asking.judged.kind.recipes[failing.recipe].exact:
+        return False
+    off = sum(any(one.wrong.values()) for one in asking.seen)
+    return off < _RARE * len(asking.seen)
+
+
+def _without_a_map(asking: Asking, failing: OperatorCase | None) -> Explanation | None:
+    """Explain by an arithmetic what is right on small integers; or by what larger ones show."""
+    found = _of_arithmetic(asking.judged, failing or asking.plain, asking)
+    if failing is None or (found is not None and found.certain) or not asking.left(0.9):
+        return found
+    # Larger numbers, or no integers, perhaps: those of the failing case have more bits.
+    asking.scaled = True
+    asking.learn(_LEARNED, 1.0)
+    if not _faulty(asking):
+        return found
+    other = settled(asking, lambda turn: _turn(asking, turn))
+    return other if found is None or worth(other) >= worth(found) else found
+
+
+def _of_law(asking: Asking) -> Explanation | None:
+    """Explain by what is done to an operand, if that gives the answers of a few wrong cases."""
+    for name in RESULTS:
+        off = [one for one in asking.seen if one.wrong[name] and one.case.products <= _FEW]
+        off = sorted(off, key=lambda one: -one.case.products)[:_TRIED]
+        laws = [suspected(one.case, one.values, one.got, name) for one in off]
+        if laws and set.intersection(*laws):
+            failing, seconds = asking.failing or off[0].case, 0.6 * asking.seconds
+            found = explain_numbers(
+                asking.judged, failing, time.perf_counter(), seconds, laws_alone=True
+            )
+            if found is not None and found.learned.certain:
+                return told(found.learned, asking.start)
+    return None
 
 
 def _turn(asking: Asking, turn: int) -> tuple[Explanation, list[Seen]]:
     """Explain what was seen, and test it on cases of this turn."""
     faulty = _faulty(asking)
     parts = found_parts(asking, faulty)
-    return _tested(asking, parts, _conditions(asking, faulty, parts), turn)
+    when = _conditions(asking, faulty, parts)
+    for result in [name for name in faulty if name in parts]:
+        # What is contradicted gives way to a condition that is not.
+        if contradicting(asking, result, parts[result]) and (found := learned(asking, result)):
+            del parts[result]
+            when[result] = found[0]
+    return _tested(asking, parts, when, turn)
 
 
 def _faulty(asking: Asking) -> list[str]:
@@ -302,7 +272,7 @@ def _of_arithmetic(judged: Judged, failing: OperatorCase, asking: Asking) -> Exp
     own, sums = found
     when = own.when
     if sums is None:
-        return _told(own, asking.start)
+        return told(own, asking.start)
     share = f"foretold {own.foretold} of {own.asked} calls, right or wrong"
     lines = (f"{'' if own.certain else 'a hint: it '}{share}", *when[-1:])
     return Explanation(
@@ -311,7 +281,7 @@ def _of_arithmetic(judged: Judged, failing: OperatorCase, asking: Asking) -> Exp
     )  # fmt: skip
 
 
-def _told(own: Learned, start: float) -> Explanation:
+def told(own: Learned, start: float) -> Explanation:
     """Give what was learned of behaviour or numbers as an explanation."""
     return Explanation(
         own.what, own.where, own.when, own.foretold, own.asked, own.faulty, own.exact,

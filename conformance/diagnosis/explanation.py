@@ -38,6 +38,8 @@ class Explanation:
         Answers that round were foretold: within their bound, not bit for bit.
     seconds : float
         How long it took.
+    doubtful : bool
+        A part of it foretold too little by itself.
     """
 
     what: tuple[str, ...] = ()
@@ -52,10 +54,13 @@ class Explanation:
     seconds: float = 0.0
     # Of the wrong answers so many were foretold; None: as many as of all.
     caught: int | None = None
+    doubtful: bool = False
 
     @property
     def certain(self) -> bool:
         """Whether enough was foretold, wrong answers among it."""
+        if self.doubtful:
+            return False
         if self.caught is not None and self.caught < SURE * self.faulty:
             return False
         # What `reveal` calls a hint in part is no certainty as a whole.

@@ -392,7 +392,9 @@ def pool(columns: Columns) -> list[tuple[Formula, Column]]:
             for (number_, (one, left)), (other_, (other, right)) in itertools.product(
                 enumerate(small), enumerate(small)
             ):
-                if not rule.commutes or number_ <= other_:
+                # Twice a number is a product, and nothing else of it and itself is new.
+                alone = number_ == other_ and operator != "*"
+                if not alone and (not rule.commutes or number_ <= other_):
                     offer(Formula(operator, (one, other)), rule.on(left, right))
     return [(formula, np.broadcast_to(values, length)) for formula, values in kept]
 

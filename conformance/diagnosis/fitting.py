@@ -34,16 +34,13 @@ from conformance.diagnosis.expressions import (
 from conformance.diagnosis.model import (
     BORDERS,
     DUE,
-    KINDS,
     RIGHT,
     SIZES,
     Part,
     Slot,
-    kinds_of,
-    numbers_of,
     products,
-    with_groups,
 )
+from conformance.diagnosis.places import INDICES, KINDS, kinds_of, numbers_of, with_groups
 from conformance.diagnosis.readings import ENTRY, OUTPUT, PIXEL, ROUNDINGS, Reading
 
 # Products on which formulas are tried before they are tried on all.
@@ -63,6 +60,10 @@ SYMMETRIC = {
 _PLAIN = 3.0
 # Products on which conditions are looked for.
 _MOST_PRODUCTS = 300
+# Products of a reading that formulas are fitted to, of some outputs; held against all of them.
+_MOST_FITTED = 12_000
+# The number of a reading, as a column.
+_WHICH = "reading"
 
 
 def fitted(readings: Sequence[Reading], before: Sequence[Part] = ()) -> Part | None:
@@ -132,12 +133,15 @@ def _keys(case: OperatorCase, columns: Mapping[str, Array]) -> Array:
 
 def _on(base: str, readings: Sequence[Reading]) -> Part | None:
     """Fit every index, with the place of a product taken from its output, kernel or taps."""
-    placed = [_placed(base, one) for one in readings]
-    if any(one is None for one in placed):
-        return None
+    placed = []
+    for which, one in enumerate(readings):
+        found = _placed(base, one)
+        if found is None:
+            return None
+        placed.append(found | {_WHICH: np.full(len(found["b"]), which)})
     columns = {
-        name: np.concatenate([one[name] for one in placed if one is not None])
-        for name in (*PLACE, *CALL, *DUE, *KINDS, "same")
+        name: np.concatenate([one[name] for one in placed])
+        for name in (*PLACE, *CALL, *DUE, *KINDS, "same", _WHICH)
     }
     columns, every = _repeated(columns)
     offered = []
@@ -162,10 +166,12 @@ def _on(base: str, readings: Sequence[Reading]) -> Part | None:
 
 
 def _placed(base: str, reading: Reading) -> dict[str, Column] | None:
-    """Add the place of each product, and the numbers of the call."""
-    got, length = reading.columns, len(reading.columns["n"])
-    numbers = numbers_of(reading.case)
-    own = {name: np.full(length, value) for name, value in numbers.items()}
+    """Add the place of each product, and the numbers of the call; of many, of some outputs."""
+    got = _thinned(base, reading)
+    length, numbers = len(got["n"]), numbers_of(reading.case)
+    own: dict[str, Column] = {
+        name: np.broadcast_to(np.array(value), length) for name, value in numbers.items()
+    }
     of = "E" if base == "kernel" else "D"
     place = {"b": got[f"{of}b"], "i": got[f"{of}i"], "j": got[f"{of}j"], "c": got["Dc"]}
     if base == "taps":
@@ -180,25 +186,40 @@ def _placed(base: str, reading: Reading) -> dict[str, Column] | None:
         place |= taps
     else:
         place |= {"u": got["Eu"], "v": got["Ev"]}
-    own |= {name: np.full(length, word) for name, word in kinds_of(reading.case).items()}
+    kinds = kinds_of(reading.case)
+    own |= {name: np.broadcast_to(np.array(word), length) for name, word in kinds.items()}
     return {**own, **with_groups(reading.case, place), **{name: got[name] for name in DUE}}
+
+
+def _thinned(base: str, reading: Reading) -> Mapping[str, Column]:
+    """Keep the products of some outputs, all that each has, where they are many."""
+    got = reading.columns
+    if len(got["n"]) <= _MOST_FITTED:
+        return got
+    of = "E" if base == "kernel" else "D"
+    shape = reading.case.shapes["dy"]
+    at = tuple(got[name].astype(np.int64) for name in (f"{of}b", f"{of}i", f"{of}j", "Dc"))
+    outputs = np.ravel_multi_index(at, shape)
+    some = np.random.default_rng(len(outputs)).random(int(np.prod(shape)))
+    return _kept(got, some[outputs] < _MOST_FITTED / len(outputs))
 
 
 def _repeated(columns: dict[str, Column]) -> tuple[dict[str, Column], tuple[str, ...]]:
     """Find the indices that run over their whole axis at one place; keep one product for each."""
-    names = [*"bijuvc", *CALL]
+    at = [columns[name].astype(np.int64) for name in (_WHICH, *INDICES)]
+    flat = np.ravel_multi_index(at, [int(one.max(initial=0)) + 1 for one in at])
     _, first, which, counts = np.unique(
-        np.stack([columns[name] for name in names]),
-        axis=1, return_index=True, return_inverse=True, return_counts=True,
-    )  # fmt: skip
+        flat, return_index=True, return_inverse=True, return_counts=True
+    )
     if (counts == 1).all():
         return columns, ()
     which = which.ravel()
     every = []
     for name in SIZES:
         different = np.zeros(len(first), np.int64)
-        pairs = np.unique(np.stack([which, columns[name]]), axis=1)
-        np.add.at(different, pairs[0], 1)
+        values = columns[name].astype(np.int64)
+        pairs = np.unique(which * (values.max(initial=0) + 1) + values)
+        np.add.at(different, pairs // (values.max(initial=0) + 1), 1)
         if (different > 1).any() and (different == columns[SIZES[name]][first]).all():
             every.append(name)
     if (np.prod([columns[SIZES[n]][first] for n in every], axis=0) != counts).any():

@@ -6,17 +6,17 @@ how often it counts: a formula for each index. Where nothing else is said, a for
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from conformance.cases.case import Array
 from conformance.cases.operator import OperatorCase
 from conformance.diagnosis.attributes import of_counts, of_values
-from conformance.diagnosis.conditions import ALWAYS, Condition
+from conformance.diagnosis.conditions import ALWAYS, Condition, Truth
 from conformance.diagnosis.expressions import Column, Columns, Formula, atom, number
+from conformance.diagnosis.places import INDICES, kinds_of, numbers_of, place_columns
 from conformance.diagnosis.readings import ENTRY, OUTPUT, PIXEL
-from refimpl.geometry import WORDS
 
 _A = atom
 DUE: Mapping[str, Formula] = {
@@ -36,6 +36,11 @@ SIZES: Mapping[str, str] = {
     "Db": "B", "Di": "Ho", "Dj": "Wo", "Dc": "C",
     "Eb": "B", "Ei": "Ho", "Ej": "Wo", "Eu": "Kh", "Ev": "Kw", "Eg": "G",
     "Pb": "B", "Ph": "H", "Pw": "W", "Pc": "C",
+}  # fmt: skip
+
+# What identifies an entry of each result, and the operand whose shape it has.
+TARGETS: Mapping[str, tuple[tuple[str, ...], str]] = {
+    "y": (OUTPUT, "dy"), "dx": (PIXEL, "x"), "dkernel": (ENTRY, "kernel"),
 }  # fmt: skip
 
 
@@ -137,6 +142,13 @@ class Part:
 RIGHT = Part()
 
 
+class Sample(NamedTuple):
+    """Some entries of a result: the places whose products reach them, and where they stand."""
+
+    places: Mapping[str, Array]
+    entries: tuple[Array, ...]
+
+
 @dataclass(frozen=True)
 class Model:
     """How each result is computed."""
@@ -148,16 +160,17 @@ class Model:
         case: OperatorCase,
         values: Mapping[str, Array],
         results: Sequence[str] = ("y", "dx", "dkernel"),
+        some: Mapping[str, Array] | None = None,
     ) -> dict[str, Array]:
-        """Foretell results, in float64."""
+        """Foretell results, in float64; of `some` places alone."""
         wide = {name: array.astype(np.float64) for name, array in values.items()}
-        listed: dict[Part, dict[str, Column]] = {}
+        listed: dict[Part, _Products] = {}
         foretold = {}
         for result in results:
             part = self.parts.get(result, RIGHT)
             part = part if in_force(case, values, part) else RIGHT
             if part not in listed:
-                listed[part] = products(case, part, places=False)
+                listed[part] = _products(case, part, some)
             foretold[result] = _summed(result, listed[part], wide)
         return foretold
 
@@ -174,133 +187,124 @@ class Model:
         })  # fmt: skip
 
 
-def numbers_of(case: OperatorCase) -> dict[str, int]:
-    """Give the numbers of a call: the atoms of formulas."""
-    where = case.geometry
-    vertical, horizontal = where.axes(case.size)
-    return {
-        "B": case.batch, "H": case.height, "W": case.width, "C": case.channels,
-        "G": where.groups, "M": where.members, "Ho": case.grid[0], "Wo": case.grid[1],
-        "Kh": where.kernel_shape[0], "Kw": where.kernel_shape[1],
-        "sh": where.stride[0], "sw": where.stride[1],
-        "dh": where.dilation[0], "dw": where.dilation[1],
-        "top": vertical.before, "bottom": vertical.after,
-        "left": horizontal.before, "right": horizontal.after, "same": where.padding == "same",
-    }  # fmt: skip
+class _Products(NamedTuple):
+    """The products of a part, on an open grid."""
+
+    places: dict[str, Column]
+    found: dict[str, Column]
+    # Which are inside, and count.
+    kept: Truth
+    shape: tuple[int, ...]
 
 
-KINDS = ("padding", "group_layout", "dtype", "taps")
-
-
-def kinds_of(case: OperatorCase) -> dict[str, str]:
-    """Give what of a call is a word."""
-    where, padding = case.geometry, case.geometry.padding
-    kind = padding if padding in WORDS else "an integer" if isinstance(padding, int) else "explicit"
-    pairs = zip(where.kernel_shape, where.dilation, strict=True)
-    apart = any(taps > 1 and dilation > 1 for taps, dilation in pairs)
-    return {
-        "padding": str(kind), "group_layout": where.group_layout, "dtype": case.dtype,
-        "taps": "apart" if apart else "adjacent",
-    }  # fmt: skip
-
-
-def with_groups(case: OperatorCase, columns: dict[str, Column]) -> dict[str, Column]:
-    """Add the group and the member of it that a channel is due (GRP-2, GRP-3)."""
-    where, c = case.geometry, columns["c"]
-    blocked, interleaved = c // where.members, c % where.groups
-    columns |= _counts(case, columns)
-    if where.group_layout == "blocked":
-        return columns | {"g": blocked, "m": c % where.members, "g_other": interleaved}
-    return columns | {"g": interleaved, "m": c // where.groups, "g_other": blocked}
-
-
-def _counts(case: OperatorCase, columns: Columns) -> dict[str, Column]:
-    """Count the taps of an output that are inside, and the products that read a due pixel."""
-    inside, readers, later = [], [], []
-    for axis, output, tap in zip(case.geometry.axes(case.size), "ij", "uv", strict=True):
-        outputs, taps = np.arange(max(axis.outputs, 0)), np.arange(axis.taps)
-        rows = outputs[:, None] * axis.stride + taps * axis.dilation - axis.before
-        found = (rows >= 0) & (rows < axis.size)
-        inside.append(found.sum(1)[columns[output]])
-        place = rows[columns[output], columns[tap]]
-        within = (place >= 0) & (place < axis.size)
-        reads = np.zeros((len(outputs), axis.size), np.int64)
-        np.add.at(reads, (np.nonzero(found)[0], rows[found]), 1)
-        kept = np.where(within, place, 0)
-        readers.append(np.where(within, reads.sum(0)[kept], 0))
-        # Of outputs that read a pixel, those after one.
-        after = (reads > 0)[::-1].cumsum(0)[::-1] - (reads > 0)
-        later.append(np.where(within, after[columns[output], kept], 0))
-    return {
-        "taps_inside": inside[0] * inside[1], "readers": readers[0] * readers[1],
-        "later_rows": later[0], "later_columns": later[1],
-    }  # fmt: skip
-
-
-def place_columns(case: OperatorCase) -> dict[str, Column]:
-    """Give the place of every product of a case, and the numbers of the call."""
-    sizes = (case.batch, *case.grid, *case.geometry.kernel_shape, case.channels)
-    grid = np.indices(sizes).reshape(6, -1)
-    columns: dict[str, Column] = dict(zip("bijuvc", grid, strict=True))
-    length = grid.shape[1]
-    columns |= {name: np.full(length, value) for name, value in numbers_of(case).items()}
-    columns |= {name: np.full(length, word) for name, word in kinds_of(case).items()}
-    return with_groups(case, columns)
+def _products(case: OperatorCase, part: Part, some: Mapping[str, Array] | None = None) -> _Products:
+    columns = place_columns(case, some, len(part.every))
+    for number_, name in enumerate(part.every):
+        size = int(columns[SIZES[name]])
+        behind = (1,) * (len(part.every) - 1 - number_)
+        columns[f"all {name}"] = np.arange(size).reshape(-1, *behind)
+    grid = [columns[name] for name in (*INDICES, *(f"all {name}" for name in part.every))]
+    shape = np.broadcast_shapes(*(one.shape for one in grid))
+    slots = {slot.name: slot for slot in part.slots}
+    found: dict[str, Column] = {}
+    for name, due in DUE.items():
+        every = columns.get(f"all {name}")
+        found[name] = (slots.get(name) or due)(columns) if every is None else every
+    kept: Truth = np.ones((1,) * len(shape), bool)
+    for name, of in SIZES.items():
+        kept = kept & (found[name] >= 0) & (found[name] < columns[of])
+    if part.absent is not None:
+        kept = kept & ~part.absent(columns | {"h": found["Ph"], "w": found["Pw"]})
+    return _Products(columns, found, kept, shape)
 
 
 def products(case: OperatorCase, part: Part, *, places: bool = True) -> dict[str, Column]:
     """List the products of a part: where each takes its factors; its place, if that is wanted."""
-    columns = place_columns(case)
-    for name in part.every:
-        size = int(columns[SIZES[name]][0]) if len(columns["b"]) else 0
-        columns = {key: np.repeat(column, size) for key, column in columns.items()}
-        length = len(columns["b"])
-        columns[f"all {name}"] = np.tile(np.arange(size), length // max(size, 1))
-    slots = {slot.name: slot for slot in part.slots}
-    length = len(columns["b"])
-    found: dict[str, Column] = {}
-    for name, due in DUE.items():
-        if name in part.every:
-            found[name] = columns[f"all {name}"]
-        else:
-            found[name] = np.broadcast_to((slots.get(name) or due)(columns), length)
-    kept = np.ones(length, bool)
-    for name, of in SIZES.items():
-        kept &= (found[name] >= 0) & (found[name] < columns[of])
-    if part.absent is not None and length:
-        kept &= ~part.absent(columns | {"h": found["Ph"], "w": found["Pw"]})
+    columns, found, kept, shape = _products(case, part)
+    kept = np.broadcast_to(kept, shape)
     both = columns | found if places else found
-    return {name: column[kept] for name, column in both.items()}
+    return {name: np.broadcast_to(column, shape)[kept] for name, column in both.items()}
+
+
+def sampled(
+    case: OperatorCase, part: Part, result: str, most: int, telling: Sequence[Array]
+) -> Sample:
+    """Choose entries of a result that few products reach, at ends and where it tells most.
+
+    Along each axis whose index is the due one no product of another place reaches an entry.
+
+    Parameters
+    ----------
+    case : OperatorCase
+        The call.
+    part : Part
+        How the result is computed.
+    result : str
+        Which.
+    most : int
+        So many products, if the axes allow it.
+    telling : sequence of array
+        For each axis the indices that are to be among those chosen.
+    """
+    names, operand = TARGETS[result]
+    changed = {slot.name for slot in part.slots} | set(part.every)
+    lengths, left = list(case.shapes[operand]), case.products
+    own = {axis: str(DUE[name]) for axis, name in enumerate(names) if name not in changed}
+    own = {axis: name for axis, name in own.items() if name in INDICES}
+    while left > most and own:
+        axis = max(own, key=lambda axis: lengths[axis])
+        if lengths[axis] < 4:
+            break
+        left = left * (lengths[axis] // 2) // lengths[axis]
+        lengths[axis] //= 2
+    rng = np.random.default_rng(case.seed)
+    index = []
+    for size, length, wrong in zip(case.shapes[operand], lengths, telling, strict=True):
+        ends = [0, size - 1] if size > 1 else [0]
+        some = [*ends, *rng.permutation(wrong)[: length // 2], *rng.permutation(size)]
+        index.append(np.sort(np.array(list(dict.fromkeys(map(int, some)))[:length], np.int64)))
+    return Sample({name: index[axis] for axis, name in own.items()}, tuple(np.ix_(*index)))
 
 
 def attributes_of(case: OperatorCase, values: Mapping[str, Array]) -> dict[str, Any]:
     """Give all that a condition on a call may speak of."""
-    row = {**numbers_of(case), **kinds_of(case), **of_counts(case), **of_values(values)}
+    return {**of_sizes(case), **of_values(values)}
+
+
+def of_sizes(case: OperatorCase) -> dict[str, Any]:
+    """Give all that a condition may speak of but the values."""
+    row = {**numbers_of(case), **kinds_of(case), **of_counts(case)}
     del row["same"]
     return row
 
 
 def in_force(case: OperatorCase, values: Mapping[str, Array], part: Part) -> bool:
     """Tell whether a part holds in a case; where it does not, the right one does."""
-    if part.when is ALWAYS:
-        return True
-    words = attributes_of(case, values)
-    return bool(part.when({name: np.array([value]) for name, value in words.items()})[0])
+    return part.when is ALWAYS or holds(part.when, attributes_of(case, values))
 
 
-def _summed(result: str, listed: Columns, values: Mapping[str, Array]) -> Array:
+def holds(condition: Condition, row: Mapping[str, Any]) -> bool:
+    """Evaluate a condition on the attributes of one call."""
+    return bool(condition({name: np.array([value]) for name, value in row.items()})[0])
+
+
+def _summed(result: str, listed: _Products, values: Mapping[str, Array]) -> Array:
     """Add up the products of a result."""
-    at = {
-        "dy": tuple(listed[name] for name in OUTPUT),
-        "kernel": tuple(listed[name] for name in ENTRY),
-        "x": tuple(listed[name] for name in PIXEL),
-    }
-    target = {"y": "dy", "dx": "x", "dkernel": "kernel"}[result]
-    product = listed["n"].astype(np.float64)
-    for operand, where in at.items():
-        if operand != target:
-            product = product * values[operand][where]
-    shape = values[target].shape
-    flat = np.ravel_multi_index(at[target], shape) if len(product) else np.zeros(0, np.intp)
-    size = int(np.prod(shape))
-    return np.bincount(flat, product, size).reshape(shape) if size else np.zeros(shape)
+    target, product = TARGETS[result][1], listed.found["n"].astype(np.float64)
+    at = {}
+    for names, operand in TARGETS.values():
+        shape = values[operand].shape
+        at[operand] = tuple(
+            np.clip(listed.found[name], 0, max(size - 1, 0))
+            for name, size in zip(names, shape, strict=True)
+        )
+        if operand != target and min(shape):
+            product = product * values[operand][at[operand]]
+    shape, size = values[target].shape, values[target].size
+    if not size or not all(listed.shape):
+        return np.zeros(shape)
+    flat = np.broadcast_to(
+        np.ravel_multi_index(np.broadcast_arrays(*at[target]), shape), listed.shape
+    )
+    product = np.broadcast_to(np.where(listed.kept, product, 0.0), listed.shape)
+    return np.bincount(flat.ravel(), product.ravel(), size).reshape(shape)

@@ -8,24 +8,24 @@ wrong; and the condition is learned. Each of them is tested.
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from conformance.bounds.expected import Expected
-from conformance.cases.case import Array
 from conformance.cases.operator import OperatorCase
-from conformance.claims.formats import FORMATS, Format
 from conformance.claims.loading import Judged
 from conformance.diagnosis.conduct import cases_near
+from conformance.diagnosis.laws import law_of, moot_of, obeys
 from conformance.diagnosis.observing import (
     FORETOLD,
     Learned,
     Observed,
     attributes_of,
     counted,
+    joint_rules,
     learn,
+    learned_rules,
     results_of,
     shares,
     until,
@@ -34,18 +34,20 @@ from conformance.diagnosis.observing import (
 )
 from conformance.diagnosis.reveal import Found, reveal
 from conformance.diagnosis.sums import RESULTS, Sums
+from conformance.diagnosis.telling import Telling, telling_values
 from conformance.diagnosis.verdicts import verdict
-from conformance.judging.examine import compare
 from conformance.judging.kind import FUNCTIONS
 from conformance.words import listed
 
-_SEEN, _SAMPLE = 120, 60
+_SEEN = 120
+# Fewer calls that show anything are no test.
+_SCANT = 40
 # Right calls for each wrong one, if those are right by chance alone.
-_BY_CHANCE = 0.3
+_BY_CHANCE, _SELDOM = 0.3, 0.1
 # Further values on which a call is tried that is within its bound.
 _DRAWS = 3
-# Recipes of values that show an arithmetic, besides the failing one.
-_OTHERS = ("normal", "integers", "split", "specials", "subnormal", "large", "ties")
+# Of the cases so many are on the values that tell most.
+_MOSTLY = 0.75
 # Products of a call whose sums are asked one by one, and the terms of such a sum.
 _FEW_PRODUCTS, _TERMS = 1 << 15, (3, 64)
 
@@ -75,45 +77,63 @@ def explain_numbers(
         arithmetic.
     """
     stop = shares(start, seconds)
-    rules, seen = learn(_observed(judged, failing, 1), _SEEN, stop(0.35))
+    telling = telling_values(judged, failing, stop(0.08))
+    failing = telling.case
+    rules, seen = learn(_observed(judged, telling, 1), _SEEN, stop(0.35))
     wrong = [one for one in seen if one.labels]
     if not wrong:
         return None
-    sure, rules = rules, with_chance(rules, seen, _BY_CHANCE)
-    law, alone = _law(judged, seen)
+    law, alone = law_of(judged, seen)
     if laws_alone and not law:
         return None
+    if law:
+        # Where the law gives what is due, nothing can be seen of it.
+        seen = [one._replace(moot=moot_of(judged, one, law)) for one in seen]
+        rules = learned_rules(seen)
+    sure = joint_rules(seen) or rules
+    if sure is rules and not law:
+        # Where the values show it each time, next to nothing is right by chance.
+        chance = _BY_CHANCE * (_SELDOM if telling.sure(telling.case) else 1.0)
+        rules = with_chance(rules, seen, chance)
     summed = not law and isinstance(failing, OperatorCase)
     found = _revealed(judged, seen, stop(0.6)) if summed else None
-    fresh = list(until(_observed(judged, failing, 2), FORETOLD, stop(0.8)))
+    fresh = list(until(_observed(judged, telling, 2), FORETOLD, stop(0.8)))
+    if law:
+        fresh = [one._replace(moot=moot_of(judged, one, law)) for one in fresh]
     foretold = [rules.foretells(one) for one in fresh]
     when = whens(rules, seen)
     if alone and not all(foretold):
-        foretold = [_obeys(judged, one, law) for one in fresh]
+        names = {label for one in wrong for label in one.labels}
+        foretold = [obeys(judged, one, law, names) for one in fresh]
         when = ("wherever that is another number than what is due", when[-1])
-    exact = bool(law) and all(_obeys(judged, one, law) for one in fresh if one.labels)
+    # Calls in which nothing could be seen are no test.
+    told = [one for one in fresh if one.labels or set(judged.kind.rules.value) - one.moot]
+    exact = bool(law) and all(obeys(judged, one, law, one.labels) for one in fresh if one.labels)
     results = results_of({label for one in wrong for label in one.labels}, judged.kind.rules.value)
     what = [f"{listed(results)}: {law}"] if law else _of_sums(found, results, wrong)
     learned = Learned(
         tuple(what), (listed(results),), when, *counted(foretold, fresh), exact,
-        granting=sure.conditions != rules.conditions,
+        granting=sure.conditions != rules.conditions, scant=len(told) < _SCANT,
     )  # fmt: skip
     return Numbers(learned, found)
 
 
-def _observed(judged: Judged, failing: Any, seed: int) -> Iterator[Observed]:
+def _observed(judged: Judged, telling: Telling, seed: int) -> Iterator[Observed]:
     """Ask case after case; labels are the results that are wrong."""
     rng, kind = random.Random(seed), judged.kind
-    recipe = failing.recipe if not kind.recipes[failing.recipe].certifies else "integers"
-    recipes = [one for one in _OTHERS if one in kind.recipes]
-    for case in cases_near(judged, failing, rng, fresh=seed > 1):
-        own = rng.random() < 0.7
-        asked = case.changed(recipe=recipe if own else rng.choice(recipes))
+    own = telling.case.recipe, telling.case.dtype
+    for case in cases_near(judged, telling.case, rng, fresh=seed > 1):
+        recipe, dtype = own
+        if rng.random() > _MOSTLY:
+            recipe, dtype = rng.choice(telling.others), case.dtype
+        asked = case.changed(recipe=recipe, dtype=dtype)
+        if not kind.askable(asked, judged.capabilities):
+            continue
         values = kind.values(asked, kind.bits(asked, judged.capabilities))
         function = rng.choice(FUNCTIONS)
         found = verdict(judged, asked, values, function)
         for _ in range(_DRAWS):
-            if found.labels or found.raised or kind.recipes[asked.recipe].exact:
+            if found.labels or found.raised or telling.sure(asked):
                 break
             # Few sums are within their bound by chance; those of several draws are not.
             asked = asked.changed(seed=rng.randrange(1000))
@@ -124,81 +144,8 @@ def _observed(judged: Judged, failing: Any, seed: int) -> Iterator[Observed]:
         row: dict[str, Any] = {"function": function, "recipe": asked.recipe}
         row |= attributes_of(asked, values)
         labels = found.labels & set(kind.rules.value)
-        moot = _moot(judged, recipe, asked)
+        moot = telling.moot(asked, kind.rules.value)
         yield Observed(row, labels, (asked, found), moot=moot)
-
-
-def _moot(judged: Judged, recipe: str, case: Any) -> frozenset[str]:
-    """Name the results in which an arithmetic that fails on values of a recipe need not show.
-
-    Sums of one product, and exact values of another kind.
-    """
-    recipes, results = judged.kind.recipes, frozenset(judged.kind.rules.value)
-    if recipes[case.recipe].exact and case.recipe != recipe:
-        return results
-    if not isinstance(case, OperatorCase):
-        return frozenset()
-    where = case.geometry
-    single = {"y": where.taps, "dx": where.taps, "dkernel": where.members}
-    return frozenset(name for name, terms in single.items() if terms == 1)
-
-
-# What may have become of every due number: of its exact value, in a format of results.
-Law = Callable[[Array, Format], Array]
-_SUM_LIMIT = 65504.0
-
-
-def _finite(value: Array, format_: Format) -> Array:
-    return np.nan_to_num(value, nan=0.0, posinf=format_.largest, neginf=-format_.largest)
-
-
-LAWS: Mapping[str, Law] = {
-    "negative results are given as zero": lambda value, _: np.where(value < 0, 0.0, value),
-    "the magnitude of results is given": lambda value, _: np.abs(value),
-    "results are negated": lambda value, _: -value,
-    "zeros are given": lambda value, _: np.zeros_like(value),
-    "results are clipped to the range of float16, infinity included": lambda value, _: np.clip(
-        value, -_SUM_LIMIT, _SUM_LIMIT
-    ),
-    "NaN and infinite results are replaced by finite numbers": _finite,
-    "NaN and infinite sums are replaced by finite numbers of float32": lambda value, f: _finite(
-        value, f if f.bits > FORMATS["float32"].bits else FORMATS["float32"]
-    ),
-    "NaN and infinite results are replaced by zero": lambda value, _: np.where(
-        np.isfinite(value), value, 0.0
-    ),
-    "infinite results are clipped to the largest number": lambda value, f: np.clip(
-        value, -f.largest, f.largest
-    ),
-    "subnormal results are flushed to zero": lambda value, f: np.where(
-        np.abs(value) < f.smallest_normal, 0.0, value
-    ),
-}  # fmt: skip
-
-
-def _law(judged: Judged, seen: Sequence[Observed]) -> tuple[str, bool]:
-    """Find the law that gives every wrong answer; tell whether it gives the right ones too."""
-    wrong = [one for one in seen if one.labels][:_SAMPLE]
-    right = [one for one in seen if not one.labels][:_SAMPLE]
-    for words in LAWS:
-        if all(_obeys(judged, one, words) for one in wrong):
-            return words, all(_obeys(judged, one, words) for one in right)
-    return "", False
-
-
-def _obeys(judged: Judged, one: Observed, words: str) -> bool:
-    """Tell whether an answer is what a law makes of the due one, within its bound."""
-    case, found = one.about
-    format_ = judged.capabilities.arithmetic(case.dtype).result
-    for name, array in found.answer.results.items():
-        due = found.due[name]
-        if name in one.labels:
-            # An infinite number has no bound.
-            bound = np.where(np.isfinite(due.bound), due.bound, 0.0)
-            due = Expected(LAWS[words](due.value, format_), bound)
-        if compare(array, due, format_)[1] is not None:
-            return False
-    return True
 
 
 def _revealed(judged: Judged, seen: Sequence[Observed], stop: float) -> Found | None:

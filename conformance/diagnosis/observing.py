@@ -60,11 +60,13 @@ class Learned(NamedTuple):
     exact: bool = False
     # A condition grants chance: it must have foretold all.
     granting: bool = False
+    # Too few of what was asked could show anything.
+    scant: bool = False
 
     @property
     def certain(self) -> bool:
         """Whether enough was foretold, of the wrong answers too."""
-        if self.granting and self.foretold < self.asked:
+        if self.scant or (self.granting and self.foretold < self.asked):
             return False
         enough = self.foretold >= SURE * self.asked and self.caught >= SURE * self.faulty
         return bool(self.faulty) and enough
@@ -142,6 +144,23 @@ def learned_rules(seen: Sequence[Observed]) -> Rules:
             rules.conditions[label] = Rule(condition, function)
     rules.unknown |= {label for label, _ in counts.most_common()[_LABELS:]}
     return rules
+
+
+def joint_rules(seen: Sequence[Observed]) -> Rules | None:
+    """Find one condition for all labels, if one is enough: more was observed of it than of each."""
+    faulty: dict[str, set[str]] = {}
+    for one in seen:
+        faulty.setdefault(str(one.row.get("function", "")), set()).update(one.labels)
+    if len(set().union(*faulty.values())) < 2:
+        return None
+    cared = [
+        one for one in seen if one.labels or faulty[str(one.row.get("function", ""))] - one.moot
+    ]
+    condition = _simplest(cared, np.array([bool(one.labels) for one in cared]))
+    if condition is None:
+        return None
+    labels = [(label, function) for function, own in faulty.items() for label in own]
+    return Rules({label: Rule(condition, function) for label, function in labels})
 
 
 # So much dearer a condition is that was fitted to what is right by chance.

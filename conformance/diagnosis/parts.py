@@ -8,15 +8,20 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from conformance.cases.operator import OperatorCase, unclaimed
-from conformance.diagnosis.asking import Asking, Seen, as_foretold, learned
+from conformance.diagnosis.asking import Asking, Seen
+from conformance.diagnosis.compared import as_foretold
 from conformance.diagnosis.conditions import ALWAYS
 from conformance.diagnosis.fitting import fitted, wrong
+from conformance.diagnosis.learning import learned
 from conformance.diagnosis.mirror import on_both_axes
-from conformance.diagnosis.model import Model, Part, kinds_of, numbers_of
+from conformance.diagnosis.model import Model, Part
+from conformance.diagnosis.places import kinds_of, numbers_of
 from conformance.diagnosis.readings import Reading, affordable
 
 # Maps that are read at a time, and how often what contradicts an explanation is learned from.
 _READ, _ROUNDS = 7, 4
+# So many wrong ones are enough where reading takes long.
+_ENOUGH = 3
 # Of so many cases those are read that differ most.
 _AMONG = 40
 # Up to this cost of a part nothing simpler is looked for.
@@ -62,9 +67,12 @@ def _found(asking: Asking, result: str, before: Sequence[Part]) -> Part | None:
 def _completed(asking: Asking, result: str, part: Part) -> Part:
     """Give the part on both axes, where that agrees with all that it contradicts alone."""
     both = on_both_axes(part)
-    if both is None or not contradicting(asking, result, part):
-        return part
-    return part if contradicting(asking, result, both) else both
+
+    def off(one: Part) -> list[Seen]:
+        # Where it is right it may be so for a reason that is not known yet.
+        return [seen for seen in contradicting(asking, result, one) if seen.wrong[result]]
+
+    return both if both is not None and off(part) and not off(both) else part
 
 
 def _fitted(
@@ -163,7 +171,8 @@ def _read(asking: Asking, result: str, cases: Sequence[OperatorCase]) -> list[Re
     """Read the maps of cases, as time allows, beside those that have been read."""
     readings = [one for (_, name), one in asking.readings.items() if name == result]
     for case in cases:
-        if not asking.left(0.5) or not affordable(case):
+        enough = sum(map(wrong, readings)) >= _ENOUGH and not asking.left(0.42)
+        if enough or not asking.left(0.5) or not affordable(case):
             break
         found = asking.read(case, result)
         if found not in readings:

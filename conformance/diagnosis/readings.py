@@ -83,7 +83,7 @@ class _UnreadError(Exception):
     """What came back is no reading."""
 
 
-def read(judged: Judged, case: OperatorCase, result: str) -> Reading:
+def read(judged: Judged, case: OperatorCase, result: str, scale: float = 1.0) -> Reading:
     """Read one result of one case off an implementation.
 
     Parameters
@@ -94,8 +94,10 @@ def read(judged: Judged, case: OperatorCase, result: str) -> Reading:
         About which geometry; `affordable` says whether it can be.
     result : str
         "y", "dx" or "dkernel".
+    scale : float
+        A power of two by which x is multiplied, where it takes other values to be wrong.
     """
-    reader = _Reader(judged, case, result)
+    reader = _Reader(judged, case, result, scale)
     found = Reading(case, result, labels=reader.labels)
     try:
         parts = list(reader.products())
@@ -138,7 +140,8 @@ def _labels(case: OperatorCase, result: str) -> list[tuple[int, ...]]:
 
 
 class _Reader:
-    def __init__(self, judged: Judged, case: OperatorCase, result: str) -> None:
+    def __init__(self, judged: Judged, case: OperatorCase, result: str, scale: float) -> None:
+        self.scale = scale
         self.question, self.case, self.result = Question(judged, case), case, result
         self.bits = judged.capabilities.arithmetic(case.dtype).bits
         self.dtype = FORMATS[case.dtype].dtype
@@ -239,8 +242,11 @@ class _Reader:
 
     def _ask(self, factors: Mapping[str, Array]) -> Array:
         self.calls += 1
+        own: dict[str, Any] = dict(factors)
+        if self.scale != 1:
+            own["x"] = own.get("x", 1.0) * self.scale
         values = {
-            name: np.broadcast_to(factors.get(name, 0.0), shape).astype(self.dtype)
+            name: np.broadcast_to(own.get(name, 0.0), shape).astype(self.dtype)
             for name, shape in self.shapes.items()
         }
         answer = self.question.ask(values, (FUNCTION[self.result],))[self.result]
@@ -252,7 +258,7 @@ class _Reader:
         numbers: Array = answer.astype(np.float64)
         if not np.isfinite(numbers).all():
             raise _UnreadError("a result that is not finite")
-        return numbers
+        return numbers if "x" not in factors else numbers / self.scale
 
 
 def _halves(mask: tuple[Indices, ...], *, first: bool) -> list[tuple[Indices, ...]]:

@@ -5,6 +5,7 @@ A case of the suite is small in all that the suite tries; here each size is sear
 value, and values and formats are made the usual ones. What is wrong is for the caller to say.
 """
 
+import functools
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import fields
@@ -52,6 +53,8 @@ def least(judged: Judged, failing: Any, fails: Callable[[Any], bool], seconds: f
         case = changed(case, recipe="integers", seed=0, batch=plain.batch)
     elif "integers" in recipes:
         case = changed(case, recipe="integers")
+        exact = case.recipe.removesuffix("-real")
+        case = changed(case, recipe=exact) if exact in recipes else case
     if recipes[case.recipe].certifies:
         return case
     case = changed(case, dtype=judged.capabilities.first_dtype)
@@ -59,6 +62,8 @@ def least(judged: Judged, failing: Any, fails: Callable[[Any], bool], seconds: f
         before = case
         for name, value in _plain_options(case):
             case = changed(case, **{name: value})
+        for smaller in _smaller_paddings():
+            case = changed(case, padding=smaller(_padding(case)))
         for name, axis in _axes(case):
             for smaller in (lambda n: 1, lambda n: n // 2, lambda n: n - 1):  # noqa: ARG005
                 pair = list(_own(case, name))
@@ -72,6 +77,31 @@ def least(judged: Judged, failing: Any, fails: Callable[[Any], bool], seconds: f
         if case == before:
             break
     return case
+
+
+def _padding(case: Any) -> Any:
+    return getattr(getattr(case, case.part), "padding", None)
+
+
+def _smaller_paddings() -> Iterator[Callable[[Any], Any]]:
+    """Give what makes a padding smaller, if it is of numbers: to 0, 1, half of it, one less."""
+
+    def of_sides(padding: Any, axis: int, side: int, least: int) -> Any:
+        if not isinstance(padding, tuple):
+            return padding
+        sides = [list(one) for one in padding]
+        sides[axis][side] = min(least, sides[axis][side])
+        return tuple(tuple(one) for one in sides)
+
+    def of_one(padding: Any, least: int) -> Any:
+        return min(least, padding) if isinstance(padding, int) else padding
+
+    for least in (0, 1):
+        yield functools.partial(of_one, least=least)
+        for axis, side in ((0, 0), (0, 1), (1, 0), (1, 1)):
+            yield functools.partial(of_sides, axis=axis, side=side, least=least)
+    yield lambda padding: padding // 2 if isinstance(padding, int) else padding
+    yield lambda padding: max(0, padding - 1) if isinstance(padding, int) else padding
 
 
 def _has(case: Any, name: str) -> bool:

@@ -195,7 +195,7 @@ class Kind(ABC):
     def where(self, judged: Any, failing: Any, *, brief: bool) -> tuple[str, ...]:
         """Say where an implementation is wrong, as far as it can be read off its answers."""
 
-    def explain(self, judged: Any, failing: Any) -> Any:  # noqa: ARG002
+    def explain(self, judged: Any, failing: Any, seconds: float | None = None) -> Any:  # noqa: ARG002
         """Find what it computes instead of what it should; nothing where there is no way."""
         return None
 

@@ -14,7 +14,7 @@ import refimpl
 from conformance import specification
 from conformance.claims.loading import Judged
 from conformance.diagnosis.diagnose import Diagnosis, diagnose
-from conformance.diagnosis.explain import explained
+from conformance.diagnosis.explainer import explained
 from conformance.diagnosis.explanation import Explanation
 from conformance.diagnosis.hints import hints
 from conformance.judging.headroom import ENDS

@@ -17,7 +17,7 @@ from typing import Any
 
 import conformance
 from conformance.claims.loading import load
-from conformance.diagnosis import asking, explain
+from conformance.diagnosis import asking, explainer
 from conformance.judging.shrink import smallest
 from conformance.kinds import LAYER, OPERATOR
 from conformance.mutants import layer, operator
@@ -74,7 +74,7 @@ def main() -> None:
         shown = smallest(judged, report.failures)
         assert shown is not None
         start = time.process_time()
-        found = explain.explained(judged, kind.case.parse(shown.token), shown.check)
+        found = explainer.explained(judged, kind.case.parse(shown.token), shown.check)
         seconds = time.process_time() - start
         times.append(seconds)
         if found is None:

@@ -19,6 +19,7 @@ from conformance.claims.capabilities import LayerCapabilities, padding_kind, sup
 from conformance.claims.loading import Judged
 from conformance.diagnosis.answers import Question
 from conformance.diagnosis.asking import Asking, Seen
+from conformance.diagnosis.conditions import Condition
 from conformance.diagnosis.expressions import Column
 
 _RECIPES = ("normal", "normal", "faint", "still", "far", "sparse", "plain")
@@ -133,6 +134,14 @@ class LayerAsking(Asking):
     def number_of(self, case: Any, name: str) -> int:
         """One of the numbers of a case."""
         return numbers_of(case)[name]
+
+    def beside(self, wrong: Sequence[Any]) -> list[Any]:  # noqa: ARG002
+        """Give none: `cases` are near the failing one already."""
+        return []
+
+    def between(self, found: Sequence[Condition], wrong: Sequence[Any]) -> list[Any]:  # noqa: ARG002
+        """Give none, for the same reason."""
+        return []
 
     def resized(self, case: Any, name: str, number: int) -> Any:
         """Give a case of another size, if there is one that is claimed."""

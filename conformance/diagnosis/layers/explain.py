@@ -13,7 +13,7 @@ import numpy as np
 
 from conformance.cases.layer import LayerCase
 from conformance.claims.loading import Judged
-from conformance.diagnosis.asking import learned, patience
+from conformance.diagnosis.asking import patience
 from conformance.diagnosis.conditions import ALWAYS, Condition, separating
 from conformance.diagnosis.explain import of_exceptions
 from conformance.diagnosis.explanation import Explanation, settled
@@ -21,6 +21,7 @@ from conformance.diagnosis.layers.asking import LayerAsking, SeenLayer
 from conformance.diagnosis.layers.derivative import derivatives
 from conformance.diagnosis.layers.search import Found, Search, as_foretold
 from conformance.diagnosis.layers.sentences import sentences
+from conformance.diagnosis.learning import learned
 
 # Cases that are asked to learn from, and fresh ones that an explanation must foretell.
 _LEARNED, _FORETOLD = 70, 200

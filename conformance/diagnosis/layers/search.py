@@ -13,7 +13,6 @@ from typing import Any
 
 from conformance.cases.case import Array, Floats
 from conformance.cases.layer import LayerCase
-from conformance.diagnosis.asking import learned
 from conformance.diagnosis.conditions import ALWAYS, Condition
 from conformance.diagnosis.fitting import fitted
 from conformance.diagnosis.layers import gradients as steps
@@ -23,6 +22,7 @@ from conformance.diagnosis.layers.kernels import operators
 from conformance.diagnosis.layers.model import FORWARD, LayerModel
 from conformance.diagnosis.layers.moving import moving
 from conformance.diagnosis.layers.readings import read_numbers, read_operator
+from conformance.diagnosis.learning import learned
 from conformance.diagnosis.model import RIGHT
 from conformance.diagnosis.readings import Reading
 from conformance.diagnosis.sentences import of_part

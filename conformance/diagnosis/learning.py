@@ -1,0 +1,84 @@
+"""Learns by asking when an operator or a layer is wrong: the simplest condition that separates.
+
+Where several separate, cases on which they differ are asked; a threshold is searched for between
+right and wrong. What is asked, and how, `Asking` knows.
+"""
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from conformance.diagnosis.answers import Question
+from conformance.diagnosis.asking import DRAWN, Asking, Seen
+from conformance.diagnosis.conditions import Condition, separating
+
+
+def learned(
+    asking: Asking,
+    result: str,
+    is_wrong: Callable[[Any], bool] | None = None,
+    matters: Callable[[Any], bool] | None = None,
+    *,
+    refusals: bool = False,
+) -> list[Condition]:
+    """Learn when a result is wrong, asking what tells the conditions that are left apart.
+
+    A case that is right matters only where `matters` says so; what raised only where `refusals`.
+    """
+    label = is_wrong or (lambda one: one.wrong[result])
+    found: list[Condition] = []
+    for _ in range(24):
+        every = [*asking.seen, *(asking.refused if refusals else ())]
+        cared = [one for one in every if matters is None or label(one) or matters(one)]
+        columns = asking.columns(cared)
+        wrong_ = np.array([label(one) for one in cared])
+        found = separating(columns, wrong_)
+        if not found or not asking.left(0.68):
+            return found
+        if _bisected(asking, found[0], cared, wrong_):
+            continue
+        if len(found) < 2:
+            return found
+        fresh = list(itertools.islice(asking.cases(), DRAWN))
+        fresh += asking.beside([one for one in cared if label(one)])
+        made = (Question(asking.judged, case, asking.values).values for case in fresh)
+        drawn = [Seen(case, values, {}) for case, values in zip(fresh, made, strict=True)]
+        told = asking.columns(drawn)
+        votes = np.array([one(told) for one in found])
+        split = np.flatnonzero(votes.any(0) & ~votes.all(0))
+        # Cases on which the simplest two differ, or on which opinions are most divided.
+        first = [n for n in split if votes[0, n] != votes[1, n]]
+        divided = sorted(split, key=lambda n: abs(votes[:, n].mean() - 0.5))
+        asked = [fresh[n] for n in dict.fromkeys([*first[:6], *divided[:6]])]
+        if not first:
+            asked += asking.between(found, [one for one in cared if label(one)])
+        if not asked:
+            return found
+        for case in asked:
+            if asking.left(0.7):
+                asking.note(asking.ask(case))
+    return found
+
+
+def _bisected(asking: Asking, condition: Condition, cared: Sequence[Seen], wrong_: Any) -> bool:
+    """Ask the case in the middle between right and wrong of a threshold; false if none is left."""
+    for name, field_ in asking.sizes.items():
+        limit = condition.thresholds.get(name)
+        if limit is None:
+            continue
+        below = [asking.number_of(one.case, name) for one in cared]
+        before = max((n for n in below if n < limit), default=limit)
+        above = min((n for n in below if n >= limit), default=limit)
+        if above - before < 2 or before == limit:
+            continue
+        off = [one for one, is_wrong in zip(cared, wrong_, strict=True) if is_wrong]
+        starts = off or list(cared)
+        start = min(starts, key=lambda one: abs(asking.number_of(one.case, name) - limit))
+        for middle in ((before + above) // 2, limit, limit - 1, before + 1, above - 1):
+            case = asking.resized(start.case, field_, middle)
+            if case is not None and before < asking.number_of(case, name) < above:
+                asking.note(asking.ask(case))
+                return True
+    return False

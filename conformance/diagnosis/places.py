@@ -1,0 +1,106 @@
+"""The places of all products of a call, and the numbers of the call that formulas speak of.
+
+Places are an open grid: one array for each index, along an axis of its own, so that a formula costs
+what its own indices cost. Nothing is foretold here, and nothing asked.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from conformance.cases.case import Array
+from conformance.cases.operator import OperatorCase
+from conformance.diagnosis.expressions import Column, Columns
+from refimpl.geometry import WORDS
+
+# The indices of a product, in the order of the axes of the grid.
+INDICES = "bijuvc"
+
+
+def numbers_of(case: OperatorCase) -> dict[str, int]:
+    """Give the numbers of a call: the atoms of formulas."""
+    where = case.geometry
+    vertical, horizontal = where.axes(case.size)
+    return {
+        "B": case.batch, "H": case.height, "W": case.width, "C": case.channels,
+        "G": where.groups, "M": where.members, "Ho": case.grid[0], "Wo": case.grid[1],
+        "Kh": where.kernel_shape[0], "Kw": where.kernel_shape[1],
+        "sh": where.stride[0], "sw": where.stride[1],
+        "dh": where.dilation[0], "dw": where.dilation[1],
+        "top": vertical.before, "bottom": vertical.after,
+        "left": horizontal.before, "right": horizontal.after, "same": where.padding == "same",
+    }  # fmt: skip
+
+
+KINDS = ("padding", "group_layout", "dtype", "taps")
+
+
+def kinds_of(case: OperatorCase) -> dict[str, str]:
+    """Give what of a call is a word."""
+    where, padding = case.geometry, case.geometry.padding
+    kind = padding if padding in WORDS else "an integer" if isinstance(padding, int) else "explicit"
+    pairs = zip(where.kernel_shape, where.dilation, strict=True)
+    apart = any(taps > 1 and dilation > 1 for taps, dilation in pairs)
+    return {
+        "padding": str(kind), "group_layout": where.group_layout, "dtype": case.dtype,
+        "taps": "apart" if apart else "adjacent",
+    }  # fmt: skip
+
+
+def with_groups(case: OperatorCase, columns: dict[str, Column]) -> dict[str, Column]:
+    """Add the group and the member of it that a channel is due (GRP-2, GRP-3)."""
+    where, c = case.geometry, columns["c"]
+    blocked, interleaved = c // where.members, c % where.groups
+    columns |= _counts(case, columns)
+    if where.group_layout == "blocked":
+        return columns | {"g": blocked, "m": c % where.members, "g_other": interleaved}
+    return columns | {"g": interleaved, "m": c // where.groups, "g_other": blocked}
+
+
+def _counts(case: OperatorCase, columns: Columns) -> dict[str, Column]:
+    """Count the taps of an output that are inside, and the products that read a due pixel."""
+    inside, readers, later = [], [], []
+    for axis, output, tap in zip(case.geometry.axes(case.size), "ij", "uv", strict=True):
+        outputs, taps = np.arange(max(axis.outputs, 0)), np.arange(axis.taps)
+        rows = outputs[:, None] * axis.stride + taps * axis.dilation - axis.before
+        found = (rows >= 0) & (rows < axis.size)
+        inside.append(found.sum(1)[columns[output]])
+        place = rows[columns[output], columns[tap]]
+        within = (place >= 0) & (place < axis.size)
+        reads = np.zeros((len(outputs), axis.size), np.int64)
+        np.add.at(reads, (np.nonzero(found)[0], rows[found]), 1)
+        kept = np.where(within, place, 0)
+        readers.append(np.where(within, reads.sum(0)[kept], 0))
+        # Of outputs that read a pixel, those after one.
+        after = (reads > 0)[::-1].cumsum(0)[::-1] - (reads > 0)
+        later.append(np.where(within, after[columns[output], kept], 0))
+    return {
+        "taps_inside": inside[0] * inside[1], "readers": readers[0] * readers[1],
+        "later_rows": later[0], "later_columns": later[1],
+    }  # fmt: skip
+
+
+def place_columns(
+    case: OperatorCase, some: Mapping[str, Array] | None = None, axes: int = 0
+) -> dict[str, Column]:
+    """Give the places of the products of a case as an open grid, and the numbers of the call.
+
+    Parameters
+    ----------
+    case : OperatorCase
+        The call.
+    some : mapping of str to array, optional
+        Of these indices only so much.
+    axes : int
+        How many more axes the grid has, behind its own.
+    """
+    sizes = (case.batch, *case.grid, *case.geometry.kernel_shape, case.channels)
+    columns: dict[str, Column] = {}
+    for axis, (name, size) in enumerate(zip(INDICES, sizes, strict=True)):
+        index = np.arange(size) if some is None else some.get(name, np.arange(size))
+        shape = [1] * (len(sizes) + axes)
+        shape[axis] = len(index)
+        columns[name] = index.reshape(shape)
+    columns |= {name: np.array(value) for name, value in numbers_of(case).items()}
+    columns |= {name: np.array(word) for name, word in kinds_of(case).items()}
+    return with_groups(case, columns)
