@@ -46,8 +46,9 @@ _SCANT = 40
 _BY_CHANCE, _SELDOM = 0.3, 0.1
 # Further values on which a call is tried that is within its bound.
 _DRAWS = 3
-# Of the cases so many are on the values that tell most.
-_MOSTLY = 0.75
+# Of the cases so many are on the values that tell most, and of those so many in any format: what
+# is right in one format alone would be learned from too few.
+_MOSTLY, _ANY_FORMAT = 0.75, 0.4
 # Products of a call whose sums are asked one by one, and the terms of such a sum.
 _FEW_PRODUCTS, _TERMS = 1 << 15, (3, 64)
 
@@ -126,6 +127,8 @@ def _observed(judged: Judged, telling: Telling, seed: int) -> Iterator[Observed]
         recipe, dtype = own
         if rng.random() > _MOSTLY:
             recipe, dtype = rng.choice(telling.others), case.dtype
+        elif rng.random() < _ANY_FORMAT:
+            dtype = rng.choice(judged.capabilities.dtypes)
         asked = case.changed(recipe=recipe, dtype=dtype)
         if not kind.askable(asked, judged.capabilities):
             continue

@@ -32,7 +32,7 @@ PAGES = {
             _MUTANT + words
             for words in (
                 "VerticalStrideForBoth --check=values --in-process",
-                "EqualKernelsConvolved --check=views[constant] --in-process",
+                "HaloMissingRight --check=network_integers",
                 "SumsInHalf --check=forward_bound[float32-normal]",
                 "KernelCachedByShape --check=values_in_turn[small] --in-process",
                 "EvenKernelsRefused --check=values",
