@@ -33,9 +33,10 @@ class Axis(NamedTuple):
         """The first padded pixel that each tap reads (GEO-8)."""
         return range(0, self.taps * self.dilation, self.dilation)
 
-    def read(self, first: int) -> slice:
-        """Give the padded pixels that a tap reads, of which `first` is the first (GEO-8)."""
-        return slice(first, first + (self.outputs - 1) * self.stride + 1, self.stride)
+    def reads(self) -> dict[int, slice]:
+        """Give for each tap the padded pixels that it reads, by the first of them (GEO-8)."""
+        span = (self.outputs - 1) * self.stride + 1
+        return {first: slice(first, first + span, self.stride) for first in self.firsts}
 
     @property
     def phases(self) -> list[list[int]]:
@@ -49,17 +50,19 @@ class Axis(NamedTuple):
         first = self.before // self.stride
         return first, (self.before + self.size + self.stride - 1) // self.stride - first
 
-    @property
-    def margins(self) -> tuple[Any, Any]:
-        """Outputs that the runs would need beyond the first output and the last."""
+    def readers(self) -> tuple[tuple[Any, Any], dict[int, slice]]:
+        """Give who reads the runs.
+
+        The outputs that the runs would need beyond the first output and the last, and for each tap
+        the outputs that read the runs through it, counted from the first of those.
+        """
         first, number = self.runs
         lowest = first - (self.taps - 1) * self.dilation // self.stride
-        return _positive(-lowest), _positive(first + number - self.outputs)
-
-    def readers(self, first: int) -> slice:
-        """Give who reads the runs through a tap, counted from the first margin."""
-        start = self.runs[0] - first // self.stride + self.margins[0]
-        return slice(start, start + self.runs[1])
+        before = _positive(-lowest)
+        start = first + before
+        starts = {one: start - one // self.stride for one in (0, *self.firsts)}
+        margins = before, _positive(first + number - self.outputs)
+        return margins, {one: slice(at, at + number) for one, at in starts.items()}
 
 
 @dataclass(frozen=True)
@@ -89,9 +92,10 @@ class Sums:
     def y(self, x: Any, kernel: Any) -> Any:
         """Sum over the taps in index order: (B, H, W, C), (B, Ho, Wo, Kh, Kw, G) to y."""
         padded = self._padded(self._split(x), *((a.before, a.after) for a in self._axes))
+        rows, columns = (a.reads() for a in self._axes)
         products = (
-            self._cut(padded, self.vertical.read(top), self.horizontal.read(left)) * weights
-            for top, left, weights in self._taps(kernel, *(a.firsts for a in self._axes))
+            self._cut(padded, rows[top], columns[left]) * weights
+            for top, left, weights in self._taps(kernel, rows, columns)
         )
         return self._joined(_total(products))
 
@@ -101,26 +105,28 @@ class Sums:
         Padded pixels that lie `stride` apart are read through the same taps. Each such phase is
         summed by itself, over the whole image at once: a tap is one shift of dy and of weights.
         """
-        outputs = self._padded(self._split(dy), *(a.margins for a in self._axes))
+        readers = [a.readers() for a in self._axes]
+        margins, where = zip(*readers, strict=True)
+        outputs = self._padded(self._split(dy), *margins)
         phases = [
-            [self._phase(outputs, kernel, rows, columns) for columns in self.horizontal.phases]
+            [
+                self._phase(outputs, self._taps(kernel, rows, columns, margins), where)
+                for columns in self.horizontal.phases
+            ]
             for rows in self.vertical.phases
         ]
         return self._joined(self._interleaved(phases))
 
-    def _phase(self, outputs: Any, kernel: Any, rows: Any, columns: Any) -> Any:
+    def _phase(self, outputs: Any, taps: Iterator[tuple[int, int, Any]], where: Any) -> Any:
         """Sum over some rows and columns of taps, over the runs that hold the image."""
-        vertical, horizontal = self._axes
-        if not (rows and columns):
-            cut = self._cut(outputs, vertical.readers(0), horizontal.readers(0))
-            return ops.zeros_like(cut)
+        rows, columns = where
         products = (
-            self._cut(outputs, *where) * self._cut(self._padded(weights, *margins), *where)
-            for top, left, weights in self._taps(kernel, rows, columns)
-            for where in [(vertical.readers(top), horizontal.readers(left))]
-            for margins in [(vertical.margins, horizontal.margins)]
+            self._cut(outputs, rows[top], columns[left])
+            * self._cut(weights, rows[top], columns[left])
+            for top, left, weights in taps
         )
-        return _total(products)
+        total = _total(products)
+        return ops.zeros_like(self._cut(outputs, rows[0], columns[0])) if total is None else total
 
     def dkernel(self, dy: Any, x: Any) -> Any:
         """Sum over the members of a group: (B, Ho, Wo, C), (B, H, W, C) to dkernel."""
@@ -128,7 +134,7 @@ class Sums:
         row = self._fused_row if self.fused else self._row
         dy = self._split(dy)
         every = slice(None)
-        rows = (self._cut(padded, self.vertical.read(f), every) for f in self.vertical.firsts)
+        rows = (self._cut(padded, one, every) for one in self.vertical.reads().values())
         return ops.stack(list(_in_turn(row(read, dy) for read in rows)), axis=3)
 
     @property
@@ -137,8 +143,8 @@ class Sums:
 
     def _row(self, read: Any, dy: Any) -> Any:
         """Give dkernel of a row of taps, one after the other."""
-        axis = self.horizontal
-        views = (self._cut(read, slice(None), axis.read(first)) for first in axis.firsts)
+        columns = self.horizontal.reads().values()
+        views = (self._cut(read, slice(None), one) for one in columns)
         taps = _in_turn(ops.sum(view * dy, axis=self._members) for view in views)
         return ops.transpose(ops.stack(list(taps)), (1, 2, 3, 0, 4))
 
@@ -179,13 +185,18 @@ class Sums:
     def _order(self) -> tuple[int, ...]:
         return (0, 1, 4, 2, 3) if self.blocked else (0, 1, 3, 2, 4)
 
-    def _taps(self, kernel: Any, tops: Any, lefts: Any) -> Iterator[tuple[int, int, Any]]:
+    def _taps(
+        self, kernel: Any, tops: Any, lefts: Any, margins: Any = None
+    ) -> Iterator[tuple[int, int, Any]]:
         """Give taps by where they begin, and weights that spread over an image that is split.
 
-        A row at a time is brought into order: TensorFlow takes eight times as long to unstack taps.
+        With margins, zeros stand around the weights. A row at a time is brought into order:
+        TensorFlow takes eight times as long to unstack taps.
         """
-        for top in tops:
+        for top in tops if lefts else ():
             row = ops.transpose(kernel[:, :, :, top // self.vertical.dilation], (3, 0, 1, 2, 4))
+            if margins is not None:
+                row = ops.pad(row, ((0, 0), (0, 0), *margins, (0, 0)))
             for left in lefts:
                 weights = row[left // self.horizontal.dilation]
                 yield top, left, ops.expand_dims(weights, self._members)
@@ -216,12 +227,12 @@ class Sums:
 
 
 def _total(products: Iterator[Any]) -> Any:
-    """Add up, and hold one product at a time.
+    """Add up, and hold one product at a time; None of nothing.
 
     Each begins after the sum of those before, which TensorFlow's graphs can then not put off.
     """
-    (total,) = deque(_in_turn(itertools.accumulate(products)), maxlen=1)
-    return total
+    last = deque(_in_turn(itertools.accumulate(products)), maxlen=1)
+    return last[0] if last else None
 
 
 def _in_turn(tensors: Iterator[Any]) -> Iterator[Any]:
