@@ -73,7 +73,7 @@ class Answered(Mapping[str, Array]):
         return self._results[name]
 
     def __contains__(self, name: object) -> bool:
-        """Tell whether a result is there, which to ask for it does not."""
+        """Tell whether a result is there; this ends nothing where it is not."""
         self._settle()
         return name in self._results
 
