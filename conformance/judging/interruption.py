@@ -1,11 +1,13 @@
 """Hears an interruption that Python drops.
 
 Python drops a KeyboardInterrupt that is raised within a callback of its garbage collector, and
-Hypothesis has such a callback: now and then Ctrl-C would not end a run.
+Hypothesis has such a callback: now and then Ctrl-C would not end a run. Python warns of what it
+drops, and pytest made an error of the warning: the run then ended with a traceback of pytest's own.
 """
 
 import contextlib
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -30,7 +32,15 @@ class Interruption:
             self._came = True
             before(number, frame)
 
+        dropped = sys.unraisablehook
+
+        def silent(what: Any) -> None:
+            # What is raised again was not lost.
+            if not (self._came and issubclass(what.exc_type, KeyboardInterrupt)):
+                dropped(what)
+
         signal.signal(signal.SIGINT, note)
+        sys.unraisablehook = silent
         try:
             yield
         except KeyboardInterrupt:
@@ -38,6 +48,7 @@ class Interruption:
             raise
         finally:
             signal.signal(signal.SIGINT, before)
+            sys.unraisablehook = dropped
 
     def raise_what_was_dropped(self) -> None:
         """Raise what came and was not heard.
