@@ -1,6 +1,7 @@
 """Shapes that networks have: what fast code asks for before it takes a fast path.
 
-Equality on exact sums first, then real numbers, then values that shortcuts look for.
+Equality on exact sums first; then what is cheap, values that are special or extreme; then operands
+and real numbers on every shape, and values that shortcuts look for.
 """
 
 from conformance.cases.network import networks, structures
@@ -15,6 +16,19 @@ def network_integers(judge: Judge) -> None:
     _check(judge, "integers")
 
 
+@check("SPC-1", "SPC-2", "SPC-3")
+def network_specials(judge: Judge) -> None:
+    """NaN and infinities among many channels."""
+    _check_values(judge, "specials")
+
+
+@check("NUM-2", "NUM-3", "NUM-4", "NUM-6", "SPC-5",
+       values=["cancelling", "subnormal", "large", "ties", "beyond"])  # fmt: skip
+def network_extremes(judge: Judge, values: str) -> None:
+    """Sums that cancel, underflow, nearly or really overflow, or lie between two numbers."""
+    _check_values(judge, values)
+
+
 @check("NUM-1")
 def network_split(judge: Judge) -> None:
     """On operands that no narrower format holds, with sums that use every bit of their own."""
@@ -27,31 +41,18 @@ def network_reals(judge: Judge) -> None:
     _check(judge, "normal")
 
 
-def _check(judge: Judge, recipe: str) -> None:
-    __tracebackhide__ = True
-    listed = [case for case in networks(judge.claimed, judge.seed) if case.recipe == recipe]
-    for number, case in enumerate(judge.as_time_allows(listed)):
-        # backward first: it comes after a call of another case, of other shapes and format.
-        judge.check(case, backward_first=number % 2 == 1)
-
-
 @check("FWD-1", "GRD-1", "GRD-2", "NUM-2", "NUM-3", "NUM-4", structure=STRUCTURE)
 def network_structure(judge: Judge, structure: str) -> None:
     """Each operand all zero, one, constant, one-hot, sparse, equal in all pixels or samples."""
     _check_values(judge, structure, f"{structure}-real")
 
 
-@check("SPC-1", "SPC-2", "SPC-3")
-def network_specials(judge: Judge) -> None:
-    """NaN and infinities among many channels."""
-    _check_values(judge, "specials")
-
-
-@check("NUM-2", "NUM-3", "NUM-4", "NUM-6", "SPC-5",
-       values=["cancelling", "subnormal", "large", "ties", "beyond"])  # fmt: skip
-def network_extremes(judge: Judge, values: str) -> None:
-    """Sums that cancel, underflow, nearly or really overflow, or lie between two numbers."""
-    _check_values(judge, values)
+def _check(judge: Judge, recipe: str) -> None:
+    __tracebackhide__ = True
+    listed = [case for case in networks(judge.claimed, judge.seed) if case.recipe == recipe]
+    for number, case in enumerate(judge.as_time_allows(listed)):
+        # backward first: it comes after a call of another case, of other shapes and format.
+        judge.check(case, backward_first=number % 2 == 1)
 
 
 def _check_values(judge: Judge, *recipes: str) -> None:

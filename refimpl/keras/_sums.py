@@ -8,13 +8,25 @@ holds a few tensors of the size of an image, and one row of the kernel's taps.
 
 import itertools
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import keras
 from keras import ops
+
+
+class Reads(NamedTuple):
+    """What taps read along an axis: as many pixels, as far apart, each tap from a first one on."""
+
+    starts: dict[int, Any]
+    number: Any
+    step: int = 1
+
+    def of(self, start: Any) -> slice:
+        """Give the pixels from a first one on."""
+        return slice(start, start + (self.number - 1) * self.step + 1, self.step)
 
 
 class Axis(NamedTuple):
@@ -33,10 +45,10 @@ class Axis(NamedTuple):
         """The first padded pixel that each tap reads (GEO-8)."""
         return range(0, self.taps * self.dilation, self.dilation)
 
-    def reads(self) -> dict[int, slice]:
-        """Give for each tap the padded pixels that it reads, by the first of them (GEO-8)."""
-        span = (self.outputs - 1) * self.stride + 1
-        return {first: slice(first, first + span, self.stride) for first in self.firsts}
+    @property
+    def reads(self) -> Reads:
+        """The padded pixels that each tap reads (GEO-8)."""
+        return Reads({first: first for first in self.firsts}, self.outputs, self.stride)
 
     @property
     def phases(self) -> list[list[int]]:
@@ -50,7 +62,7 @@ class Axis(NamedTuple):
         first = self.before // self.stride
         return first, (self.before + self.size + self.stride - 1) // self.stride - first
 
-    def readers(self) -> tuple[tuple[Any, Any], dict[int, slice]]:
+    def readers(self) -> tuple[tuple[Any, Any], Reads]:
         """Give who reads the runs.
 
         The outputs that the runs would need beyond the first output and the last, and for each tap
@@ -62,7 +74,7 @@ class Axis(NamedTuple):
         start = first + before
         starts = {one: start - one // self.stride for one in (0, *self.firsts)}
         margins = before, _positive(first + number - self.outputs)
-        return margins, {one: slice(at, at + number) for one, at in starts.items()}
+        return margins, Reads(starts, number)
 
 
 @dataclass(frozen=True)
@@ -92,11 +104,10 @@ class Sums:
     def y(self, x: Any, kernel: Any) -> Any:
         """Sum over the taps in index order: (B, H, W, C), (B, Ho, Wo, Kh, Kw, G) to y."""
         padded = self._padded(self._split(x), *((a.before, a.after) for a in self._axes))
-        rows, columns = (a.reads() for a in self._axes)
-        products = (
-            self._cut(padded, rows[top], columns[left]) * weights
-            for top, left, weights in self._taps(kernel, rows, columns)
-        )
+        tops, lefts = (a.firsts for a in self._axes)
+        cut = self._window(padded, *(a.reads for a in self._axes))
+        taps = self._taps(kernel, tops, lefts)
+        products = (cut(padded, top, left) * weights for top, left, weights in taps)
         return self._joined(_total(products))
 
     def dx(self, dy: Any, kernel: Any) -> Any:
@@ -120,41 +131,47 @@ class Sums:
     def _phase(self, outputs: Any, taps: Iterator[tuple[int, int, Any]], where: Any) -> Any:
         """Sum over some rows and columns of taps, over the runs that hold the image."""
         rows, columns = where
+        taken, weighed = (
+            self._window(outputs, rows, columns, members=members) for members in (None, 1)
+        )
         products = (
-            self._cut(outputs, rows[top], columns[left])
-            * self._cut(weights, rows[top], columns[left])
+            taken(outputs, rows.starts[top], columns.starts[left])
+            * weighed(weights, rows.starts[top], columns.starts[left])
             for top, left, weights in taps
         )
         total = _total(products)
-        return ops.zeros_like(self._cut(outputs, rows[0], columns[0])) if total is None else total
+        if total is not None:
+            return total
+        return ops.zeros_like(taken(outputs, rows.starts[0], columns.starts[0]))
 
     def dkernel(self, dy: Any, x: Any) -> Any:
         """Sum over the members of a group: (B, Ho, Wo, C), (B, H, W, C) to dkernel."""
         padded = self._padded(self._split(x), *((a.before, a.after) for a in self._axes))
         row = self._fused_row if self.fused else self._row
-        dy = self._split(dy)
-        every = slice(None)
-        rows = (self._cut(padded, one, every) for one in self.vertical.reads().values())
-        return ops.stack(list(_in_turn(row(read, dy) for read in rows)), axis=3)
+        rows = row(padded, self._split(dy))
+        return ops.stack(list(_in_turn(rows)), axis=3)
 
     @property
     def _axes(self) -> tuple[Axis, Axis]:
         return self.vertical, self.horizontal
 
-    def _row(self, read: Any, dy: Any) -> Any:
-        """Give dkernel of a row of taps, one after the other."""
-        columns = self.horizontal.reads().values()
-        views = (self._cut(read, slice(None), one) for one in columns)
-        taps = _in_turn(ops.sum(view * dy, axis=self._members) for view in views)
-        return ops.transpose(ops.stack(list(taps)), (1, 2, 3, 0, 4))
+    def _row(self, padded: Any, dy: Any) -> Iterator[Any]:
+        """Give dkernel row by row of taps, one tap after the other."""
+        cut = self._window(padded, *(a.reads for a in self._axes))
+        for top in self.vertical.firsts:
+            views = (cut(padded, top, left) for left in self.horizontal.firsts)
+            taps = _in_turn(ops.sum(view * dy, axis=self._members) for view in views)
+            yield ops.transpose(ops.stack(list(taps)), (1, 2, 3, 0, 4))
 
-    def _fused_row(self, read: Any, dy: Any) -> Any:
-        """Give the same as one sum: XLA takes seconds to compile one for each tap."""
+    def _fused_row(self, padded: Any, dy: Any) -> Iterator[Any]:
+        """Give the same, a row as one sum: XLA takes seconds to compile one for each tap."""
         axis = self.horizontal
         outputs = ops.arange(axis.outputs, dtype="int32")[:, None] * axis.stride
         where = outputs + ops.convert_to_tensor(list(axis.firsts), dtype="int32")
-        products = ops.take(read, where, axis=2) * ops.expand_dims(dy, 3)
-        return ops.sum(products, axis=self._members + 1)
+        dy = ops.expand_dims(dy, 3)
+        for top in self.vertical.firsts:
+            read = self._cut(padded, self.vertical.reads.of(top), slice(None))
+            yield ops.sum(ops.take(read, where, axis=2) * dy, axis=self._members + 1)
 
     @property
     def _members(self) -> int:
@@ -197,14 +214,37 @@ class Sums:
             row = ops.transpose(kernel[:, :, :, top // self.vertical.dilation], (3, 0, 1, 2, 4))
             if margins is not None:
                 row = ops.pad(row, ((0, 0), (0, 0), *margins, (0, 0)))
+            weights = ops.unstack(ops.expand_dims(row, self._members + 1), axis=0)
             for left in lefts:
-                weights = row[left // self.horizontal.dilation]
-                yield top, left, ops.expand_dims(weights, self._members)
+                yield top, left, weights[left // self.horizontal.dilation]
 
     def _padded(self, image: Any, rows: Any, columns: Any) -> Any:
         margins: list[Any] = [(0, 0)] * 5
         margins[1], margins[2 if self.fused else 3] = rows, columns
         return ops.pad(image, margins)
+
+    def _window(
+        self, image: Any, rows: Reads, columns: Reads, members: int | None = None
+    ) -> Callable[[Any, Any, Any], Any]:
+        """Give what cuts the pixels that taps read out of such an image, given the first pixel."""
+        if (rows.step, columns.step) != (1, 1) or all(
+            isinstance(reads.number, int) for reads in (rows, columns)
+        ):
+            return lambda image, top, left: self._cut(image, rows.of(top), columns.of(left))
+        # Unknown numbers are made into one tensor, for all taps: a graph has half the nodes.
+        size = list(ops.shape(image))
+        at = 2 if self.fused else 3
+        size[1], size[at] = rows.number, columns.number
+        if members is not None:
+            size[self._members] = members
+        number = ops.stack(size)
+
+        def cut(image: Any, top: Any, left: Any) -> Any:
+            first: list[Any] = [0] * len(size)
+            first[1], first[at] = top, left
+            return ops.slice(image, first, number)
+
+        return cut
 
     def _cut(self, image: Any, rows: slice, columns: slice) -> Any:
         return image[:, rows, columns] if self.fused else image[:, rows, :, columns]
