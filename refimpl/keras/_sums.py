@@ -105,7 +105,7 @@ class Sums:
         """Sum over the taps in index order: (B, H, W, C), (B, Ho, Wo, Kh, Kw, G) to y."""
         padded = self._padded(self._split(x), *((a.before, a.after) for a in self._axes))
         tops, lefts = (a.firsts for a in self._axes)
-        cut = self._window(padded, *(a.reads for a in self._axes))
+        cut = self._window(padded, self.vertical.reads, self.horizontal.reads)
         taps = self._taps(kernel, tops, lefts)
         products = (cut(padded, top, left) * weights for top, left, weights in taps)
         return self._joined(_total(products))
@@ -157,7 +157,7 @@ class Sums:
 
     def _row(self, padded: Any, dy: Any) -> Iterator[Any]:
         """Give dkernel row by row of taps, one tap after the other."""
-        cut = self._window(padded, *(a.reads for a in self._axes))
+        cut = self._window(padded, self.vertical.reads, self.horizontal.reads)
         for top in self.vertical.firsts:
             views = (cut(padded, top, left) for left in self.horizontal.firsts)
             taps = _in_turn(ops.sum(view * dy, axis=self._members) for view in views)
