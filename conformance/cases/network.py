@@ -23,6 +23,9 @@ from refimpl.geometry import Padding, extent
 
 # Products of the largest case: all of y's, as many as of dx and dkernel.
 MOST = 2**21
+# One case in so many may be as large as that, which the paths of large cases need. The others need
+# the same classes together, and have a quarter of it where their classes allow it.
+_LARGE_ONE_IN, _USUAL = 6, 4
 _RAGGED = tuple(range(9, 48, 2))
 
 # What stands in a class is what fast code asks for: multiples of 7 and of 8, so many channels a
@@ -114,8 +117,8 @@ FULL: Mapping[str, Mapping[str, Any]] = {
 }  # fmt: skip
 # What a call costs beside its products, in products: it keeps small cases from all coming first.
 _CALL = 2**17
-# So often numbers are drawn for a row until they go together.
-_DRAWS = 400
+# So often numbers are drawn for a row until they go together; so often until they are few enough.
+_DRAWS, _SOME = 400, 40
 
 Classes = Mapping[str, Mapping[str, tuple[Any, ...]]]
 
@@ -219,24 +222,27 @@ def _drawn(
     The least numbers of all are where no others are found; some need more products even so: one
     padding on all sides enlarges what a kernel of unequal ones gives.
     """
-    rng, found = random.Random(seed), list[OperatorCase]()
-    for _ in range(_DRAWS):
+    rng, least = random.Random(seed), None
+    usual = most if rng.randrange(_LARGE_ONE_IN) == 0 else most // _USUAL
+    for number in range(_DRAWS):
         case = _case({name: rng.choice(some) for name, some in members.items()}, rng)
-        case = fitted(case, claimed)
-        if min(case.grid) > 0 and not unclaimed(case, claimed):
-            if case.products <= most:
-                return case
-            found.append(case)
-    least = {
+        least = _cheaper(fitted(case, claimed), least, claimed)
+        if least and least.products <= (usual if number < _SOME else most):
+            return least
+    some = {
         name: (max if name == "stride" else min)(some, key=_product)
         for name, some in members.items()
     }
-    found += [
-        case
-        for case in [fitted(_case(least, rng), claimed)]
-        if min(case.grid) > 0 and not unclaimed(case, claimed)
-    ]
-    return min(found, key=lambda case: case.products, default=None)
+    return _cheaper(fitted(_case(some, rng), claimed), least, claimed)
+
+
+def _cheaper(
+    case: OperatorCase, other: OperatorCase | None, claimed: Capabilities
+) -> OperatorCase | None:
+    """Give a case rather than another one, if it has an output, is claimed, and costs less."""
+    if min(case.grid) <= 0 or unclaimed(case, claimed):
+        return other
+    return case if other is None or case.products < other.products else other
 
 
 def classes_of(claimed: Capabilities, values: Mapping[str, tuple[Any, ...]]) -> Classes:

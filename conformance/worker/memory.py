@@ -151,12 +151,12 @@ class Kept:
 
     def __init__(self) -> None:
         self._calls = 0
-        # Number of the call, name, the very array that was returned, and a copy.
-        self._held: list[tuple[int, str, Any, Any]] = []
+        # Number of the call, name, the very array that was returned, and its entries then.
+        self._held: list[tuple[int, str, Any, bytes]] = []
 
     def overwritten(self) -> list[str]:
         """Name the results that are not what they were, and keep them no longer."""
-        changed = [one for one in self._held if not _same(one[2], one[3])]
+        changed = [one for one in self._held if one[2].tobytes() != one[3]]
         self._held = [one for one in self._held if not any(one is other for other in changed)]
         return [f"{name} of {_ago(self._calls + 1 - number)}" for number, name, *_ in changed]
 
@@ -164,13 +164,13 @@ class Kept:
         """Keep the results of a call."""
         self._calls += 1
         self._held += [
-            (self._calls, name, results[name], copy)
+            (self._calls, name, results[name], copy.tobytes())
             for name, copy in copies.items()
             if isinstance(copy, np.ndarray)
         ]
         while self._held and (
             self._held[0][0] <= self._calls - _CALLS
-            or sum(copy.nbytes for *_, copy in self._held) > _BYTES
+            or sum(len(entries) for *_, entries in self._held) > _BYTES
         ):
             del self._held[0]
 
