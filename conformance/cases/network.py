@@ -10,7 +10,7 @@ import functools
 import itertools
 import math
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -70,13 +70,19 @@ BATCHES: Mapping[str, tuple[int, ...]] = {
 VALUES: Mapping[str, tuple[Any, ...]] = {
     name: ((name, None),) for name in ("integers", "split", "normal")
 }
-# Integers show every wrong term, real numbers how their sums are rounded.
+# Integers show every wrong term, real numbers how their sums are rounded. A shortcut asks for x or
+# for the kernel; what it asks of dy, which backward alone has, is one class.
+_SHORTCUTS: Mapping[str, tuple[Any, ...]] = {
+    f"{name} {operand}": ((name, place), (f"{name}-real", place))
+    for name in STRUCTURE
+    for place, operand in enumerate(OPERANDS)
+    if operand != "dy"
+}
 STRUCTURED: Mapping[str, tuple[Any, ...]] = {
-    **{
-        f"{name} {operand}": ((name, place), (f"{name}-real", place))
-        for name in STRUCTURE
-        for place, operand in enumerate(OPERANDS)
-    },
+    **_SHORTCUTS,
+    "dy": tuple(
+        (f"{name}{kind}", OPERANDS.index("dy")) for name in STRUCTURE for kind in ("", "-real")
+    ),
     **{
         name: ((name, None),)
         for name in ("specials", "cancelling", "subnormal", "large", "ties", "beyond")
@@ -163,13 +169,35 @@ def structures(claimed: Capabilities, seed: int, most: int = MOST // 4) -> list[
 @functools.lru_cache(maxsize=8)
 def _structures(claimed: Capabilities, seed: int, most: int) -> Sequence[OperatorCase]:
     if not claimed.compiles:
-        return _listed(coarse(classes_of(claimed, STRUCTURED)), seed, 3, most, claimed)
+        covering = _listed(coarse(classes_of(claimed, STRUCTURED)), seed, 3, most, claimed)
+        return [*covering, *_more(classes_of(claimed, _SHORTCUTS), seed, most // 8, claimed)]
     shapes, rng = itertools.cycle(networks(claimed, seed)), random.Random(seed)
     values = (rng.choice(members) for members in STRUCTURED.values())
     return [
         case.changed(recipe=recipe, seed=_seed(place, rng))
         for case, (recipe, place) in zip(shapes, values, strict=False)
     ]
+
+
+# A shortcut hides behind a value and two or three other conditions, which a cover of each three
+# coarse classes meets together by chance; so there are small cases besides: so many, of so many
+# times as many that are drawn.
+_MORE, _TRIES = 300, 20
+
+
+def _more(classes: Classes, seed: int, most: int, claimed: Capabilities) -> list[OperatorCase]:
+    """Draw small cases of any classes."""
+    rng, found = random.Random(seed), list[OperatorCase]()
+    for _ in range(_TRIES * _MORE):
+        chosen = {
+            name: rng.choice(levels[rng.choice(list(levels))]) for name, levels in classes.items()
+        }
+        case = _cheaper(fitted(_case(chosen, rng), claimed), None, claimed)
+        if case is not None and case.products <= most:
+            found.append(case)
+        if len(found) == _MORE:
+            break
+    return found
 
 
 # Classes that are taken together beside structured values, of which there are so many.
