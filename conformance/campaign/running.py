@@ -19,6 +19,8 @@ from conformance.claims.loading import LoadError
 DEATHS = 3
 # Workers come and go; they are counted anew after so many seconds.
 _RECOUNTED = 5.0
+# So often the processes of this machine are started if some die before all are there.
+_STARTS = 3
 
 
 def here(job: Mapping[str, Any], numbers: list[int]) -> Iterator[tuple[int, Any]]:
@@ -41,7 +43,7 @@ def cluster(workers: int | None, scheduler: str | None, patience: float) -> Iter
         Seconds without a sign of life after which a worker of this machine is lost.
     """
     import dask
-    from distributed import Client, LocalCluster
+    from distributed import Client
 
     if scheduler is not None:
         with Client(scheduler) as client:
@@ -53,15 +55,21 @@ def cluster(workers: int | None, scheduler: str | None, patience: float) -> Iter
         "distributed.scheduler.worker-saturation": 1.0,
         "distributed.scheduler.worker-ttl": f"{patience:g}s",
     }
-    with (
-        dask.config.set(settings),
-        # No limit of memory: what takes much is judged, and that is in a process of its own. A
-        # share of the machine for each of many workers would be so small that Dask paused them all.
-        LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=":0",
-                     memory_limit=0) as local,
-        Client(local) as client,
-    ):  # fmt: skip
+    with dask.config.set(settings), _started(workers) as local, Client(local) as client:
         yield client
+
+
+def _started(workers: int | None) -> Any:
+    """Start processes on this machine, again if one of them dies meanwhile: Dask gives up then."""
+    from distributed import LocalCluster
+
+    # No limit of memory: what takes much is judged, and that is in a process of its own. A share of
+    # the machine for each of many workers would be so small that Dask paused them all.
+    settings = {"n_workers": workers, "threads_per_worker": 1, "memory_limit": 0}
+    for _ in range(_STARTS - 1):
+        with contextlib.suppress(RuntimeError):
+            return LocalCluster(**settings, dashboard_address=":0")
+    return LocalCluster(**settings, dashboard_address=":0")
 
 
 def compare(client: Any, job: Mapping[str, Any], own: Mapping[str, str]) -> None:

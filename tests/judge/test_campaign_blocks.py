@@ -89,23 +89,17 @@ def test_an_environment_is_what_is_judged_too(tmp_path, monkeypatch) -> None:
         blocks.run(job, 0, first)
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("undisturbed")
-    command.run(JOB, folder, 0)
-    return (folder / "report.json").read_bytes()
-
-
 @pytest.mark.filterwarnings("ignore")
-def test_killed_workers_a_hanging_one_and_a_killed_client_change_no_byte(
-    tmp_path, undisturbed
-) -> None:
-    # From this seed the client comes third: no block can be hit three times by one run of it, which
-    # would be blamed on the block.
-    what = ["worker", "worker", "hang", "client"]
-    happened, anew = disturbed.disturb(JOB, tmp_path, what, 48)
+def test_ten_kills_change_no_byte_and_count_nothing_twice(tmp_path) -> None:
+    job = disturbed.job(160, 8, 5)
+    command.run(job, tmp_path / "alone", 0)
+    # From this seed no block can be hit three times by one run of the client, which would be blamed
+    # on the block: workers are killed and one is stopped at blocks that lie apart.
+    what = ["worker"] * 6 + ["hang"] + ["client"] * 3
+    happened, anew = disturbed.disturb(job, tmp_path / "disturbed", what, 47)
     assert sorted(one.split()[0] for one in happened) == sorted(what)
-    assert (tmp_path / "report.json").read_bytes() == undisturbed
+    one, other = ((tmp_path / name / "report.json") for name in ("alone", "disturbed"))
+    assert one.read_bytes() == other.read_bytes()
     assert anew == set()
 
 
