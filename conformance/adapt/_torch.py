@@ -1,5 +1,8 @@
 """PyTorch: arrays to tensors and back, and a function's derivatives by autograd, both ways."""
 
+import functools
+import importlib
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any, Literal
@@ -121,6 +124,7 @@ class TorchAdapter(Adapter):
     def _value_and_tangent(
         self, options: Mapping[str, Any], x: Any, kernel: Any, tx: Any, tkernel: Any
     ) -> tuple[Any, Any]:
+        _load_forward_mode()
         with forward_ad.dual_level():
             y = self._value(
                 options, forward_ad.make_dual(x, tx), forward_ad.make_dual(kernel, tkernel)
@@ -161,6 +165,14 @@ class TorchAdapter(Adapter):
         limits = torch._dynamo.config.patch(_limits()) if self.compiled else nullcontext()
         with limits:
             return body(options, *tensors)
+
+
+@functools.cache
+def _load_forward_mode() -> None:
+    """Load what the first dual number would load; PyTorch warns there of its own TorchScript."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        importlib.import_module("torch._decomp.decompositions_for_jvp")
 
 
 def _limits() -> dict[str, int]:

@@ -20,7 +20,7 @@ _PADDINGS = {
 }  # fmt: skip
 _STRIDES = ((2, 2), (2, 1), (1, 1), (1, 2))
 _DILATIONS = ((1, 1), (1, 2), (2, 2), (2, 1))
-_SHAPES = ((3, 3), (2, 3), (3, 2), (3, 3))
+_SHAPES = ((2, 3), (3, 2), (2, 2), (3, 3))
 # So many are asked where each is compiled, and of those who claim one kind of padding.
 _LEAST = 2
 
