@@ -6,7 +6,7 @@ counts or reports asks a kind and knows none.
 
 import itertools
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from hypothesis.strategies import SearchStrategy
 
@@ -32,8 +32,8 @@ from conformance.diagnosis.explanation import Explanation
 from conformance.diagnosis.layers.asking import fitting
 from conformance.diagnosis.layers.explain import explain_layer
 from conformance.judging.kind import Kind, Rules, Shapes
-from conformance.worker.host import ARGUMENTS, FURTHER
 from conformance.specification import clauses
+from conformance.worker.host import ARGUMENTS, FURTHER
 from refimpl.layer import STATISTICS
 
 _CHAPTERS = frozenset(number[:3] for number in clauses())
@@ -58,7 +58,7 @@ class _Operator(Kind):
     signature = "refimpl.involution"
     operands = ("dy", "x", "kernel")
     keywords = ("stride", "dilation", "padding", "group_layout")
-    further: Mapping[str, tuple[str, ...]] = {name: ARGUMENTS[name] for name in FURTHER}
+    further: ClassVar[Mapping[str, tuple[str, ...]]] = {name: ARGUMENTS[name] for name in FURTHER}
     adapter = "conformance.adapt.{framework} does so for a function of tensors"
     chapters = _CHAPTERS - {"LAY"}
     capabilities = Capabilities
@@ -68,13 +68,20 @@ class _Operator(Kind):
     share = 1
     rules = Rules(
         value={
-            "y": "FWD-1", "dx": "GRD-1", "dkernel": "GRD-2",
-            "ty": "GRD-7", "ddy": "GRD-8", "d2x": "GRD-8", "d2kernel": "GRD-8",
+            "y": "FWD-1",
+            "dx": "GRD-1",
+            "dkernel": "GRD-2",
+            "ty": "GRD-7",
+            "ddy": "GRD-8",
+            "d2x": "GRD-8",
+            "d2kernel": "GRD-8",
         },
         bound={
-            "y": ("NUM-2",), "dx": ("NUM-3",), "dkernel": ("NUM-4",),
+            "y": ("NUM-2",),
+            "dx": ("NUM-3",),
+            "dkernel": ("NUM-4",),
             **dict.fromkeys(operator_recipes.SECOND, ("GRD-9",)),
-        },  # fmt: skip
+        },
         raises={
             "forward": "FWD-1",
             "backward": "GRD-1",

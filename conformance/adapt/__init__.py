@@ -2,9 +2,9 @@
 
 `torch`, `tensorflow` and `jax` make what the suite can judge of a function
 ``f(x, kernel, *, stride, dilation, padding, group_layout) -> y``: derivatives, forward mode and
-second ones among them, come from automatic differentiation. A function with axes and arguments of its own has a `Form`; `torch_layer` takes the
-operator out of a layer. `to_torch`, `from_torch` and their like are for adapters that are written
-by hand.
+second ones among them, come from automatic differentiation. A function with axes and arguments of
+its own has a `Form`; `torch_layer` takes the operator out of a layer. `to_torch`, `from_torch` and
+their like are for adapters that are written by hand.
 A framework is imported when it is asked for. No involution is computed here, nothing is compared,
 and no code is shared with the oracle or with the judge.
 """

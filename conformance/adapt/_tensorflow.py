@@ -114,7 +114,9 @@ class TensorFlowAdapter(Adapter):
             first = inner.gradient(y, (x, kernel), output_gradients=dy)
             # Sparse gradients, such as those of `tf.gather`, are made dense on the tape.
             first = [None if one is None else tf.convert_to_tensor(one) for one in first]
-        pairs = [(one, dd) for one, dd in zip(first, (ddx, ddkernel), strict=True) if one is not None]
+        pairs = [
+            (one, dd) for one, dd in zip(first, (ddx, ddkernel), strict=True) if one is not None
+        ]
         if not pairs:
             return (*first, None, None, None)
         sources, given = zip(*pairs, strict=True)

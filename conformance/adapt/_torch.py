@@ -138,9 +138,7 @@ class TorchAdapter(Adapter):
         y = self._value(options, *leaves[1:])
         if not y.requires_grad:
             return (None,) * 5
-        first = torch.autograd.grad(
-            y, leaves[1:], leaves[0], allow_unused=True, create_graph=True
-        )
+        first = torch.autograd.grad(y, leaves[1:], leaves[0], allow_unused=True, create_graph=True)
         pairs = [
             (one, dd)
             for one, dd in zip(first, (ddx, ddkernel), strict=True)

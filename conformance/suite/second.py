@@ -12,7 +12,6 @@ from conformance.claims.capabilities import HALF
 from conformance.judging.checks import check
 from conformance.judging.judge import Judge
 
-
 # What meets in the first geometry, in the second and so on: a stride and the odd pixel of "same"
 # padding; sides that differ, a dilation of one axis and the other layout. Few sizes, many outputs.
 _PADDINGS = {

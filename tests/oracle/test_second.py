@@ -22,7 +22,9 @@ def operands(options: dict[str, Any], dtype: str, scale: float) -> dict[str, Any
     shapes = {
         "x": image, "kernel": kernel, "dy": out, "tx": image, "tkernel": kernel,
     }  # fmt: skip
-    values = {n: (scale ** rng.uniform(-1, 1, s) * rng.choice([-1, 1], s)) for n, s in shapes.items()}
+    values = {
+        n: (scale ** rng.uniform(-1, 1, s) * rng.choice([-1, 1], s)) for n, s in shapes.items()
+    }
     return {name: array.astype(dtype) for name, array in values.items()}
 
 

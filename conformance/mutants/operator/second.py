@@ -31,7 +31,7 @@ class SecondDerivativeZero(Twice):
 
 
 class OperandsSavedAsConstants(Twice):
-    """What flows back to x and kernel is zero: they were saved as constants; that to dy is right."""
+    """What flows back to x and kernel is zero, as if they had been saved as constants."""
 
     def double_backward(
         self, ddx: Array, ddkernel: Array, dy: Array, x: Array, kernel: Array, **options: Any
@@ -119,8 +119,9 @@ class TangentsAddedInBfloat16(Twice):
     """Forward mode rounds both parts to eight bits before it adds them."""
 
     def jvp(self, x: Array, kernel: Array, tx: Array, tkernel: Array, **options: Any) -> Array:
-        parts = self.forward(tx, kernel, **options), self.forward(x, tkernel, **options)
-        return sum(_to_eight_bits(one) for one in parts).astype(x.dtype)
+        pairs = (tx, kernel), (x, tkernel)
+        one, other = (_to_eight_bits(self.forward(*pair, **options)) for pair in pairs)
+        return (one + other).astype(x.dtype)
 
 
 def _to_eight_bits(array: Array) -> Array:
