@@ -13,13 +13,13 @@ from conformance.judging.checks import check
 from conformance.judging.judge import Judge
 
 # What meets in the first geometry, in the second and so on: a stride and the odd pixel of "same"
-# padding; sides that differ, a dilation of one axis and the other layout. Few sizes, many outputs.
+# padding; sides that differ, a dilation of one axis and the other layout. Few taps, many outputs.
 _PADDINGS = {
     "same": "same", "explicit": ((2, 3), (1, 0)), HALF: HALF, "valid": "valid", "int": 1,
 }  # fmt: skip
 _STRIDES = ((2, 2), (2, 1), (1, 1), (1, 2))
 _DILATIONS = ((1, 1), (1, 2), (2, 2), (2, 1))
-_SHAPES = ((2, 3), (3, 2), (2, 2), (3, 3))
+_SHAPES = ((2, 2), (3, 2), (2, 3), (3, 3))
 # So many are asked where each is compiled, and of those who claim one kind of padding.
 _LEAST = 2
 
