@@ -6,7 +6,7 @@ counts or reports asks a kind and knows none.
 
 import itertools
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from hypothesis.strategies import SearchStrategy
 
@@ -33,21 +33,32 @@ from conformance.diagnosis.layers.asking import fitting
 from conformance.diagnosis.layers.explain import explain_layer
 from conformance.judging.kind import Kind, Rules, Shapes
 from conformance.specification import clauses
+from conformance.worker.host import ARGUMENTS, FURTHER
 from refimpl.layer import STATISTICS
 
 _CHAPTERS = frozenset(number[:3] for number in clauses())
 _IMAGE = ("batch", "row", "column", "channel")
 _KERNEL = ("batch", "row", "column", "tap u", "tap v", "group")
+# Of each result of an operator which function gives it, and which operand has its shape (GEO-1).
+_FUNCTION = {
+    "y": "forward", "dx": "backward", "dkernel": "backward",
+    "ty": "jvp", **dict.fromkeys(("ddy", "d2x", "d2kernel"), "double_backward"),
+}  # fmt: skip
+_LIKE = {
+    "y": "dy", "dx": "x", "dkernel": "kernel",
+    "ty": "dy", "ddy": "dy", "d2x": "x", "d2kernel": "kernel",
+}  # fmt: skip
 
 
 class _Operator(Kind):
-    """The operator and its two vector-Jacobian products (chapters GEO to SPC)."""
+    """The operator, its two vector-Jacobian products and their derivatives (GEO to SPC)."""
 
     name = "operator"
     option = "--implementation"
     signature = "refimpl.involution"
     operands = ("dy", "x", "kernel")
     keywords = ("stride", "dilation", "padding", "group_layout")
+    further: ClassVar[Mapping[str, tuple[str, ...]]] = {name: ARGUMENTS[name] for name in FURTHER}
     adapter = "conformance.adapt.{framework} does so for a function of tensors"
     chapters = _CHAPTERS - {"LAY"}
     capabilities = Capabilities
@@ -56,10 +67,28 @@ class _Operator(Kind):
     settling = "exact_sums[float32]"
     share = 1
     rules = Rules(
-        value={"y": "FWD-1", "dx": "GRD-1", "dkernel": "GRD-2"},
-        bound={"y": ("NUM-2",), "dx": ("NUM-3",), "dkernel": ("NUM-4",)},
-        raises={"forward": "FWD-1", "backward": "GRD-1"},
-        dtype={"forward": "FWD-4", "backward": "GRD-6"},
+        value={
+            "y": "FWD-1",
+            "dx": "GRD-1",
+            "dkernel": "GRD-2",
+            "ty": "GRD-7",
+            "ddy": "GRD-8",
+            "d2x": "GRD-8",
+            "d2kernel": "GRD-8",
+        },
+        bound={
+            "y": ("NUM-2",),
+            "dx": ("NUM-3",),
+            "dkernel": ("NUM-4",),
+            **dict.fromkeys(operator_recipes.SECOND, ("GRD-9",)),
+        },
+        raises={
+            "forward": "FWD-1",
+            "backward": "GRD-1",
+            "jvp": "GRD-7",
+            "double_backward": "GRD-8",
+        },
+        dtype={"forward": "FWD-4", "backward": "GRD-6", **dict.fromkeys(FURTHER, "GRD-10")},
         derivatives=("GRD-3", "GRD-4", "GRD-5", "GRD-6", "SPC-3"),
         shape="GEO-1",
         memory="FWD-5",
@@ -111,8 +140,10 @@ class _Operator(Kind):
     def arguments(
         self, function: str, case: OperatorCase, values: Mapping[str, Array]
     ) -> tuple[dict[str, Array], dict[str, Any]]:
-        names = self.operands if function == "backward" else self.operands[1:]
-        return {name: values[name] for name in names}, case.geometry.options
+        return {name: values[name] for name in ARGUMENTS[function]}, case.geometry.options
+
+    def function_of(self, result: str) -> str:
+        return _FUNCTION[result]
 
     def shapes(
         self,
@@ -121,9 +152,8 @@ class _Operator(Kind):
         values: Mapping[str, Array],
         claimed: Capabilities,  # noqa: ARG002
     ) -> Shapes:
-        if function == "forward":
-            return {"y": values["dy"].shape}
-        return {"dx": values["x"].shape, "dkernel": values["kernel"].shape}
+        own = (name for name, giving in _FUNCTION.items() if giving == function)
+        return {name: values[_LIKE[name]].shape for name in own}
 
     def expected(
         self, case: OperatorCase, values: Mapping[str, Array], claimed: Capabilities
@@ -133,7 +163,8 @@ class _Operator(Kind):
         parts = []
         # A sample depends on itself alone (FWD-3): what is large takes the memory of a part.
         for some in operator_bounds.samples(values):
-            truths = operator_bounds.truths(some, options, format_, exact=exact)
+            of = operator_bounds.second if "tx" in some else operator_bounds.truths
+            truths = of(some, options, format_, exact=exact)
             if self.recipe_of(case).rounds:
                 truths = {name: truth.rounded(arithmetic) for name, truth in truths.items()}
             parts.append({name: truth.within(arithmetic) for name, truth in truths.items()})
@@ -202,7 +233,7 @@ class _Operator(Kind):
         return operator_cases.simpler(case)
 
     def axes(self, result: str, rank: int) -> tuple[str, ...]:  # noqa: ARG002
-        return _KERNEL if result == "dkernel" else _IMAGE
+        return _KERNEL if _LIKE[result] == "kernel" else _IMAGE
 
     def picture(
         self, case: OperatorCase, claimed: Capabilities, result: str, got: Array, expected: Array

@@ -28,6 +28,8 @@ _RANKS: Mapping[str, tuple[int, str]] = {
     "dy": (4, "(B, Ho, Wo, C)"),
     "kernel": (6, "(B, Ho, Wo, Kh, Kw, G)"),
 }
+# Tangents, and gradients of gradients: each lies as the operand whose it is.
+_LIKE: Mapping[str, str] = {"tx": "x", "ddx": "x", "tkernel": "kernel", "ddkernel": "kernel"}
 
 
 class Problem(NamedTuple):
@@ -47,7 +49,8 @@ def check(
     Parameters
     ----------
     operands : mapping of str to array_like
-        ``x`` and ``kernel``, and ``dy`` for the backward pass.
+        ``x`` and ``kernel``, ``dy`` for the backward pass, and what is like one of them: ``tx``,
+        ``tkernel``, ``ddx``, ``ddkernel``.
     stride, dilation, padding, group_layout
         As the caller received them.
 
@@ -90,9 +93,9 @@ def _format(plain: npt.NDArray[Any]) -> str:
 
 
 def operand(name: str, value: object) -> npt.NDArray[Any]:
-    """`x`, `dy` or `kernel` as an array, of the rank that is due."""
+    """`x`, `dy`, `kernel` or what is like one of them as an array, of the rank that is due."""
     given = array(name, value)
-    rank, shape = _RANKS[name]
+    rank, shape = _RANKS[_LIKE.get(name, name)]
     if given.ndim != rank:
         raise ValueError(
             f"{name} must have rank {rank}, shape {shape} (ERR-1), got shape {given.shape}"
@@ -293,4 +296,11 @@ def _grid(arrays: Mapping[str, npt.NDArray[Any]], vertical: Axis, horizontal: Ax
     if "dy" in arrays and arrays["dy"].shape != due:
         clause = "ERR-4" if arrays["dy"].shape[0] == due[0] else "ERR-2"
         raise ValueError(f"dy must have the shape of y, {due} ({clause}), got {arrays['dy'].shape}")
+    for name in _LIKE.keys() & arrays.keys():
+        own, shape = _LIKE[name], arrays[name].shape
+        if shape != arrays[own].shape:
+            clause = "GRD-7" if name[0] == "t" else "GRD-8"
+            raise ValueError(
+                f"{name} must have the shape of {own}, {arrays[own].shape} ({clause}), got {shape}"
+            )
     addressable("kernel", due, "give a y of")

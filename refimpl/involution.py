@@ -1,4 +1,4 @@
-"""Involution, forward and backward: the oracle.
+"""Involution, forward and backward, and the derivatives of both: the oracle.
 
 Every answer is the exact sum, rounded once to float64, and is held against rational arithmetic. It
 is no layer (that is `refimpl.layer`) and it is not tuned for training: it is what an implementation
@@ -16,9 +16,9 @@ from refimpl._blocks import in_blocks
 from refimpl._fast import fast_form
 from refimpl._threads import run_rows
 from refimpl._validation import FORMATS, Problem, check
-from refimpl.geometry import Padding
+from refimpl.geometry import Axis, Padding
 
-__all__ = ["backward", "capabilities", "forward"]
+__all__ = ["backward", "capabilities", "double_backward", "forward", "jvp"]
 
 Pair = int | tuple[int, int]
 
@@ -167,6 +167,172 @@ def backward(
     # Once for both results.
     problem = problem._replace(operands={n: _loadable(a) for n, a in problem.operands.items()})
     return result("dx", problem), result("dkernel", problem)
+
+
+def jvp(
+    x: npt.ArrayLike,
+    kernel: npt.ArrayLike,
+    tx: npt.ArrayLike,
+    tkernel: npt.ArrayLike,
+    *,
+    stride: Pair = 1,
+    dilation: Pair = 1,
+    padding: Padding = "same",
+    group_layout: str = "blocked",
+) -> npt.NDArray[np.float64]:
+    """Push a change of the input and of the kernel forward to the output.
+
+    The Jacobian-vector product of `forward` (GRD-7). The operator is bilinear, so that it is
+    ``forward(tx, kernel) + forward(x, tkernel)``. Both are one sum here, rounded once (NUM-5).
+
+    Parameters
+    ----------
+    x : array_like, shape (B, H, W, C)
+        Input, as for `forward`. A dask array is computed.
+    kernel : array_like, shape (B, Ho, Wo, Kh, Kw, G)
+        Kernel, as for `forward`.
+    tx, tkernel : array_like
+        Tangents of `x` and of `kernel`, of their shapes and dtype.
+    stride, dilation, padding, group_layout
+        As for `forward`.
+
+    Returns
+    -------
+    ty : ndarray of float64, shape (B, Ho, Wo, C)
+        Tangent of y: exact sums of twice as many terms as those of y, rounded once.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `forward`, and for tangents whose shapes are not those of their operands (GRD-7).
+
+    See Also
+    --------
+    double_backward : The derivative of the backward pass.
+
+    Notes
+    -----
+    It holds the pixels under every tap of one sample, twice.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from refimpl import involution
+    >>> x, kernel = np.full((1, 1, 1, 1), 3.0), np.full((1, 1, 1, 1, 1, 1), 5.0)
+    >>> involution.jvp(x, kernel, np.ones_like(x), 10 * np.ones_like(kernel)).item()
+    35.0
+    """
+    operands = {"x": x, "kernel": kernel, "tx": tx, "tkernel": tkernel}
+    problem = check(operands, stride, dilation, padding, group_layout)
+    return _of_two(problem, ("tx", "kernel"), ("x", "tkernel"))
+
+
+def double_backward(
+    ddx: npt.ArrayLike,
+    ddkernel: npt.ArrayLike,
+    dy: npt.ArrayLike,
+    x: npt.ArrayLike,
+    kernel: npt.ArrayLike,
+    *,
+    stride: Pair = 1,
+    dilation: Pair = 1,
+    padding: Padding = "same",
+    group_layout: str = "blocked",
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Pull gradients of the two gradients back to what they were computed from.
+
+    The vector-Jacobian products of `backward` (GRD-8): for a scalar loss of dx and dkernel,
+    ``ddx = dloss/ddx`` and ``ddkernel = dloss/ddkernel`` give the loss's gradients with respect to
+    `dy`, `x` and `kernel`.
+
+    Parameters
+    ----------
+    ddx : array_like, shape (B, H, W, C)
+        Gradient with respect to the dx of ``backward(dy, x, kernel, ...)``; same dtype as `x`.
+    ddkernel : array_like, shape (B, Ho, Wo, Kh, Kw, G)
+        Gradient with respect to its dkernel.
+    dy, x, kernel
+        As for `backward`. A dask array is computed.
+    stride, dilation, padding, group_layout
+        As for `forward`.
+
+    Returns
+    -------
+    ddy : ndarray of float64, shape (B, Ho, Wo, C)
+        ``forward(ddx, kernel) + forward(x, ddkernel)`` as one sum, rounded once (NUM-5).
+    d2x : ndarray of float64, shape (B, H, W, C)
+        What flows back to `x`, through dkernel: the dx of ``backward(dy, ddx, ddkernel)``.
+    d2kernel : ndarray of float64, shape (B, Ho, Wo, Kh, Kw, G)
+        What flows back to `kernel`, through dx: the dkernel of ``backward(dy, ddx, ddkernel)``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `backward`, and for a `ddx` or `ddkernel` whose shape is not that of `x` or `kernel`
+        (GRD-8).
+
+    See Also
+    --------
+    jvp : The derivative of the forward pass, in forward mode.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from refimpl import involution
+    >>> one, entry = np.ones((1, 1, 1, 1)), np.ones((1, 1, 1, 1, 1, 1))
+    >>> ddy, d2x, d2kernel = involution.double_backward(7 * one, 2 * entry, one, 3 * one, 5 * entry)
+    >>> ddy.item(), d2x.item(), d2kernel.item()
+    (41.0, 2.0, 7.0)
+    """
+    operands = {"x": x, "kernel": kernel, "dy": dy, "ddx": ddx, "ddkernel": ddkernel}
+    problem = check(operands, stride, dilation, padding, group_layout)
+    ddy = _of_two(problem, ("ddx", "kernel"), ("x", "ddkernel"))
+    given = problem.operands
+    back = problem._replace(
+        operands={"x": given["ddx"], "kernel": given["ddkernel"], "dy": given["dy"]}
+    )
+    return ddy, result("dx", back), result("dkernel", back)
+
+
+def _of_two(problem: Problem, *pairs: tuple[str, str]) -> npt.NDArray[np.float64]:
+    """Sum two images, each under its kernel, as one sum: the operator at twice as many taps.
+
+    Each output becomes a sample of its own, one row of the pixels under its taps, those of both
+    images: an image under a kernel of its own size, of which nothing is left to be laid out.
+    """
+    given = problem.operands
+    batch, height, width, rows, columns, groups = given["kernel"].shape
+    channels, taps = given["x"].shape[3], len(pairs) * rows * columns
+    (h, above), (w, beside) = (_read(axis) for axis in (problem.vertical, problem.horizontal))
+    inside = above[:, None, :, None, None] & beside[None, :, None, :, None]
+    total = np.empty((batch, height, width, channels))
+    for b in range(batch):
+        # Zero at padded taps, on both sides, so that no NaN comes of what adds nothing (GEO-9).
+        zero = given["x"].dtype.type(0)
+        parts = [
+            (
+                np.where(inside, given[x][b][h[:, None, :, None], w[None, :, None, :]], zero),
+                np.where(inside, given[kernel][b], zero),
+            )
+            for x, kernel in pairs
+        ]
+        window, entries = (np.stack(some, 2) for some in zip(*parts, strict=True))
+        total[b] = forward(
+            window.reshape(height * width, 1, taps, channels),
+            entries.reshape(height * width, 1, 1, 1, taps, groups),
+            padding="valid",
+            group_layout="blocked" if problem.blocked else "interleaved",
+        ).reshape(height, width, channels)
+    return total
+
+
+def _read(axis: Axis) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """Give the pixel under each tap of each output of an axis (GEO-8), and whether there is one."""
+    position = np.add.outer(
+        np.arange(axis.outputs) * axis.stride, np.arange(axis.taps) * axis.dilation
+    )
+    position -= axis.before
+    return np.clip(position, 0, axis.size - 1), (position >= 0) & (position < axis.size)
 
 
 def _lazily(*arguments: Any) -> tuple[Any, ...]:

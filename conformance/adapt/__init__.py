@@ -1,10 +1,10 @@
 """Adapters around a framework's function of tensors, and the conversions of arrays that they need.
 
 `torch`, `tensorflow` and `jax` make what the suite can judge of a function
-``f(x, kernel, *, stride, dilation, padding, group_layout) -> y``: gradients come from automatic
-differentiation. A function with axes and arguments of its own has a `Form`; `torch_layer` takes the
-operator out of a layer. `to_torch`, `from_torch` and their like are for adapters that are written
-by hand.
+``f(x, kernel, *, stride, dilation, padding, group_layout) -> y``: derivatives, forward mode and
+second ones among them, come from automatic differentiation. A function with axes and arguments of
+its own has a `Form`; `torch_layer` takes the operator out of a layer. `to_torch`, `from_torch` and
+their like are for adapters that are written by hand.
 A framework is imported when it is asked for. No involution is computed here, nothing is compared,
 and no code is shared with the oracle or with the judge.
 """
@@ -67,8 +67,8 @@ def torch(
     Returns
     -------
     TorchAdapter
-        `forward` and `backward` on arrays, `value` and `value_and_gradients` on tensors,
-        `capabilities` and `environment`.
+        `forward`, `backward`, `jvp` and `double_backward` on arrays, `value` and
+        `value_and_gradients` on tensors, `capabilities` and `environment`.
     """
     from conformance.adapt._torch import TorchAdapter
 
@@ -107,8 +107,8 @@ def tensorflow(
     Returns
     -------
     TensorFlowAdapter
-        `forward` and `backward` on arrays, `value` and `value_and_gradients` on tensors,
-        `capabilities` and `environment`.
+        `forward`, `backward`, `jvp` and `double_backward` on arrays, `value` and
+        `value_and_gradients` on tensors, `capabilities` and `environment`.
     """
     from conformance.adapt._tensorflow import TensorFlowAdapter
 
@@ -144,8 +144,8 @@ def jax(
     Returns
     -------
     JaxAdapter
-        `forward` and `backward` on arrays, `value` and `value_and_gradients` on JAX's arrays,
-        `capabilities` and `environment`.
+        `forward`, `backward`, `jvp` and `double_backward` on arrays, `value` and
+        `value_and_gradients` on JAX's arrays, `capabilities` and `environment`.
 
     Notes
     -----

@@ -109,6 +109,80 @@ class Adapter(ABC):
             raise ValueError(f"dy is of shape {dy.shape}, but y of shape {tuple(y.shape)}")
         return self._gradient("x", dx, x, y), self._gradient("kernel", dkernel, kernel, y)
 
+    def jvp(
+        self,
+        x: Array,
+        kernel: Array,
+        tx: Array,
+        tkernel: Array,
+        *,
+        stride: Any = 1,
+        dilation: Any = 1,
+        padding: Any = "same",
+        group_layout: Any = "blocked",
+    ) -> Array:
+        """Return ty, by the framework's forward mode.
+
+        Raises
+        ------
+        RuntimeError
+            If y is not zero and has no tangent.
+        """
+        options = _options(stride, dilation, padding, group_layout)
+        tensors = (self.to_tensor(array) for array in (x, kernel, tx, tkernel))
+        y, ty = self._run(self._value_and_tangent, options, *tensors)
+        if ty is not None:
+            return self.to_array(ty)
+        due = self.to_array(y)
+        if np.any(due):
+            raise RuntimeError(
+                "y is not zero, and has no tangent: the function left automatic differentiation "
+                "somewhere (detached a tensor, or went through NumPy)"
+            )
+        return np.zeros_like(due)
+
+    def double_backward(
+        self,
+        ddx: Array,
+        ddkernel: Array,
+        dy: Array,
+        x: Array,
+        kernel: Array,
+        *,
+        stride: Any = 1,
+        dilation: Any = 1,
+        padding: Any = "same",
+        group_layout: Any = "blocked",
+    ) -> tuple[Array, Array, Array]:
+        """Return ddy, d2x and d2kernel: gradients of the framework's gradients.
+
+        Raises
+        ------
+        RuntimeError
+            If dx or dkernel is not zero and no gradient flows from it to an operand.
+        """
+        options = _options(stride, dilation, padding, group_layout)
+        tensors = (self.to_tensor(array) for array in (ddx, ddkernel, dy, x, kernel))
+        dx, dkernel, *second = self._run(self._second_gradients, options, *tensors)
+        # Each flows from one gradient, or from both, of which it is a linear function.
+        through = {"dy": (dx, dkernel), "x": (dkernel,), "kernel": (dx,)}
+        ddy, d2x, d2kernel = (
+            self._second(name, gradient, operand, through[name])
+            for name, gradient, operand in zip(through, second, (dy, x, kernel), strict=True)
+        )
+        return ddy, d2x, d2kernel
+
+    def _second(self, name: str, gradient: Any, operand: Array, through: tuple[Any, ...]) -> Array:
+        """Give a gradient of gradients as an array; None is right where they are zero."""
+        if gradient is not None:
+            return self.to_array(gradient)
+        if any(one is not None and np.any(self.to_array(one)) for one in through):
+            raise RuntimeError(
+                f"dx and dkernel are not zero, and nothing flows from them to {name}: the gradient "
+                "that the function has cannot be differentiated"
+            )
+        return np.zeros(operand.shape, operand.dtype.newbyteorder("="))
+
     def _gradient(self, name: str, gradient: Any, operand: Array, y: Any) -> Array:
         """Give a gradient as an array.
 
@@ -192,6 +266,18 @@ class Adapter(ABC):
         self, options: Mapping[str, Any], dy: Any, x: Any, kernel: Any
     ) -> tuple[Any, Any, Any]:
         """Differentiate `_value`."""
+
+    @abstractmethod
+    def _value_and_tangent(
+        self, options: Mapping[str, Any], x: Any, kernel: Any, tx: Any, tkernel: Any
+    ) -> tuple[Any, Any]:
+        """Give `_value` and its tangent; None where there is none."""
+
+    @abstractmethod
+    def _second_gradients(
+        self, options: Mapping[str, Any], ddx: Any, ddkernel: Any, dy: Any, x: Any, kernel: Any
+    ) -> tuple[Any, ...]:
+        """Give dx, dkernel, and what flows back from them to dy, x and kernel; None is nothing."""
 
     @abstractmethod
     def _run(self, body: Callable[..., Any], options: Mapping[str, Any], *tensors: Any) -> Any:

@@ -1,4 +1,4 @@
-"""JAX: arrays there and back, and a function's gradients by `jax.vjp`, jitted or not."""
+"""JAX: arrays there and back, and a function's derivatives by `jax.vjp` and `jax.jvp`."""
 
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
@@ -76,6 +76,21 @@ class JaxAdapter(Adapter):
     ) -> tuple[Any, Any, Any]:
         y, pull_back = jax.vjp(lambda *operands: self._value(options, *operands), x, kernel)
         return (y, *pull_back(dy))
+
+    def _value_and_tangent(
+        self, options: Mapping[str, Any], x: Any, kernel: Any, tx: Any, tkernel: Any
+    ) -> tuple[Any, Any]:
+        y, ty = jax.jvp(partial(self._value, options), (x, kernel), (tx, tkernel))
+        return y, ty
+
+    def _second_gradients(
+        self, options: Mapping[str, Any], ddx: Any, ddkernel: Any, dy: Any, x: Any, kernel: Any
+    ) -> tuple[Any, ...]:
+        def gradients(dy: Any, x: Any, kernel: Any) -> Any:
+            return jax.vjp(partial(self._value, options), x, kernel)[1](dy)
+
+        (dx, dkernel), pull_back = jax.vjp(gradients, dy, x, kernel)
+        return (dx, dkernel, *pull_back((ddx, ddkernel)))
 
     def _run(self, body: Callable[..., Any], options: Mapping[str, Any], *tensors: Any) -> Any:
         called = partial(body, options)

@@ -1,4 +1,4 @@
-"""TensorFlow: arrays to tensors and back, and a function's gradients by a tape.
+"""TensorFlow: arrays to tensors and back; gradients by tapes, forward mode by an accumulator.
 
 Eagerly, in a graph or through XLA.
 """
@@ -95,6 +95,32 @@ class TensorFlowAdapter(Adapter):
             tape.watch((x, kernel))
             y = self._value(options, x, kernel)
         return (y, *tape.gradient(y, (x, kernel), output_gradients=dy))
+
+    def _value_and_tangent(
+        self, options: Mapping[str, Any], x: Any, kernel: Any, tx: Any, tkernel: Any
+    ) -> tuple[Any, Any]:
+        with tf.autodiff.ForwardAccumulator((x, kernel), (tx, tkernel)) as accumulator:
+            y = self._value(options, x, kernel)
+        return y, accumulator.jvp(y)
+
+    def _second_gradients(
+        self, options: Mapping[str, Any], ddx: Any, ddkernel: Any, dy: Any, x: Any, kernel: Any
+    ) -> tuple[Any, ...]:
+        with tf.GradientTape() as outer:
+            outer.watch((dy, x, kernel))
+            with tf.GradientTape() as inner:
+                inner.watch((x, kernel))
+                y = self._value(options, x, kernel)
+            first = inner.gradient(y, (x, kernel), output_gradients=dy)
+            # Sparse gradients, such as those of `tf.gather`, are made dense on the tape.
+            first = [None if one is None else tf.convert_to_tensor(one) for one in first]
+        pairs = [
+            (one, dd) for one, dd in zip(first, (ddx, ddkernel), strict=True) if one is not None
+        ]
+        if not pairs:
+            return (*first, None, None, None)
+        sources, given = zip(*pairs, strict=True)
+        return (*first, *outer.gradient(sources, (dy, x, kernel), output_gradients=given))
 
     def _run(self, body: Callable[..., Any], options: Mapping[str, Any], *tensors: Any) -> Any:
         called: Any = partial(body, options)

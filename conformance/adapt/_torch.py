@@ -1,5 +1,8 @@
-"""PyTorch: arrays to tensors and back, and a function's gradients by autograd."""
+"""PyTorch: arrays to tensors and back, and a function's derivatives by autograd, both ways."""
 
+import functools
+import importlib
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any, Literal
@@ -7,6 +10,7 @@ from typing import Any, Literal
 import ml_dtypes
 import numpy as np
 import torch
+from torch.autograd import forward_ad
 
 from conformance.adapt._adapter import Adapter
 from conformance.adapt._arrays import Array, copied, is_plain
@@ -81,6 +85,10 @@ class TorchAdapter(Adapter):
         of = torch.cuda.get_device_name(device) if device.startswith("cuda") else device
         mode = "compiled" if compiled else "eager"
         environment = f"PyTorch {torch.__version__}, {of}, {mode}"
+        if compiled:
+            # What `torch.compile` makes knows neither forward mode nor second derivatives.
+            neither = {"jvp": False, "double_backward": False}
+            capabilities = {**neither, **(capabilities or {})}
         super().__init__(function, environment, compiled, device, capabilities, form)
 
     def to_tensor(self, array: Array) -> Any:
@@ -113,6 +121,34 @@ class TorchAdapter(Adapter):
             return y, None, None
         return (y.detach(), *torch.autograd.grad(y, (x, kernel), dy, allow_unused=True))
 
+    def _value_and_tangent(
+        self, options: Mapping[str, Any], x: Any, kernel: Any, tx: Any, tkernel: Any
+    ) -> tuple[Any, Any]:
+        _load_forward_mode()
+        with forward_ad.dual_level():
+            y = self._value(
+                options, forward_ad.make_dual(x, tx), forward_ad.make_dual(kernel, tkernel)
+            )
+            return tuple(forward_ad.unpack_dual(y))
+
+    def _second_gradients(
+        self, options: Mapping[str, Any], ddx: Any, ddkernel: Any, dy: Any, x: Any, kernel: Any
+    ) -> tuple[Any, ...]:
+        leaves = [tensor.detach().requires_grad_() for tensor in (dy, x, kernel)]
+        y = self._value(options, *leaves[1:])
+        if not y.requires_grad:
+            return (None,) * 5
+        first = torch.autograd.grad(y, leaves[1:], leaves[0], allow_unused=True, create_graph=True)
+        pairs = [
+            (one, dd)
+            for one, dd in zip(first, (ddx, ddkernel), strict=True)
+            if one is not None and one.requires_grad
+        ]
+        if not pairs:
+            return (*first, None, None, None)
+        outputs, given = zip(*pairs, strict=True)
+        return (*first, *torch.autograd.grad(outputs, leaves, given, allow_unused=True))
+
     def _bound(self, options: Mapping[str, Any]) -> Callable[[Any, Any], Any]:
         # The function alone is compiled: autograd goes through what comes of it.
         bound = super()._bound(options)
@@ -127,6 +163,14 @@ class TorchAdapter(Adapter):
         limits = torch._dynamo.config.patch(_limits()) if self.compiled else nullcontext()
         with limits:
             return body(options, *tensors)
+
+
+@functools.cache
+def _load_forward_mode() -> None:
+    """Load what the first dual number would load; PyTorch warns there of its own TorchScript."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        importlib.import_module("torch._decomp.decompositions_for_jvp")
 
 
 def _limits() -> dict[str, int]:

@@ -33,11 +33,15 @@ class Sums:
     lost : ndarray
         The part of the magnitude whose products have a subnormal factor; one zero for them all
         where no factor is subnormal.
+    parts : ndarray or None
+        Of a sum of two parts, each of which may be rounded to the result's format before they are
+        added, their absolute values added up.
     """
 
     terms: Floats
     magnitude: Floats
     lost: Floats
+    parts: Floats | None = None
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,49 @@ def truths(
     lost = _lost(size, options, format_.smallest_normal)
     sums = {name: Sums(terms[name], magnitude[name], lost[name]) for name in value}
     return {name: Truth(value[name], specified[name], sums[name]) for name in value}
+
+
+def second(
+    operands: Mapping[str, Array], options: dict[str, Any], format_: Format, *, exact: bool
+) -> dict[str, Truth]:
+    """Compute the truth of ty, ddy, d2x and d2kernel (GRD-7, GRD-8), as `truths` does.
+
+    Each is one of the three sums with other operands, or two of them added.
+    """
+    x, kernel, dy, tx, tkernel, ddx, ddkernel = (
+        operands[name] for name in ("x", "kernel", "dy", "tx", "tkernel", "ddx", "ddkernel")
+    )
+
+    def of(image: Array, weights: Array) -> dict[str, Truth]:
+        given = {"x": image, "kernel": weights, "dy": dy}
+        return truths(given, options, format_, exact=exact)
+
+    back = of(ddx, ddkernel)
+    ddy, _, _ = involution.double_backward(ddx, ddkernel, dy, x, kernel, **options)
+    return {
+        "ty": _added(
+            involution.jvp(x, kernel, tx, tkernel, **options),
+            of(tx, kernel)["y"],
+            of(x, tkernel)["y"],
+        ),
+        "ddy": _added(ddy, of(ddx, kernel)["y"], of(x, ddkernel)["y"]),
+        "d2x": back["dx"],
+        "d2kernel": back["dkernel"],
+    }
+
+
+def _added(value: Floats, one: Truth, other: Truth) -> Truth:
+    """Give the truth of two sums added, whose exact value is given."""
+    specified = one.specified & other.specified
+    if one.sums is None or other.sums is None:
+        return Truth(value, specified, None)
+    sums = Sums(
+        one.sums.terms + other.sums.terms,
+        one.sums.magnitude + other.sums.magnitude,
+        one.sums.lost + other.sums.lost,
+        np.abs(one.value) + np.abs(other.value),
+    )
+    return Truth(value, specified, sums)
 
 
 # Elements of the kernel above which samples are taken apart.
@@ -173,6 +220,10 @@ def bound(truth: Truth, arithmetic: Arithmetic) -> Floats:
         # A partial sum may, its error included. What is just above the largest number rounds to it.
         overflows = magnitude + error >= accumulator.largest
         if accumulator != result:
+            if truth.sums.parts is not None:
+                # Two roundings and underflows more; the sum of the parts is what is rounded last.
+                error = error + _last_rounding(truth.sums.parts + error, arithmetic)
+                error = error + 2 * (n > 0) * _result_underflow(np.zeros_like(error), arithmetic)
             least = np.abs(truth.value) - error
             error = error + _last_rounding(np.abs(truth.value) + error, arithmetic)
             error = error + (n > 0) * _result_underflow(least, arithmetic)

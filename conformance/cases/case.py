@@ -107,7 +107,9 @@ class Recipe:
     exact : bool
         Every sum is exact in any order, so that equality is demanded (NUM-1).
     decides : tuple of str
-        The results that it decides, where that is not all of them.
+        The results that it decides, where that is not all of forward and backward.
+    operands : tuple of str
+        What it makes, where it is more than forward and backward take.
     certifies : bool
         Its results show which factors met: one sample for each entry.
     rounds : bool
@@ -121,6 +123,7 @@ class Recipe:
     make: Callable[..., Iterable[Array]]
     exact: bool = False
     decides: tuple[str, ...] = ()
+    operands: tuple[str, ...] = ()
     certifies: bool = False
     rounds: bool = False
     rule: Callable[[str, float, float], str] | None = None

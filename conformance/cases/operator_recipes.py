@@ -14,6 +14,7 @@ import numpy.typing as npt
 from conformance.cases.case import Array, Floats, Recipe
 from conformance.cases.impulses import impulse_dy, impulse_x
 from conformance.cases.integers import (
+    Make,
     Three,
     constant,
     equal,
@@ -34,10 +35,13 @@ from conformance.claims.formats import FORMATS
 from refimpl import involution
 
 OPERANDS = ("x", "kernel", "dy")
+# Of forward mode and of second derivatives.
+FURTHER = (*OPERANDS, "tx", "tkernel", "ddx", "ddkernel")
+SECOND = ("ty", "ddy", "d2x", "d2kernel")
 
 
 def operands(case: OperatorCase, bits: int) -> dict[str, Array]:
-    """Make x, kernel and dy of a case, in its dtype.
+    """Make x, kernel and dy of a case, in its dtype, and what else its recipe makes.
 
     Parameters
     ----------
@@ -48,11 +52,12 @@ def operands(case: OperatorCase, bits: int) -> dict[str, Array]:
     """
     where = case.geometry
     entropy = [case.seed, *case.size, where.groups, where.members, *where.kernel_shape]
-    values = RECIPES[case.recipe].make(case, bits, np.random.default_rng(entropy))
-    dtype = FORMATS[case.dtype].dtype
+    recipe, dtype = RECIPES[case.recipe], FORMATS[case.dtype].dtype
+    values = recipe.make(case, bits, np.random.default_rng(entropy))
+    names = recipe.operands or OPERANDS
     # An overflow here would be a fault of the recipe; NaN and infinity pass silently.
     with np.errstate(over="raise"):
-        return {name: a.astype(dtype) for name, a in zip(OPERANDS, values, strict=True)}
+        return {name: a.astype(dtype) for name, a in zip(names, values, strict=True)}
 
 
 def read(case: OperatorCase) -> npt.NDArray[np.bool_]:
@@ -74,6 +79,19 @@ def _normal(case: OperatorCase, bits: int, rng: np.random.Generator) -> Three:
     """Standard normal numbers."""
     x, kernel, dy = (rng.standard_normal(shape) for shape in case.shapes.values())
     return x, kernel, dy
+
+
+def _second(make: Make) -> Callable[..., tuple[Floats, ...]]:
+    """Make a recipe of tangents, and of gradients of gradients, beside x, kernel and dy.
+
+    Sums of two parts must be exact: each has half of the room, which is a bit less.
+    """
+
+    def made(case: OperatorCase, bits: int, rng: np.random.Generator) -> tuple[Floats, ...]:
+        first, *others = (make(case, bits - 1, rng) for _ in range(3))
+        return (*first, *(array for other in others for array in other[:2]))
+
+    return made
 
 
 def _wide(case: OperatorCase, bits: int, rng: np.random.Generator) -> Three:
@@ -227,5 +245,7 @@ RECIPES: Mapping[str, Recipe] = {
         Recipe("ties", _ties),
         Recipe("beyond", _beyond),
         Recipe("specials", _specials, exact=True, rule=_of_specials),
+        Recipe("second", _second(integers), exact=True, decides=SECOND, operands=FURTHER),
+        Recipe("second-real", _second(_normal), decides=SECOND, operands=FURTHER),
     )
 }

@@ -61,6 +61,9 @@ class Capabilities:
         Most elements of an array, operand or result.
     backward : bool
         There are derivatives.
+    jvp, double_backward : bool
+        There is forward mode; there are second derivatives. Claimed where the implementation has
+        the function of that name, unless it is declared.
     accumulator : mapping of dtype to format
         Narrowest format that a partial sum is rounded to. Also "double-double". A format alone is
         meant for the operands whose numbers it holds.
@@ -112,6 +115,8 @@ class Capabilities:
     channels: Numbers = ANY
     largest: int | None = None
     backward: bool = True
+    jvp: bool = False
+    double_backward: bool = False
     accumulator: Mapping[str, str] | None = None
     multiplier: Mapping[str, str] | None = None
     result: Mapping[str, str] | None = None
@@ -213,6 +218,8 @@ class Capabilities:
         flags = [one.name for one in fields(self) if getattr(usual, one.name) is True]
         without = [entry for entry in flags if not getattr(self, entry)]
         said += [f"not {', '.join(without)}"] if without else []
+        beyond = [entry for entry in ("jvp", "double_backward") if getattr(self, entry)]
+        said += [f"also {', '.join(beyond)}"] if beyond else []
         said += [f"may refuse {' or '.join(self.may_refuse)}"] if self.may_refuse else []
         return "; ".join(said) + (f"; on {', '.join(self.devices)}" if self.devices else "")
 

@@ -151,7 +151,8 @@ def summon(
             if program is not None:
                 program.hello()
             host = program or _hosted(target, name, kind)
-            claimed = declared(capabilities or host.capabilities, kind.capabilities)
+            declaration = kind.implied(capabilities or host.capabilities, host.offers)
+            claimed = declared(declaration, kind.capabilities)
             kind.check_claims(claimed)
         except (LoadError, DiedError, DeclarationError) as error:
             raise LoadError(f"{said}: {_line(error)}") from error

@@ -30,7 +30,7 @@ import numpy.typing as npt
 
 import conformance.worker
 from conformance.worker.finding import LoadError, Seam
-from conformance.worker.host import Call, Form, Reply
+from conformance.worker.host import FURTHER, Call, Form, Reply
 from conformance.worker.messages import PROTOCOL, MessageError, dump_message, parse_message
 
 Array = npt.NDArray[Any]
@@ -156,7 +156,13 @@ class Program:
     def _unable(self) -> dict[str, bool]:
         """What a program without these requests cannot be asked."""
         needed = {"memory": "layouts", "thread_safe": "together", "fork_safe": "forked"}
+        needed |= {name: name for name in FURTHER}
         return {name: False for name, one in needed.items() if one not in self._requests}
+
+    @property
+    def offers(self) -> frozenset[str]:
+        """Which of the functions it has that it may have or not."""
+        return self._requests & frozenset(FURTHER)
 
     def call(self, call: Call) -> Reply:
         """Ask for the results of one call."""

@@ -7,7 +7,7 @@ verdict: what an implementation is due the judge decides.
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -16,7 +16,9 @@ import numpy as np
 from conformance.claims.loading import Judged
 from conformance.claims.program import DiedError
 from conformance.diagnosis.answers import Outcome, Probe, Raised, differing
+from conformance.judging.record import Failure
 from conformance.mutants import words
+from conformance.words import listed
 from conformance.worker.host import Host
 
 Factory = Callable[[], Any]
@@ -136,6 +138,27 @@ def diagnose(judged: Judged, failing: Any = None) -> Diagnosis:
     details = (*seen, *kind.where(judged, failing, brief=True))
     said = _sentence(kind, matches[0], fits[matches[0]]) + elsewhere
     return Diagnosis(tuple(matches), said, details)
+
+
+def beyond(judged: Judged, failures: Sequence[Failure]) -> Diagnosis:
+    """Say of an implementation that fails none but further functions which of these it fails.
+
+    They are not compared with known faults, nor explained.
+    """
+    kind = judged.kind
+    by_clause = {kind.rules.raises[name]: name for name in kind.further}
+    found = {
+        kind.function_of(one.result) if one.result else by_clause.get(one.clause)
+        for one in failures
+    }
+    names = [name for name in kind.further if name in found] or list(kind.further)
+    several = len(names) > 1
+    refuses = all(one.refusal for one in failures)
+    what = ("raise" if several else "raises") if refuses else "are wrong" if several else "is wrong"
+    said = f"{listed(names)} {what}; nothing that was asked of forward and backward does"
+    if not refuses:
+        said = said.removesuffix("does") + "is"
+    return Diagnosis((), said, ("faults of this kind are not explained: see the failing case",))
 
 
 def _fitting(known: Known, asked: list[_Asked], wrong: set[str]) -> dict[str, set[str]]:

@@ -87,7 +87,7 @@ def ask(
     values : mapping of str to ndarray
         Operands; a view is handed over as such a view, between guards.
     functions : collection of str
-        "forward", "backward" or both.
+        "forward", "backward" or both, or of those that the kind has further.
     again : bool
         In the memory in which the operands of the call before lay.
     page : str
@@ -108,10 +108,8 @@ def ask(
         A large result cannot be allocated.
     """
     answer = Answer()
-    for function in FUNCTIONS[:: -1 if backward_first else 1]:
-        if function not in functions or (
-            function == "backward" and not judged.capabilities.backward
-        ):
+    for function in (*FUNCTIONS[:: -1 if backward_first else 1], *judged.kind.further):
+        if function not in functions or not judged.kind.has(function, judged.capabilities):
             continue
         call = call_of(judged, function, case, values, options, again=again, page=page)
         call.forked, call.counted = forked, counted

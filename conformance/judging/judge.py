@@ -155,12 +155,10 @@ class Judge(Scope):
         plain = values is None and not blame and not course and not set(how) - {"backward_first"}
         values = self.values(case) if values is None else values
         wanted = results or self.kind.recipe_of(case).decides
-        if wanted and not self.claimed.backward:
-            wanted = [name for name in wanted if self.kind.function_of(name) != "backward"]
-            if not wanted:
-                raise NotClaimedError("not claimed: backward")
         if wanted:
-            functions = {self.kind.function_of(name) for name in wanted}
+            asked = dict.fromkeys(self.kind.function_of(name) for name in wanted)
+            functions = self._claimed(asked)
+            wanted = [name for name in wanted if self.kind.function_of(name) in functions]
         if plain:
             self.record.asked.append((case.token, *(wanted or ())))
         self.record.otherwise += not plain
@@ -335,15 +333,15 @@ class Judge(Scope):
 
     @property
     def functions(self) -> tuple[str, ...]:
-        """The functions that there are."""
+        """Forward, and backward if there is one."""
         return FUNCTIONS if self.claimed.backward else FUNCTIONS[:1]
 
     def _claimed(self, functions: Collection[str]) -> Collection[str]:
         """Of some functions those that there are; the check is not claimed if none is."""
         __tracebackhide__ = True
-        left = [name for name in functions if name in self.functions]
+        left = [name for name in functions if self.kind.has(name, self.claimed)]
         if not left:
-            raise NotClaimedError("not claimed: backward")
+            raise NotClaimedError(f"not claimed: {', '.join(functions)}")
         return left
 
     def _in_time(self) -> None:

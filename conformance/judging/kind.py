@@ -6,7 +6,7 @@ themselves are in `conformance.kinds`. Nothing is judged here.
 
 import functools
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -82,6 +82,8 @@ class Kind(ABC):
     """Positional arguments of `backward`; those of `forward` are all but the first."""
     keywords: ClassVar[tuple[str, ...]]
     """Keyword arguments of both."""
+    further: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """Functions that an implementation may have besides, with their positional arguments."""
     adapter: ClassVar[str]
     """What to say to who has a framework's object; {framework} is its name."""
     other: ClassVar["Kind"]
@@ -217,7 +219,7 @@ class Kind(ABC):
         other = set(self.other.operands) - set(self.operands)
         return Seam(
             self.name, self.option, self.signature, self.operands, self.keywords, self.adapter,
-            self.other.name, self.other.option, sorted(other),
+            self.other.name, self.other.option, sorted(other), self.further,
         )  # fmt: skip
 
     guards: ClassVar[bool] = False
@@ -263,15 +265,46 @@ class Kind(ABC):
         """Name the function that gives a result."""
         return "backward" if result.startswith("d") else "forward"
 
+    def implied(self, declaration: Any, offers: Collection[str]) -> Any:
+        """Give a declaration, and with it that what is there is claimed unless it is declared."""
+        if declaration is not None and not isinstance(declaration, Mapping):
+            return declaration
+        claims = {name: True for name in self.further if name in offers}
+        return {**claims, **(declaration or {})} or None
+
+    def has(self, function: str, claimed: Any) -> bool:
+        """Tell whether a function is claimed."""
+        return function == FUNCTIONS[0] or bool(getattr(claimed, function))
+
+    def is_beyond(self, case: Case) -> bool:
+        """Tell whether a case is about none but functions that there may be or not."""
+        decides = self.recipe_of(case).decides
+        return bool(decides) and all(self.function_of(name) in self.further for name in decides)
+
     def clauses(self, check: Check, claimed: Any) -> tuple[str, ...]:
         """Of a check's clauses those that can be decided on what is claimed; none may be left."""
         listed = check.of(self.chapters)
-        if claimed.backward:
-            return listed
-        results = [name for name in self.rules.value if self.function_of(name) == "backward"]
+        kept: set[str] = set()
+        lost: set[str] = set()
+        for function in (*FUNCTIONS, *self.further):
+            (kept if self.has(function, claimed) else lost).update(self._about(function))
+        return tuple(number for number in listed if number not in lost - kept)
+
+    def unclaimed_of(self, check: Check, claimed: Any) -> str:
+        """Name the functions that a check is about and that are not claimed."""
+        listed = set(check.of(self.chapters))
+        return ", ".join(
+            function
+            for function in (*FUNCTIONS, *self.further)
+            if not self.has(function, claimed) and self._about(function) & listed
+        )
+
+    def _about(self, function: str) -> set[str]:
+        """Give the clauses that are about the results of a function."""
+        results = [name for name in self.rules.value if self.function_of(name) == function]
         own = {self.rules.value[name] for name in results}
-        own |= {self.rules.bound[name][0] for name in results} | set(self.rules.derivatives)
-        return tuple(number for number in listed if number not in own)
+        own |= {self.rules.bound[name][0] for name in results} | {self.rules.dtype[function]}
+        return own | (set(self.rules.derivatives) if function == "backward" else set())
 
     def recipe_of(self, case: Case) -> Recipe:
         """Give the recipe of a case.

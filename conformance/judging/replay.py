@@ -7,6 +7,7 @@ import numpy as np
 from conformance.claims.loading import Judged
 from conformance.judging.ask import ask
 from conformance.judging.examine import examine
+from conformance.judging.kind import FUNCTIONS
 
 
 def replay(judged: Judged, case: Any) -> bool:
@@ -24,8 +25,9 @@ def replay(judged: Judged, case: Any) -> bool:
     if lacking := kind.unclaimed(case, claimed):
         print(f"not claimed: {lacking}")
     values = kind.values(case, kind.bits(case, claimed))
-    answer = ask(judged, case, values)
     decides = kind.recipe_of(case).decides
+    functions = {kind.function_of(name) for name in decides} or FUNCTIONS
+    answer = ask(judged, case, values, functions=functions)
     got = {name: a for name, a in answer.results.items() if not decides or name in decides}
     expected = kind.expected(case, values, claimed)
     right, wrong = examine(judged, case, got, expected)

@@ -172,7 +172,8 @@ class Session:
         whole = check.of(self._given.kind.chapters)
         clauses = self._given.kind.clauses(check, self._given.capabilities)
         if not clauses:
-            reason = "not claimed: backward"
+            lacking = self._given.kind.unclaimed_of(check, self._given.capabilities)
+            reason = f"not claimed: {lacking}"
             return Record(self._given.name, check.name, whole, "not claimed", reason)
         if reason := self._stopped(clauses[0]):
             return self.not_run(check, reason)

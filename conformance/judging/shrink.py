@@ -39,6 +39,9 @@ def smallest(judged: Judged, failures: list[Failure], seconds: float = 8.0) -> F
     if not failures:
         return None
     kind, trying = judged.kind, _Trying(judged, seconds)
+    # What is built on forward and backward may be wrong because they are.
+    first = [one for one in failures if not kind.is_beyond(kind.case.parse(one.token))]
+    failures = first or failures
 
     # Where nearly everything is refused, that it refuses is what shows most.
     refuses = sum(one.refusal for one in failures) > 0.8 * len(failures)

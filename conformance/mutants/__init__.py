@@ -28,8 +28,8 @@ def words(mutant: type[object]) -> str:
 
 
 def __getattr__(name: str) -> type[Any]:
-    from conformance.mutants.operator import MUTANTS
+    from conformance.mutants.operator import MUTANTS, SECOND
 
-    if name in MUTANTS:
-        return MUTANTS[name]
+    if name in MUTANTS or name in SECOND:
+        return {**MUTANTS, **SECOND}[name]
     raise AttributeError(name)

@@ -17,6 +17,7 @@ from conformance.cases.case import Array
 from conformance.claims.formats import Format
 from conformance.claims.loading import Judged
 from conformance.judging.examine import compare
+from conformance.judging.kind import FUNCTIONS
 from conformance.power.alike import Steps
 from conformance.worker.host import Call, called
 
@@ -71,7 +72,9 @@ def _due(right: Judged, case: Any, demanded: tuple[str, ...]) -> "_Due | None":
     values = kind.values(case, kind.bits(case, claimed))
     expected = kind.expected(case, values, claimed)
     names = demanded or kind.recipe_of(case).decides or tuple(expected)
-    wanted = [one for one in names if claimed.backward or kind.function_of(one) == "forward"]
+    # Faults that are planted are those of forward and backward.
+    asked = [name for name in FUNCTIONS if kind.has(name, claimed)]
+    wanted = [one for one in names if kind.function_of(one) in asked]
     due = {name: expected[name] for name in wanted}
     return _Due(case, values, due, claimed.arithmetic(case.dtype).result) if due else None
 

@@ -13,7 +13,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 import refimpl
 from conformance import specification
 from conformance.claims.loading import Judged
-from conformance.diagnosis.diagnose import Diagnosis, diagnose
+from conformance.diagnosis.diagnose import Diagnosis, beyond, diagnose
 from conformance.diagnosis.explainer import explained
 from conformance.diagnosis.explanation import Explanation
 from conformance.diagnosis.hints import hints
@@ -133,6 +133,9 @@ class Report:
     def _explain(self, judged: Judged, first: Failure) -> None:
         """Explain the failure that is shown; a fault of ours in doing so costs no verdict."""
         case = judged.kind.case.parse(first.token)
+        if judged.kind.is_beyond(case):
+            self.diagnosis = beyond(judged, self.failures)
+            return
         try:
             self.explanation = explained(judged, case, first.check)
             self.diagnosis = diagnose(judged, case)

@@ -10,6 +10,7 @@ from conformance.suite import (  # noqa: F401
     groups,
     forward,
     gradients,
+    second,
     layer,
     layer_fixed,
     sizes,

@@ -10,7 +10,7 @@ import inspect
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,8 @@ class Seam:
         The kind that it may be mistaken for.
     other_operands : sequence of str
         What the other kind has and this has not.
+    further : mapping of str to sequence of str
+        Functions that an implementation may have besides, with their operands.
     """
 
     kind: str = "operator"
@@ -52,6 +54,7 @@ class Seam:
     other_kind: str = "layer"
     other_option: str = "--layer"
     other_operands: Sequence[str] = ("parameters", "config")
+    further: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def found(name: str) -> Any:
@@ -123,9 +126,13 @@ def _lacking(one: Any) -> list[str]:
 
 def functions_of(one: Any) -> tuple[str, ...]:
     """Name the functions that are due: backward is not, of what declares that it has none."""
+    return ("forward",) if _declares(one, "backward", False) else ("forward", "backward")
+
+
+def _declares(one: Any, entry: str, value: bool) -> bool:
+    """Tell whether the capabilities of an object say this of an entry."""
     declared = getattr(one, "capabilities", None)
-    known = isinstance(declared, Mapping) and declared.get("backward") is False
-    return ("forward",) if known else ("forward", "backward")
+    return isinstance(declared, Mapping) and declared.get(entry) is value
 
 
 def _check_factory(one: Any, seam: Seam) -> None:
@@ -182,25 +189,38 @@ def check_seam(one: Any, seam: Seam, name: str) -> None:
         )
     for function in functions_of(one):
         operands = seam.operands if function == "backward" else seam.operands[1:]
-        try:
-            signature = inspect.signature(getattr(one, function))
-        except (TypeError, ValueError):
-            continue
-        try:
-            signature.bind(*operands, **dict.fromkeys(seam.keywords))
-        except TypeError as error:
-            bare = [p.replace(annotation=p.empty) for p in signature.parameters.values()]
-            has = str(signature.replace(parameters=bare, return_annotation=signature.empty))[1:-1]
-            if set(seam.other_operands) & set(signature.parameters):
-                raise LoadError(
-                    f"{function}({has}) is that of the {seam.other_kind}, not of the {seam.kind}; "
-                    f"give it as {seam.other_option}={name}"
-                ) from error
-            due = f"({', '.join(operands)}, *, {', '.join(seam.keywords)})"
+        _check_signature(one, function, operands, seam, name)
+    for function, operands in seam.further.items():
+        if callable(getattr(one, function, None)):
+            _check_signature(one, function, operands, seam, name)
+        elif _declares(one, function, True):
             raise LoadError(
-                f"{function} must take the arguments {due} of {seam.signature}, got ({has}): "
-                f"{error}"
+                f'"{function}" is declared in its capabilities, and there is no such function; it '
+                f"has the signature of {seam.signature}.{function}"
+            )
+
+
+def _check_signature(
+    one: Any, function: str, operands: Sequence[str], seam: Seam, name: str
+) -> None:
+    try:
+        signature = inspect.signature(getattr(one, function))
+    except (TypeError, ValueError):
+        return
+    try:
+        signature.bind(*operands, **dict.fromkeys(seam.keywords))
+    except TypeError as error:
+        bare = [p.replace(annotation=p.empty) for p in signature.parameters.values()]
+        has = str(signature.replace(parameters=bare, return_annotation=signature.empty))[1:-1]
+        if set(seam.other_operands) & set(signature.parameters):
+            raise LoadError(
+                f"{function}({has}) is that of the {seam.other_kind}, not of the {seam.kind}; "
+                f"give it as {seam.other_option}={name}"
             ) from error
+        due = f"({', '.join(operands)}, *, {', '.join(seam.keywords)})"
+        raise LoadError(
+            f"{function} must take the arguments {due} of {seam.signature}, got ({has}): {error}"
+        ) from error
 
 
 def _framework(one: Any) -> str:

@@ -20,7 +20,22 @@ from .memory import Kept, Operands, poison
 from .messages import DTYPES, Tensors
 from .surroundings import changed, restore, surroundings
 
-FUNCTIONS = ("forward", "backward", "layer-forward", "layer-backward")
+# Operands of the functions of an operator, as they are passed, and the names of what they return.
+ARGUMENTS = {
+    "forward": ("x", "kernel"),
+    "backward": ("dy", "x", "kernel"),
+    "jvp": ("x", "kernel", "tx", "tkernel"),
+    "double_backward": ("ddx", "ddkernel", "dy", "x", "kernel"),
+}
+_RETURNED = {
+    "forward": ("y",),
+    "backward": ("dx", "dkernel"),
+    "jvp": ("ty",),
+    "double_backward": ("ddy", "d2x", "d2kernel"),
+}
+# Those that an operator may have or not.
+FURTHER = ("jvp", "double_backward")
+FUNCTIONS = (*ARGUMENTS, "layer-forward", "layer-backward")
 
 
 class ReturnError(Exception):
@@ -115,6 +130,12 @@ class Host:
         """What it runs on, in its own words."""
         own = getattr(self.implementation, "environment", None)
         return None if own is None else str(own)
+
+    @property
+    def offers(self) -> frozenset[str]:
+        """Which of the functions it has that it may have or not."""
+        had = (name for name in FURTHER if callable(getattr(self.implementation, name, None)))
+        return frozenset(had)
 
     def anew(self) -> None:
         """Make the implementation anew, and forget what was kept."""
@@ -221,14 +242,14 @@ def called(implementation: Any, call: Call, arrays: Tensors) -> dict[str, Any]:
     """Call it as its signature says, and name what it returns."""
     layer, _, name = call.function.rpartition("-")
     function, options = getattr(implementation, name), dict(call.options)
-    leading = ("dy", "x") if name == "backward" else ("x",)
-    operands = [arrays[one] for one in leading]
     if not layer:
-        returned = function(*operands, arrays["kernel"], **options)
-        if name == "forward":
-            return {"y": returned}
-        dx, dkernel = _parts(returned, (object, object), "(dx, dkernel)", name)
-        return {"dx": dx, "dkernel": dkernel}
+        returned = function(*(arrays[one] for one in ARGUMENTS[name]), **options)
+        names = _RETURNED[name]
+        if len(names) == 1:
+            return {names[0]: returned}
+        due = f"({', '.join(names)})"
+        return dict(zip(names, _parts(returned, (object,) * len(names), due, name), strict=True))
+    operands = [arrays[one] for one in (("dy", "x") if name == "backward" else ("x",))]
     parameters = {one: array for one, array in arrays.items() if one not in {"x", "dy"}}
     returned = function(*operands, parameters, options.pop("config"), **options)
     if name == "forward":

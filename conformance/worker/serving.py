@@ -7,13 +7,13 @@ import os
 import struct
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import make_dataclass
+from dataclasses import fields, make_dataclass
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from .finding import Seam, check_seam, found, maker
-from .host import FUNCTIONS, Call, Host, Reply
+from .host import FUNCTIONS, FURTHER, Call, Host, Reply
 from .messages import PROTOCOL, MessageError, Tensors, parse_message, write_message
 from .privileges import give_up
 from .refusing import refuser
@@ -65,9 +65,13 @@ class Server:
         # Where who asks finds modules, so that a name means the same here as there.
         paths = json.loads(metadata.get("paths", "[]"))
         sys.path += [path for path in paths if path not in sys.path]
-        host = self.host(Seam(**json.loads(metadata.get("seam", "{}"))))
+        seam = json.loads(metadata.get("seam", "{}"))
+        # What a later judge says of its seam is not understood here.
+        known = {one.name for one in fields(Seam)}
+        host = self.host(Seam(**{name: value for name, value in seam.items() if name in known}))
         said = {"reply": "hello", "protocol": PROTOCOL, "name": self.name}
-        said["requests"] = json.dumps([*FUNCTIONS, *self._answers, *_UNDERSTOOD])
+        functions = [name for name in FUNCTIONS if name not in FURTHER or name in host.offers]
+        said["requests"] = json.dumps([*functions, *self._answers, *_UNDERSTOOD])
         said["capabilities"] = json.dumps(host.capabilities, default=_plain)
         if host.environment is not None:
             said["environment"] = host.environment

@@ -132,7 +132,7 @@ def test_the_public_surface() -> None:
     from refimpl import involution, layer
 
     assert refimpl.__all__ == ["__version__"]
-    assert involution.__all__ == ["backward", "capabilities", "forward"]
+    assert involution.__all__ == ["backward", "capabilities", "double_backward", "forward", "jvp"]
     assert involution.__name__ == "refimpl.involution"
     assert layer.__all__ == [
         "STATISTICS", "Config", "Forward", "backward", "capabilities", "forward",

@@ -88,6 +88,21 @@ def test_gradients(framework: str, dtype: Any) -> None:
         assert {dx.dtype, dkernel.dtype} == {np.dtype(dtype)}
 
 
+@pytest.mark.parametrize("dtype", [np.float32, ml_dtypes.bfloat16])
+def test_forward_mode_and_second_derivatives(framework: str, dtype: Any) -> None:
+    dy, x, kernel = call(dtype)
+    tx, tkernel = (one[:, ::-1].copy() for one in (x, kernel))
+    weights, tweights = kernel[:, :, :, 0, 0, :], tkernel[:, :, :, 0, 0, :]
+    for adapter in adapters(framework, product):
+        ty = adapter.jvp(x, kernel, tx, tkernel)
+        assert np.array_equal(ty, tx * weights + x * tweights)
+        ddy, d2x, d2kernel = adapter.double_backward(tx, tkernel, dy, x, kernel)
+        assert np.array_equal(ddy, ty)
+        assert np.array_equal(d2x, dy * tweights)
+        assert np.array_equal(d2kernel[:, :, :, 0, 0, :], dy * tx)
+        assert {one.dtype for one in (ty, ddy, d2x, d2kernel)} == {np.dtype(dtype)}
+
+
 def test_all_options_are_passed_on(framework: str) -> None:
     seen = []
 
@@ -157,12 +172,63 @@ def test_a_gradient_that_is_cut_off_is_an_error(framework: str, name: str) -> No
             adapter.backward(dy, x, kernel)
 
 
+def once_differentiable(framework: str) -> Callable[..., Any]:
+    """Give the product with a gradient of its own, which is cut off from what it is made of."""
+    if framework == "torch":
+        import torch
+
+        class Once(torch.autograd.Function):  # type: ignore[misc]
+            @staticmethod
+            def forward(ctx: Any, x: Any, weights: Any) -> Any:
+                ctx.save_for_backward(x, weights)
+                return x * weights
+
+            @staticmethod
+            def backward(ctx: Any, dy: Any) -> Any:
+                x, weights = (one.detach() for one in ctx.saved_tensors)
+                return dy.detach() * weights, dy.detach() * x
+
+        return lambda x, kernel, **_: Once.apply(x, kernel[:, :, :, 0, 0, :])
+    import tensorflow as tf
+
+    @tf.custom_gradient  # type: ignore[untyped-decorator]
+    def once(x: Any, weights: Any) -> Any:
+        def back(dy: Any) -> Any:
+            return tf.stop_gradient(dy * weights), tf.stop_gradient(dy * x)
+
+        return x * weights, back
+
+    return lambda x, kernel, **_: once(x, kernel[:, :, :, 0, 0, :])
+
+
+@pytest.mark.parametrize("framework", ["torch", "tensorflow"])
+def test_a_gradient_that_cannot_be_differentiated_is_an_error(framework: str) -> None:
+    """And no gradient of zero."""
+    pytest.importorskip(framework, reason=f"{framework} is not installed")
+    dy, x, kernel = call()
+    for adapter in adapters(framework, once_differentiable(framework)):
+        dx, _ = adapter.backward(dy, x, kernel)
+        assert np.array_equal(dx, dy * kernel[:, :, :, 0, 0, :])
+        with pytest.raises(RuntimeError, match="nothing flows from them to dy: the gradient that"):
+            adapter.double_backward(x, kernel, dy, x, kernel)
+
+
+def test_what_torch_compiles_claims_neither() -> None:
+    pytest.importorskip("torch", reason="torch is not installed")
+    claimed = adapt.torch(product, compile=True).capabilities
+    assert claimed["jvp"] is claimed["double_backward"] is False
+
+
 def test_what_y_does_not_depend_on_has_a_gradient_of_zero(framework: str) -> None:
     """Where y is zero: every tap is padded, or the batch is empty."""
     dy, x, kernel = call()
     module = importlib.import_module(framework)
     zeros = (module.numpy if framework == "jax" else module).zeros_like
     for adapter in adapters(framework, lambda x, kernel, **_: zeros(x)):  # noqa: ARG005
+        assert not adapter.jvp(x, kernel, x, kernel).any()
+        second = adapter.double_backward(x, kernel, dy, x, kernel)
+        assert [one.shape for one in second] == [dy.shape, x.shape, kernel.shape]
+        assert not any(one.any() for one in second)
         dx, dkernel = adapter.backward(dy, x, kernel)
         assert dx.shape == x.shape
         assert dkernel.shape == kernel.shape

@@ -42,6 +42,7 @@ operator = adapt.torch_layer(
 )
 capabilities = operator.capabilities
 forward, backward = operator.forward, operator.backward
+jvp, double_backward = operator.jvp, operator.double_backward
 environment = operator.environment
 for package in metadata.packages_distributions().get("holocron", [])[:1]:
     environment = f"{package} {metadata.version(package)}, {environment}"

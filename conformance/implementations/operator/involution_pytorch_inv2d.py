@@ -35,6 +35,7 @@ capabilities: dict[str, Any] = {
 operator = adapt.torch_layer(Inv2d, generator="span", form=FORM, capabilities=capabilities)
 capabilities = operator.capabilities
 forward, backward = operator.forward, operator.backward
+jvp, double_backward = operator.jvp, operator.double_backward
 environment = operator.environment
 for package in metadata.packages_distributions().get("involution_pytorch", [])[:1]:
     environment = f"{package} {metadata.version(package)}, {environment}"

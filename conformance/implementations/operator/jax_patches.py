@@ -59,3 +59,4 @@ def by_sample(x: Any, kernel: Any, **options: Any) -> Any:
 eager, jit = (adapt.jax(involution, jit=jit, capabilities=capabilities) for jit in (False, True))
 vmap = adapt.jax(by_sample, jit=True, capabilities={**capabilities, "empty_batch": False})
 forward, backward, environment = jit.forward, jit.backward, jit.environment
+jvp, double_backward = jit.jvp, jit.double_backward

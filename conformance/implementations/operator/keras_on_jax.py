@@ -17,4 +17,5 @@ if keras.backend.backend() != "jax":
 
 jit = adapt.jax(involution, jit=True)
 forward, backward, capabilities = jit.forward, jit.backward, jit.capabilities
+jvp, double_backward = jit.jvp, jit.double_backward
 environment = f"Keras {keras.__version__} on {jit.environment}"

@@ -17,4 +17,5 @@ if keras.backend.backend() != "torch":
 
 eager = adapt.torch(involution, order="K")
 forward, backward, capabilities = eager.forward, eager.backward, eager.capabilities
+jvp, double_backward = eager.jvp, eager.double_backward
 environment = f"Keras {keras.__version__} on {eager.environment}"

@@ -226,6 +226,28 @@ class Unfold:
         return result.astype(dtype)
 
 
+class Twice(Unfold):
+    """The operator with forward mode and second derivatives: its own sums, of other operands."""
+
+    def jvp(self, x: Array, kernel: Array, tx: Array, tkernel: Array, **options: Any) -> Array:
+        """Return ty (GRD-7)."""
+        return self.of_both((tx, kernel), (x, tkernel), **options)
+
+    def double_backward(
+        self, ddx: Array, ddkernel: Array, dy: Array, x: Array, kernel: Array, **options: Any
+    ) -> tuple[Array, Array, Array]:
+        """Return ddy, d2x and d2kernel (GRD-8)."""
+        ddy = self.of_both((ddx, kernel), (x, ddkernel), **options)
+        return ddy, *self.backward(dy, ddx, ddkernel, **options)
+
+    def of_both(self, *pairs: tuple[Array, Array], **options: Any) -> Array:
+        """Add what two images under two kernels give, each in the format of the operands."""
+        one, other = (self.forward(x, kernel, **options) for x, kernel in pairs)
+        with np.errstate(all="ignore"):
+            total: Array = one + other
+            return total
+
+
 def taken(array: Array, index: tuple[Array, ...]) -> Array:
     """Give array[index], for an open grid of indices, in less than half of the time."""
     return np.take(array, flat(index, array.shape))

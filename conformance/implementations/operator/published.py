@@ -49,3 +49,4 @@ eager, graph, xla = (
     adapt.tensorflow(apply, mode, capabilities=capabilities) for mode in ("eager", "graph", "xla")
 )
 forward, backward, environment = eager.forward, eager.backward, eager.environment
+jvp, double_backward = eager.jvp, eager.double_backward

@@ -46,3 +46,4 @@ def involution(
 eager = adapt.torch(involution, order="K", capabilities=capabilities)
 compiled = adapt.torch(involution, compile=True, order="K", capabilities=capabilities)
 forward, backward, environment = eager.forward, eager.backward, eager.environment
+jvp, double_backward = eager.jvp, eager.double_backward

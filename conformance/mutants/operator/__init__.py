@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from conformance.implementations.operator.numpy_unfold import Unfold
+from conformance.implementations.operator.numpy_unfold import Twice, Unfold
 from conformance.mutants import planted
 from conformance.mutants.operator import (
     arithmetic,
@@ -14,6 +14,7 @@ from conformance.mutants.operator import (
     padding,
     processes,
     rounding,
+    second,
     state,
     taps,
 )
@@ -34,3 +35,6 @@ MUTANTS: Mapping[str, type[Unfold]] = planted(
     fast_paths,
     rounding,
 )
+
+# Of functions that an implementation may have or not: no dictionary, and no table of the others.
+SECOND: Mapping[str, type[Twice]] = planted(second)
