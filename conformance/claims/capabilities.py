@@ -19,6 +19,8 @@ from refimpl.geometry import WORDS
 
 # Padding of half a window, d * (K - 1) // 2 pixels on each side, in the words of a claim.
 HALF = "half"
+# Of a function that an implementation may have: it has it, and does not declare it.
+OFFERED = "offered"
 Pair = tuple[int, int]
 Supported = Literal["any", "square", "odd", "odd square"] | tuple[Pair, ...]
 _CHOICES: Mapping[str, tuple[str, ...]] = {
@@ -61,9 +63,10 @@ class Capabilities:
         Most elements of an array, operand or result.
     backward : bool
         There are derivatives.
-    jvp, double_backward : bool
-        There is forward mode; there are second derivatives. Claimed where the implementation has
-        the function of that name, unless it is declared.
+    jvp, double_backward : bool or "offered"
+        There is forward mode; there are second derivatives. What is not declared is offered where
+        the implementation has the function of that name: what it answers is judged, and if it
+        raises instead it is not claimed.
     accumulator : mapping of dtype to format
         Narrowest format that a partial sum is rounded to. Also "double-double". A format alone is
         meant for the operands whose numbers it holds.
@@ -115,8 +118,8 @@ class Capabilities:
     channels: Numbers = ANY
     largest: int | None = None
     backward: bool = True
-    jvp: bool = False
-    double_backward: bool = False
+    jvp: bool | str = False
+    double_backward: bool | str = False
     accumulator: Mapping[str, str] | None = None
     multiplier: Mapping[str, str] | None = None
     result: Mapping[str, str] | None = None
@@ -329,6 +332,10 @@ def _flag(name: str, value: Any) -> bool:
     return value
 
 
+def _offer(name: str, value: Any) -> bool | str:
+    return value if value == OFFERED else _flag(name, value)
+
+
 def _subset(name: str, value: Any) -> tuple[str, ...]:
     chosen = (value,) if isinstance(value, str) else _listed(value)
     if not chosen or not all(isinstance(one, str) and one in _CHOICES[name] for one in chosen):
@@ -425,6 +432,7 @@ _READERS: Mapping[str, Callable[[str, Any], Any]] = {
     **dict.fromkeys(("accumulator", "result"), _formats),
     **dict.fromkeys(("groups", "group_channels", "channels"), _numbers),
     **dict.fromkeys(("may_refuse", "devices"), _texts),
+    **dict.fromkeys(("jvp", "double_backward"), _offer),
     "images": _images,
     "rounding": _rounding,
     "largest": _most,

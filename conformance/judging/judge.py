@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from conformance.cases.case import Array
+from conformance.claims.capabilities import OFFERED
 from conformance.claims.loading import Judged
 from conformance.claims.program import CannotCarryError, DiedError
 from conformance.judging.ask import Answer, NotRunError, ask, ask_faulty, ask_together
@@ -335,6 +336,25 @@ class Judge(Scope):
     def functions(self) -> tuple[str, ...]:
         """Forward, and backward if there is one."""
         return FUNCTIONS if self.claimed.backward else FUNCTIONS[:1]
+
+    def answering(self, case: Any, functions: Collection[str]) -> list[str]:
+        """Of some functions give those that are claimed, or are offered and do not raise here.
+
+        The check is not claimed if none is.
+        """
+        __tracebackhide__ = True
+        self.settle()
+        left, raised = [], []
+        for name in self._claimed(functions):
+            if getattr(self.claimed, name) == OFFERED:
+                answer = self._ask(case, self.values(case), [name])
+                raised += [one.words for one in answer.findings if one.refusal][:1]
+                if any(one.refusal for one in answer.findings):
+                    continue
+            left.append(name)
+        if not left:
+            raise NotClaimedError(f"not claimed, as it is not declared: {'; '.join(raised)}")
+        return left
 
     def _claimed(self, functions: Collection[str]) -> Collection[str]:
         """Of some functions those that there are; the check is not claimed if none is."""

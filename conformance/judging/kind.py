@@ -15,7 +15,7 @@ from hypothesis.strategies import SearchStrategy
 from conformance.bounds.expected import Expected
 from conformance.cases.case import Array, Case, Recipe
 from conformance.cases.picture import Picture
-from conformance.claims.capabilities import Capabilities, DeclarationError
+from conformance.claims.capabilities import OFFERED, Capabilities, DeclarationError
 from conformance.judging.checks import Check
 from conformance.judging.condition import Condition, ConditionError
 from conformance.worker.finding import Seam
@@ -266,10 +266,10 @@ class Kind(ABC):
         return "backward" if result.startswith("d") else "forward"
 
     def implied(self, declaration: Any, offers: Collection[str]) -> Any:
-        """Give a declaration, and with it that what is there is claimed unless it is declared."""
+        """Give a declaration, and with it that what is there is offered unless it is declared."""
         if declaration is not None and not isinstance(declaration, Mapping):
             return declaration
-        claims = {name: True for name in self.further if name in offers}
+        claims = {name: OFFERED for name in self.further if name in offers}
         return {**claims, **(declaration or {})} or None
 
     def has(self, function: str, claimed: Any) -> bool:

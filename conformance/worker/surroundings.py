@@ -79,14 +79,14 @@ def _numbers() -> Any:
     The memory of the usual one is copied, which takes a microsecond; asked for its state it takes a
     hundred.
     """
-    generator = np.random.get_bit_generator()
+    generator = np.random.get_bit_generator()  # type: ignore[attr-defined]
     if type(generator) is not np.random.MT19937:
         return generator, pickle.dumps(np.random.get_state())  # noqa: NPY002 (the global one is meant)
     return generator, ctypes.string_at(generator.ctypes.state_address, _TWISTER)
 
 
 def _set_numbers(generator: Any, state: bytes) -> None:
-    np.random.set_bit_generator(generator)
+    np.random.set_bit_generator(generator)  # type: ignore[attr-defined]
     if type(generator) is not np.random.MT19937:
         np.random.set_state(pickle.loads(state))  # noqa: NPY002
     else:

@@ -66,6 +66,26 @@ class Misshapen(Unfold):
         """Take no tangent of the kernel."""
 
 
+class Once(Twice):
+    """Differentiable once, and silent about it."""
+
+    def double_backward(self, *_: Any, **__: Any) -> Any:
+        raise RuntimeError("once_differentiable")
+
+
+def test_what_is_offered_and_raises_is_not_claimed() -> None:
+    report = judged(Once)
+    assert report.conforms, str(report)
+    assert report.clauses["GRD-7"].verdict == "passes"
+    assert report.clauses["GRD-8"].verdict == "not claimed"
+    (reason,) = {one.reason for one in report.outcome("not claimed")}
+    said = "not claimed, as it is not declared: double_backward raised RuntimeError: once_diff"
+    assert reason.startswith(said)
+    declared = judged(Once, capabilities={**Twice.capabilities, "double_backward": True})
+    assert {one.clause for one in declared.failures} <= {"GRD-8", "GRD-9"}
+    assert declared.failures
+
+
 def test_what_is_declared_must_be_there() -> None:
     with pytest.raises(LoadError, match='"jvp" is declared in its capabilities, and there is no'):
         load(Boasts, OPERATOR)
@@ -172,4 +192,4 @@ def test_the_command_line_replays_it(capsys: pytest.CaptureFixture[str]) -> None
 
 def test_a_report_of_it_is_json() -> None:
     report = judged(SECOND["SecondDerivativeZero"])
-    assert json.loads(json.dumps(report.as_dict()))["capabilities"]["jvp"] is True
+    assert json.loads(json.dumps(report.as_dict()))["capabilities"]["jvp"] == "offered"

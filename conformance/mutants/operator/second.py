@@ -15,6 +15,8 @@ from conformance.mutants.operator.padding import OddPixelBefore
 class GradientNotDifferentiable(Twice):
     """Second derivatives raise: the gradient is a function that cannot be differentiated."""
 
+    capabilities = Twice.capabilities | {"double_backward": True}
+
     def double_backward(
         self, ddx: Array, ddkernel: Array, dy: Array, x: Array, kernel: Array, **options: Any
     ) -> tuple[Array, Array, Array]:
