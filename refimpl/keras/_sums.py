@@ -18,15 +18,10 @@ from keras import ops
 
 
 class Reads(NamedTuple):
-    """What taps read along an axis: as many pixels, as far apart, each tap from a first one on."""
+    """What taps read along an axis: for each tap a slice, and how many pixels there are in all."""
 
-    starts: dict[int, Any]
+    slices: dict[int, slice]
     number: Any
-    step: int = 1
-
-    def of(self, start: Any) -> slice:
-        """Give the pixels from a first one on."""
-        return slice(start, start + (self.number - 1) * self.step + 1, self.step)
 
 
 class Axis(NamedTuple):
@@ -47,8 +42,10 @@ class Axis(NamedTuple):
 
     @property
     def reads(self) -> Reads:
-        """The padded pixels that each tap reads (GEO-8)."""
-        return Reads({first: first for first in self.firsts}, self.outputs, self.stride)
+        """The padded pixels that each tap reads, by the first of them (GEO-8)."""
+        span = (self.outputs - 1) * self.stride + 1
+        slices = {first: slice(first, first + span, self.stride) for first in self.firsts}
+        return Reads(slices, self.outputs)
 
     @property
     def phases(self) -> list[list[int]]:
@@ -74,7 +71,7 @@ class Axis(NamedTuple):
         start = first + before
         starts = {one: start - one // self.stride for one in (0, *self.firsts)}
         margins = before, _positive(first + number - self.outputs)
-        return margins, Reads(starts, number)
+        return margins, Reads({one: slice(at, at + number) for one, at in starts.items()}, number)
 
 
 @dataclass(frozen=True)
@@ -135,14 +132,12 @@ class Sums:
             self._window(outputs, rows, columns, members=members) for members in (None, 1)
         )
         products = (
-            taken(outputs, rows.starts[top], columns.starts[left])
-            * weighed(weights, rows.starts[top], columns.starts[left])
-            for top, left, weights in taps
+            taken(outputs, top, left) * weighed(weights, top, left) for top, left, weights in taps
         )
         total = _total(products)
         if total is not None:
             return total
-        return ops.zeros_like(taken(outputs, rows.starts[0], columns.starts[0]))
+        return ops.zeros_like(taken(outputs, 0, 0))
 
     def dkernel(self, dy: Any, x: Any) -> Any:
         """Sum over the members of a group: (B, Ho, Wo, C), (B, H, W, C) to dkernel."""
@@ -169,8 +164,8 @@ class Sums:
         outputs = ops.arange(axis.outputs, dtype="int32")[:, None] * axis.stride
         where = outputs + ops.convert_to_tensor(list(axis.firsts), dtype="int32")
         dy = ops.expand_dims(dy, 3)
-        for top in self.vertical.firsts:
-            read = self._cut(padded, self.vertical.reads.of(top), slice(None))
+        for rows in self.vertical.reads.slices.values():
+            read = self._cut(padded, rows, slice(None))
             yield ops.sum(ops.take(read, where, axis=2) * dy, axis=self._members + 1)
 
     @property
@@ -225,12 +220,12 @@ class Sums:
 
     def _window(
         self, image: Any, rows: Reads, columns: Reads, members: int | None = None
-    ) -> Callable[[Any, Any, Any], Any]:
-        """Give what cuts the pixels that taps read out of such an image, given the first pixel."""
-        if (rows.step, columns.step) != (1, 1) or all(
-            isinstance(reads.number, int) for reads in (rows, columns)
-        ):
-            return lambda image, top, left: self._cut(image, rows.of(top), columns.of(left))
+    ) -> Callable[[Any, int, int], Any]:
+        """Give what cuts out of such an image the pixels that a tap reads."""
+        tops, lefts = rows.slices, columns.slices
+        strided = any(one.step not in {None, 1} for one in (tops[0], lefts[0]))
+        if strided or all(isinstance(reads.number, int) for reads in (rows, columns)):
+            return lambda image, top, left: self._cut(image, tops[top], lefts[left])
         # Unknown numbers are made into one tensor, for all taps: a graph has half the nodes.
         size = list(ops.shape(image))
         at = 2 if self.fused else 3
@@ -239,9 +234,9 @@ class Sums:
             size[self._members] = members
         number = ops.stack(size)
 
-        def cut(image: Any, top: Any, left: Any) -> Any:
+        def cut(image: Any, top: int, left: int) -> Any:
             first: list[Any] = [0] * len(size)
-            first[1], first[at] = top, left
+            first[1], first[at] = tops[top].start, lefts[left].start
             return ops.slice(image, first, number)
 
         return cut
