@@ -67,7 +67,7 @@ def explain_conduct(judged: Judged, failing: Any, start: float, seconds: float) 
 def _observed(judged: Judged, failing: Any, seed: int) -> Iterator[Observed]:
     """Ask case after case, one function each; labels are all but wrong values."""
     rng, kind = random.Random(seed), judged.kind
-    results = set(kind.rules.value)
+    results = set(kind.first_order)
     cases = cases_near(judged, failing, rng, fresh=seed > 1)
     while True:
         case = next(cases)

@@ -96,7 +96,7 @@ class _Asked:
         return self.aspects(differing(theirs, self.outcome, self.limits, roundings=roundings))
 
     def aspects(self, names: set[str]) -> set[str]:
-        results = self.judged.kind.rules.value
+        results = self.judged.kind.first_order
         return {name if name in results else "behaviour" for name in names}
 
 

@@ -56,7 +56,7 @@ def _explained(judged: Judged, failing: Any, check: str) -> Explanation | None:
         if special := special_values(judged, failing):
             # What a view makes of values shows without the view.
             failing, shown = special
-    wrong = shown & set(judged.kind.rules.value)
+    wrong = shown & set(judged.kind.first_order)
     if shown:
         time_left = _STARTING * patience(judged.kind.name)
         failing = least(judged, failing, lambda one: shown <= alone(judged, one), time_left)

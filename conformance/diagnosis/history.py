@@ -80,7 +80,7 @@ def explain_history(judged: Judged, failing: Any, start: float, seconds: float) 
     exact = bool(instead) and all(_gives(judged, one, instead) for one in off)
     when = whens(rules, seen)
     if alone and not all(foretold):
-        others = {label for one in seen for label in one.labels} - set(judged.kind.rules.value)
+        others = {label for one in seen for label in one.labels} - set(judged.kind.first_order)
         foretold = [_gives(judged, one, instead) and not one.labels & others for one in fresh]
         when = ("wherever that is another answer than what is due", when[-1])
     return Learned(
@@ -239,7 +239,7 @@ def _instead(judged: Judged, seen: Sequence[Observed]) -> tuple[str, bool]:
 
 def _values(judged: Judged, one: Observed) -> list[str]:
     """Name the results whose values are wrong."""
-    return results_of(one.labels, judged.kind.rules.value)
+    return results_of(one.labels, judged.kind.first_order)
 
 
 def _gives(judged: Judged, one: Observed, words: str) -> bool:
@@ -261,7 +261,7 @@ def _gives(judged: Judged, one: Observed, words: str) -> bool:
 
 def _what(courses: Courses, wrong: Sequence[Observed], instead: str) -> tuple[str, ...]:
     labels = sorted({label for one in wrong for label in one.labels})
-    values = results_of(labels, courses.judged.kind.rules.value)
+    values = results_of(labels, courses.judged.kind.first_order)
     said = [_raised(label, wrong) for label in labels if label not in values]
     if values:
         what = instead or "what is given instead was not found"
@@ -305,5 +305,5 @@ def _said(step: Step) -> str:
 
 def _where(judged: Judged, wrong: Sequence[Observed]) -> tuple[str, ...]:
     labels = {label for one in wrong for label in one.labels}
-    values = results_of(labels, judged.kind.rules.value)
+    values = results_of(labels, judged.kind.first_order)
     return (listed(values),) if values else ()

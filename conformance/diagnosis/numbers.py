@@ -108,9 +108,9 @@ def explain_numbers(
         foretold = [obeys(judged, one, law, names) for one in fresh]
         when = ("wherever that is another number than what is due", when[-1])
     # Calls in which nothing could be seen are no test.
-    told = [one for one in fresh if one.labels or set(judged.kind.rules.value) - one.moot]
+    told = [one for one in fresh if one.labels or set(judged.kind.first_order) - one.moot]
     exact = bool(law) and all(obeys(judged, one, law, one.labels) for one in fresh if one.labels)
-    results = results_of({label for one in wrong for label in one.labels}, judged.kind.rules.value)
+    results = results_of({label for one in wrong for label in one.labels}, judged.kind.first_order)
     what = [f"{listed(results)}: {law}"] if law else _of_sums(found, results, wrong)
     learned = Learned(
         tuple(what), (listed(results),), when, *counted(foretold, fresh), exact,
@@ -146,8 +146,8 @@ def _observed(judged: Judged, telling: Telling, seed: int) -> Iterator[Observed]
             continue
         row: dict[str, Any] = {"function": function, "recipe": asked.recipe}
         row |= attributes_of(asked, values)
-        labels = found.labels & set(kind.rules.value)
-        moot = telling.moot(asked, kind.rules.value)
+        labels = found.labels & set(kind.first_order)
+        moot = telling.moot(asked, kind.first_order)
         yield Observed(row, labels, (asked, found), moot=moot)
 
 

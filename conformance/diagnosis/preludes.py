@@ -128,7 +128,7 @@ def _wrong(judged: Judged, case: Any, function: str) -> bool:
     judged.host.anew()
     values = judged.kind.values(case, judged.kind.bits(case, judged.capabilities))
     found = verdict(judged, case, values, function)
-    return bool(found.labels & set(judged.kind.rules.value))
+    return bool(found.labels & set(judged.kind.first_order))
 
 
 def _steady(judged: Judged, prelude: Prelude, case: Any, function: str) -> bool:
@@ -211,7 +211,7 @@ def _counts(
                 judged.host.call(filler)
                 continue
             found = verdict(judged, failing, values, function, due)
-            if found.labels & set(judged.kind.rules.value):
+            if found.labels & set(judged.kind.first_order):
                 wrong.add(number)
     if not wrong:
         return

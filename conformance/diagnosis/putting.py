@@ -80,7 +80,7 @@ def explain_putting(judged: Judged, failing: Any, start: float, seconds: float) 
     near = _Puts(judged, failing, 3, wrong).observed()
     seen += until(near, _SEEN, stop(0.6))
     rules, wrong = learned_rules(seen), [one for one in seen if one.labels]
-    results = judged.kind.rules.value
+    results = judged.kind.first_order
     values = [one for one in wrong if results_of(one.labels, results)]
     few = values[:_CHECKED]
     instead = next((w for w in _table(few) if _all_give(judged, few, w)), None)
@@ -236,7 +236,7 @@ def _gives(judged: Judged, one: Observed, words: str, name: str) -> bool:
 def _what(
     judged: Judged, labels: Sequence[str], wrong: Sequence[Observed], instead: Any
 ) -> tuple[str, ...]:
-    values = results_of(labels, judged.kind.rules.value)
+    values = results_of(labels, judged.kind.first_order)
     said = []
     if values:
         verb = "is" if len(values) == 1 else "are"
@@ -248,5 +248,5 @@ def _what(
 
 
 def _where(judged: Judged, labels: Sequence[str]) -> tuple[str, ...]:
-    values = results_of(labels, judged.kind.rules.value)
+    values = results_of(labels, judged.kind.first_order)
     return (listed(values),) if values else ()

@@ -59,7 +59,7 @@ def explain_state(
     if prelude is None:
         return None
     own = prepared(judged, prelude)
-    shown = alone(own, case) & set(judged.kind.rules.value)
+    shown = alone(own, case) & set(judged.kind.first_order)
     if not shown:
         return None
 
@@ -124,7 +124,7 @@ def _observed(
         if key not in known:
             own.host.anew()
             found = verdict(own, step.case, step.values, step.function)
-            known[key] = bool(found.labels & set(judged.kind.rules.value))
+            known[key] = bool(found.labels & set(judged.kind.first_order))
         return known[key]
 
     def active(one: Any) -> bool:
@@ -149,7 +149,7 @@ def _observed(
             if not shown[number]:
                 continue
             row = behind(past, step) | {"function": step.function}
-            wrong = bool(found.labels & set(judged.kind.rules.value))
+            wrong = bool(found.labels & set(judged.kind.first_order))
             if wrong and len(past) < max(_LENGTHS):
                 courses.wrong.append([*past, step])
             yield Observed(row, frozenset({_WRONG} if wrong else ()))

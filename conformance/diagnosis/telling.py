@@ -123,7 +123,7 @@ def _worth(key: tuple[str, str], shares: Mapping[str, float], case: Any) -> tupl
 
 def _shares(judged: Judged, case: Any) -> dict[str, float]:
     """Give how often each result is wrong on several draws."""
-    kind, results = judged.kind, judged.kind.rules.value
+    kind, results = judged.kind, judged.kind.first_order
     wrong = dict.fromkeys(results, 0)
     for seed in range(_DRAWN):
         one = case.changed(seed=case.seed + seed)

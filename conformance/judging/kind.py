@@ -265,6 +265,11 @@ class Kind(ABC):
         """Name the function that gives a result."""
         return "backward" if result.startswith("d") else "forward"
 
+    @property
+    def first_order(self) -> tuple[str, ...]:
+        """The results of `forward` and `backward`, which an explanation is about."""
+        return tuple(name for name in self.rules.value if self.function_of(name) in FUNCTIONS)
+
     def implied(self, declaration: Any, offers: Collection[str]) -> Any:
         """Give a declaration, and with it that what is there is offered unless it is declared."""
         if declaration is not None and not isinstance(declaration, Mapping):

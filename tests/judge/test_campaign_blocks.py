@@ -206,6 +206,8 @@ def test_a_worker_that_is_not_like_the_client_is_refused(
 ) -> None:
     monkeypatch.syspath_prepend(str(elsewhere.file.parent))
     with running.cluster(None, elsewhere.address, 60.0) as client:
+        # That which the test before has ended has a successor, which may not be there yet.
+        client.wait_for_workers(1, timeout=60)
         running.compare(client, THREE, blocks.looked(THREE))
         with pytest.raises(LoadError, match=r"on the worker tcp://.* nowhere"):
             running.compare(client, THREE | {"implementations": ["nowhere"]}, alike.environment())
