@@ -81,13 +81,13 @@ def _numbers() -> Any:
     """
     generator = np.random.get_bit_generator()  # type: ignore[attr-defined]
     if type(generator) is not np.random.MT19937:
-        return generator, pickle.dumps(np.random.get_state())  # noqa: NPY002 (the global one is meant)
+        return generator, pickle.dumps(generator.state)
     return generator, ctypes.string_at(generator.ctypes.state_address, _TWISTER)
 
 
 def _set_numbers(generator: Any, state: bytes) -> None:
     np.random.set_bit_generator(generator)  # type: ignore[attr-defined]
     if type(generator) is not np.random.MT19937:
-        np.random.set_state(pickle.loads(state))  # noqa: NPY002
+        generator.state = pickle.loads(state)
     else:
         ctypes.memmove(generator.ctypes.state_address, state, _TWISTER)
