@@ -1,7 +1,8 @@
 """The checks, a module for each chapter; importing this notes them all, in the order they are run.
 
-What decides most comes first: the certificate and what else is exact. Long lists come last, and
-take what time is left.
+What decides most in the least time comes first: the certificate and what else is exact, then
+every format with its rounding and its special values. Long lists come last, and take what time is
+left.
 """
 
 # isort: off
@@ -12,14 +13,14 @@ from conformance.suite import (  # noqa: F401
     gradients,
     second,
     layer,
+    precision,
+    special,
+    errors,
     layer_fixed,
     sizes,
     calls,
     sequences,
     processes,
-    precision,
-    special,
-    errors,
     networks,
     full_size,
     again,

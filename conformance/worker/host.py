@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import count
 from typing import Any
 
 import numpy as np
@@ -36,6 +35,9 @@ _RETURNED = {
 # Those that an operator may have or not.
 FURTHER = ("jvp", "double_backward")
 FUNCTIONS = (*ARGUMENTS, "layer-forward", "layer-backward")
+# In calls at once a thread lets others come between after 7 steps at first, and later, when it has
+# made n steps, after a 64th of n.
+_OFTEN, _SELDOM = 7, 64
 
 
 class ReturnError(Exception):
@@ -187,8 +189,8 @@ class Host:
 
         def run(at: int) -> None:
             gate.wait()
-            sys.setprofile(_giving_way(at))
-            for _ in range(rounds):
+            for number in range(rounds):
+                sys.setprofile(_giving_way(at + number))
                 replies[at].append(self._once(calls[at], Operands())[0])
             sys.setprofile(None)
 
@@ -218,12 +220,16 @@ class Host:
 def _giving_way(first: int) -> Callable[..., None]:
     """Let other threads come between, now and then, where a function is called or returns.
 
-    The interpreter itself changes threads too seldom for calls of less than a millisecond.
+    The interpreter itself changes threads too seldom for calls of less than a millisecond. The
+    longer a call lasts, the seldomer is this done: one of 100,000 steps would sleep for seconds.
     """
-    calls = count(first)
+    passed, due = 0, first % _OFTEN
 
     def give_way(*_: Any) -> None:
-        if next(calls) % 7 == 0:
+        nonlocal passed, due
+        passed += 1
+        if passed > due:
+            due = passed + max(_OFTEN, passed // _SELDOM)
             time.sleep(1e-5)
 
     return give_way
