@@ -35,9 +35,9 @@ _RETURNED = {
 # Those that an operator may have or not.
 FURTHER = ("jvp", "double_backward")
 FUNCTIONS = (*ARGUMENTS, "layer-forward", "layer-backward")
-# In calls at once a thread lets others come between after 7 steps at first, and later, when it has
-# made n steps, after a 64th of n.
-_OFTEN, _SELDOM = 7, 64
+# In calls at once a thread lets others come between: after 7 steps at first, after 70 when it has
+# made thousands. A fault of threads that lasts for 70 steps is met so.
+_OFTEN, _SELDOM = 7, 70
 
 
 class ReturnError(Exception):
@@ -220,8 +220,8 @@ class Host:
 def _giving_way(first: int) -> Callable[..., None]:
     """Let other threads come between, now and then, where a function is called or returns.
 
-    The interpreter itself changes threads too seldom for calls of less than a millisecond. The
-    longer a call lasts, the seldomer is this done: one of 100,000 steps would sleep for seconds.
+    The interpreter itself changes threads too seldom for calls of less than a millisecond. In a
+    long call this is done more seldom: one of 100,000 steps would sleep for seconds.
     """
     passed, due = 0, first % _OFTEN
 
@@ -229,7 +229,7 @@ def _giving_way(first: int) -> Callable[..., None]:
         nonlocal passed, due
         passed += 1
         if passed > due:
-            due = passed + max(_OFTEN, passed // _SELDOM)
+            due = passed + min(max(_OFTEN, passed // _SELDOM), _SELDOM)
             time.sleep(1e-5)
 
     return give_way

@@ -2,11 +2,13 @@
 
 import itertools
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import conformance
+from conformance.cases.case import Array
 from conformance.cases.layer_network import FACTORS, networks
 from conformance.claims.capabilities import LayerCapabilities, declared
 from conformance.claims.loading import Where, load
@@ -44,7 +46,7 @@ FOUND_OF_LAYERS = [
 ]
 
 
-def record_of(name: str, check: str, *, layer: bool = False, seed: int = 3) -> Record:
+def record_of(name: Any, check: str, *, layer: bool = False, seed: int = 3) -> Record:
     session = conformance._session(name, layer, None, None, "default", seed, None, Where())
     (chosen,) = (one for one in conformance._chosen(session, None) if one.name == check)
     record = session.run(chosen)
@@ -83,6 +85,28 @@ def test_an_object_is_not_asked_for_other_processes_and_that_is_said() -> None:
     assert record.reason == "not asked in the judge's own process: there is no other"
     said = " ".join(str(report).split())
     assert "not asked threads_of_the_environment (in the judge's own process: there" in said
+
+
+class SharedAtTheEnd(Unfold):
+    """Of 24,000 steps threads share a scratch buffer in some of the last."""
+
+    def forward(self, x: Array, kernel: Array, **options: Any) -> Array:
+        steps(12_000)
+        self.scratch = np.array(x)
+        steps(40)
+        return super().forward(self.scratch, kernel, **options)
+
+
+def step() -> None: ...
+
+
+def steps(number: int) -> None:
+    for _ in range(number):
+        step()
+
+
+def test_what_threads_share_for_a_moment_of_a_long_call_is_met() -> None:
+    check_found(record_of(SharedAtTheEnd(), "calls_at_once"), "FWD-8", "y")
 
 
 DIES = """
