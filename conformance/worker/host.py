@@ -228,7 +228,7 @@ def _giving_way(first: int) -> Callable[..., None]:
     def give_way(*_: Any) -> None:
         nonlocal passed, due
         passed += 1
-        if passed > due:
+        if passed >= due:
             due = passed + min(max(_OFTEN, passed // _SELDOM), _SELDOM)
             time.sleep(1e-5)
 

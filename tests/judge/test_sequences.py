@@ -2,13 +2,11 @@
 
 import itertools
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 import conformance
-from conformance.cases.case import Array
 from conformance.cases.layer_network import FACTORS, networks
 from conformance.claims.capabilities import LayerCapabilities, declared
 from conformance.claims.loading import Where, load
@@ -19,6 +17,7 @@ from conformance.judging.record import Record
 from conformance.judging.session import PROFILES, Session
 from conformance.kinds import LAYER, OPERATOR
 from conformance.mutants.guarded import guarded
+from conformance.worker import host
 from conformance.worker.memory import Operands
 from conformance.worker.messages import dump_message, parse_message
 
@@ -46,7 +45,7 @@ FOUND_OF_LAYERS = [
 ]
 
 
-def record_of(name: Any, check: str, *, layer: bool = False, seed: int = 3) -> Record:
+def record_of(name: str, check: str, *, layer: bool = False, seed: int = 3) -> Record:
     session = conformance._session(name, layer, None, None, "default", seed, None, Where())
     (chosen,) = (one for one in conformance._chosen(session, None) if one.name == check)
     record = session.run(chosen)
@@ -87,26 +86,17 @@ def test_an_object_is_not_asked_for_other_processes_and_that_is_said() -> None:
     assert "not asked threads_of_the_environment (in the judge's own process: there" in said
 
 
-class SharedAtTheEnd(Unfold):
-    """Of 24,000 steps threads share a scratch buffer in some of the last."""
-
-    def forward(self, x: Array, kernel: Array, **options: Any) -> Array:
-        steps(12_000)
-        self.scratch = np.array(x)
-        steps(40)
-        return super().forward(self.scratch, kernel, **options)
-
-
-def step() -> None: ...
-
-
-def steps(number: int) -> None:
-    for _ in range(number):
-        step()
-
-
-def test_what_threads_share_for_a_moment_of_a_long_call_is_met() -> None:
-    check_found(record_of(SharedAtTheEnd(), "calls_at_once"), "FWD-8", "y")
+def test_calls_at_once_let_others_come_between(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At almost every step of a short call, and in each 70 steps of a long one."""
+    slept: list[int] = []
+    step = 0
+    monkeypatch.setattr(host.time, "sleep", lambda _: slept.append(step))
+    give_way = host._giving_way(3)
+    for step in range(20_000):  # noqa: B007  (read by what stands in for sleep)
+        give_way()
+    assert [one for one in slept if one < 40] == [2, 9, 16, 23, 30, 37]
+    assert max(later - one for one, later in itertools.pairwise(slept)) == 70
+    assert len(slept) < 500
 
 
 DIES = """
