@@ -50,12 +50,8 @@ def _equal(array: Array, part: Any) -> bool:
 
 
 def _on_one_index(array: Array) -> bool:
-    where = np.argwhere(array)
-    return bool(len(where)) and any(
-        size > 2 and len(np.unique(where[:, axis])) == 1
-        for axis, size in enumerate(array.shape)
-        if axis
-    )
+    places = list(zip(array.shape, np.nonzero(array), strict=True))[1:]
+    return any(size > 2 and len(at) > 0 and _equal(at, at[0]) for size, at in places)
 
 
 # Of an operand that has entries: what shortcuts look for.

@@ -295,7 +295,7 @@ def _summed(result: str, listed: _Products, values: Mapping[str, Array]) -> Arra
     for names, operand in TARGETS.values():
         shape = values[operand].shape
         at[operand] = tuple(
-            np.clip(listed.found[name], 0, max(size - 1, 0))
+            np.maximum(np.minimum(listed.found[name], size - 1), 0)
             for name, size in zip(names, shape, strict=True)
         )
         if operand != target and min(shape):
@@ -303,8 +303,9 @@ def _summed(result: str, listed: _Products, values: Mapping[str, Array]) -> Arra
     shape, size = values[target].shape, values[target].size
     if not size or not all(listed.shape):
         return np.zeros(shape)
-    flat = np.broadcast_to(
-        np.ravel_multi_index(np.broadcast_arrays(*at[target]), shape), listed.shape
-    )
-    product = np.broadcast_to(np.where(listed.kept, product, 0.0), listed.shape)
+    flat = np.zeros((), np.int64)
+    for index, length in zip(at[target], shape, strict=True):
+        flat = flat * length + index
+    product = np.where(listed.kept, product, 0.0)
+    flat, product = (np.broadcast_to(one, listed.shape) for one in (flat, product))
     return np.bincount(flat.ravel(), product.ravel(), size).reshape(shape)
