@@ -303,9 +303,9 @@ def _summed(result: str, listed: _Products, values: Mapping[str, Array]) -> Arra
     shape, size = values[target].shape, values[target].size
     if not size or not all(listed.shape):
         return np.zeros(shape)
-    flat = np.zeros((), np.int64)
+    flat: Column = np.zeros((), np.int64)
     for index, length in zip(at[target], shape, strict=True):
         flat = flat * length + index
-    product = np.where(listed.kept, product, 0.0)
-    flat, product = (np.broadcast_to(one, listed.shape) for one in (flat, product))
-    return np.bincount(flat.ravel(), product.ravel(), size).reshape(shape)
+    product = np.broadcast_to(np.where(listed.kept, product, 0.0), listed.shape)
+    places = np.broadcast_to(flat, listed.shape)
+    return np.bincount(places.ravel(), product.ravel(), size).reshape(shape)
