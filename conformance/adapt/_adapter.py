@@ -4,6 +4,7 @@ A framework's adapter says how arrays become tensors and back, and how a functio
 vector-Jacobian products are called, in which mode. Nothing is computed here.
 """
 
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -63,6 +64,7 @@ class Adapter(ABC):
         # What is said of it is said of the device on which it is judged.
         self.capabilities["devices"] = [device]
         self._programs: dict[str, Any] = {}
+        self._one_at_a_time = threading.RLock()
 
     def forward(
         self,
@@ -287,11 +289,13 @@ class Adapter(ABC):
         """Give what was traced or compiled for a key, or make it."""
         # As text, since 1 and True are the same key but not the same stride.
         key = repr(key)
-        if key not in self._programs:
-            if len(self._programs) >= _MOST_PROGRAMS:
-                del self._programs[next(iter(self._programs))]
-            self._programs[key] = make()
-        return self._programs[key]
+        # Calls from several threads trace one after the other, as with one `tf.function` or `jit`.
+        with self._one_at_a_time:
+            if key not in self._programs:
+                if len(self._programs) >= _MOST_PROGRAMS:
+                    del self._programs[next(iter(self._programs))]
+                self._programs[key] = make()
+            return self._programs[key]
 
 
 def _options(stride: Any, dilation: Any, padding: Any, group_layout: Any) -> dict[str, Any]:

@@ -4,7 +4,9 @@ import importlib
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +48,7 @@ def test_jax_is_wide_for_float64_alone(jit: bool) -> None:
     jax = pytest.importorskip("jax", reason="jax is not installed")
     seen = []
 
-    def function(x: Any, kernel: Any, **options: Any) -> Any:
+    def function(x: Any, kernel: Any, **_: Any) -> Any:
         seen.append((x.dtype.name, jax.numpy.zeros(1).dtype.name))
         return product(x, kernel, **options)
 
@@ -106,7 +108,7 @@ def test_forward_mode_and_second_derivatives(framework: str, dtype: Any) -> None
 def test_all_options_are_passed_on(framework: str) -> None:
     seen = []
 
-    def function(x: Any, kernel: Any, **options: Any) -> Any:
+    def function(x: Any, kernel: Any, **_: Any) -> Any:
         seen.append(options)
         return product(x, kernel)
 
@@ -262,7 +264,7 @@ def test_tensorflow_knows_the_sizes_if_asked() -> None:
     pytest.importorskip("tensorflow", reason="tensorflow is not installed")
     seen = []
 
-    def function(x: Any, kernel: Any, **options: Any) -> Any:
+    def function(x: Any, kernel: Any, **_: Any) -> Any:
         seen.append(tuple(x.shape))
         return product(x, kernel, **options)
 
@@ -339,3 +341,44 @@ def test_it_conforms(
     (report,) = json.loads((tmp_path / "r.json").read_text())["implementations"]
     assert report["verdict"] == "conforms"
     assert set(report["capabilities"]["dtypes"]) == set(FORMATS)
+
+
+def test_calls_at_once_trace_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with one `tf.function`: what a function keeps while it is traced is its own affair."""
+    tf = pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
+    monkeypatch.setattr("conformance.adapt._adapter._MOST_PROGRAMS", 2)
+    inside, most = 0, 0
+
+    def function(x: Any, kernel: Any, **_: Any) -> Any:
+        nonlocal inside, most
+        inside += 1
+        most = max(most, inside)
+        time.sleep(0.01)
+        inside -= 1
+        return x * tf.reduce_sum(kernel)
+
+    adapted = adapt.tensorflow(function, "graph")
+    x, kernel = np.ones((1, 2, 2, 1), np.float32), np.ones((1, 2, 2, 1, 1, 1), np.float32)
+
+    def calls(first: int) -> None:
+        for padding in range(first, first + 4):
+            adapted.forward(x, kernel, padding=padding)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(calls, range(4)))
+    assert most == 1
+
+
+def test_a_layer_is_given_the_kernel_of_its_own_thread() -> None:
+    pytest.importorskip("keras", reason="Keras is not installed")
+    from conformance.implementations.operator import keras_in_layer
+
+    x = np.ones((1, 3, 3, 1), np.float32)
+
+    def right(number: int) -> bool:
+        kernel = np.full((1, 3, 3, 1, 1, 1), number, np.float32)
+        return all((keras_in_layer.eager.forward(x, kernel) == number).all() for _ in range(20))
+
+    right(0)
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(right, range(4)))

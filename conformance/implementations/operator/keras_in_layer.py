@@ -3,6 +3,7 @@
 What is judged is the layer's own path from a given kernel to the output, with its own options.
 """
 
+import threading
 from typing import Any
 
 import keras
@@ -13,17 +14,16 @@ from refimpl.keras import Involution
 
 
 class Given(keras.layers.Layer):  # type: ignore[misc]
-    """A kernel generator that returns the kernel that it was given."""
-
-    kernel: Any = None
+    """A kernel generator that returns the kernel that it was given, in the same thread."""
 
     def __init__(self, entries: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.entries = entries
+        self.entries, self.given = entries, threading.local()
 
     def call(self, x: Any) -> Any:  # noqa: ARG002
         """Return the kernel as a generator lays it out: (B, Ho, Wo, Kh * Kw * G)."""
-        return tf.reshape(self.kernel, tf.concat([tf.shape(self.kernel)[:3], [self.entries]], 0))
+        kernel = self.given.kernel
+        return tf.reshape(kernel, tf.concat([tf.shape(kernel)[:3], [self.entries]], 0))
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Return what is known before there is a kernel."""
@@ -63,11 +63,12 @@ def apply(x: Any, kernel: Any, **options: Any) -> Any:
         # The layer itself casts what a generator returns to its own dtype.
         raise TypeError(f"x and kernel must have one dtype, got {x.dtype} and {kernel.dtype}")
     layer = _layer(x.shape[3], tuple(kernel.shape[3:]), x.dtype.name, **options)
-    layer.generator.kernel = kernel
+    given = layer.generator.given
+    given.kernel = kernel
     try:
         return layer(x)
     finally:
-        layer.generator.kernel = None
+        given.kernel = None
 
 
 eager, graph = (adapt.tensorflow(apply, mode) for mode in ("eager", "graph"))
