@@ -48,7 +48,7 @@ def test_jax_is_wide_for_float64_alone(jit: bool) -> None:
     jax = pytest.importorskip("jax", reason="jax is not installed")
     seen = []
 
-    def function(x: Any, kernel: Any, **_: Any) -> Any:
+    def function(x: Any, kernel: Any, **options: Any) -> Any:
         seen.append((x.dtype.name, jax.numpy.zeros(1).dtype.name))
         return product(x, kernel, **options)
 
@@ -108,7 +108,7 @@ def test_forward_mode_and_second_derivatives(framework: str, dtype: Any) -> None
 def test_all_options_are_passed_on(framework: str) -> None:
     seen = []
 
-    def function(x: Any, kernel: Any, **_: Any) -> Any:
+    def function(x: Any, kernel: Any, **options: Any) -> Any:
         seen.append(options)
         return product(x, kernel)
 
@@ -264,7 +264,7 @@ def test_tensorflow_knows_the_sizes_if_asked() -> None:
     pytest.importorskip("tensorflow", reason="tensorflow is not installed")
     seen = []
 
-    def function(x: Any, kernel: Any, **_: Any) -> Any:
+    def function(x: Any, kernel: Any, **options: Any) -> Any:
         seen.append(tuple(x.shape))
         return product(x, kernel, **options)
 
