@@ -207,7 +207,9 @@ def arrays(
     ----------
     implementation : object
         With ``forward(x, kernel, ...)`` and ``backward(dy, x, kernel, ...)``, in the form's axes
-        and with the arguments that it passes. dx and dkernel lie as x and kernel do.
+        and with the arguments that it passes. dx and dkernel lie as x and kernel do. It may have
+        ``jvp`` and ``double_backward`` too, whose operands and results lie as what they are
+        tangents or gradients of.
     form : Form
         The axes, and what is passed.
     capabilities : mapping, optional
@@ -216,7 +218,8 @@ def arrays(
     Returns
     -------
     FormedArrays
-        `forward` and `backward` with the seam's signature, and `capabilities`.
+        `forward` and `backward` with the seam's signature, `capabilities`, and `jvp` and
+        `double_backward` if the implementation has them.
 
     Examples
     --------

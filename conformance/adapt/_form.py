@@ -9,7 +9,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import reduce
+from functools import partial, reduce
 from operator import mul
 from typing import Any
 
@@ -19,6 +19,13 @@ IMAGE, KERNEL = "b h w c", "b h w u v g"
 _OPTIONS = ("stride", "dilation", "padding", "group_layout")
 _KNOWN = (*_OPTIONS, "kernel_size", "groups", "group_channels", "channels")
 Groups = tuple[tuple[str, ...], ...]
+# Of each function the axes that its operands have, and its results.
+SEAM: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "forward": (("x", "kernel"), ("y",)),
+    "backward": (("y", "x", "kernel"), ("x", "kernel")),
+    "jvp": (("x", "kernel", "x", "kernel"), ("y",)),
+    "double_backward": (("x", "kernel", "y", "x", "kernel"), ("y", "x", "kernel")),
+}
 
 
 class Operations(ABC):
@@ -137,40 +144,52 @@ class Form:
     def around(self, function: Callable[..., Any], do: Operations) -> Callable[..., Any]:
         """Give the function of the seam's operands and options, on tensors."""
 
-        def seam(x: Any, kernel: Any, **options: Any) -> Any:
-            arguments = self.arguments(do.shape(x), do.shape(kernel), options)
-            due = (*do.shape(kernel)[:3], do.shape(x)[3])
-            operands = (self.put("x", x, do), self.put("kernel", kernel, do))
-            return self.get("y", self._called(function, operands, arguments, do), due, do)
-
-        return seam
-
-    def pulled_back(self, function: Callable[..., Any], do: Operations) -> Callable[..., Any]:
-        """Do as `around` for a backward that is written by hand: dy, x and kernel to two."""
-
-        def seam(dy: Any, x: Any, kernel: Any, **options: Any) -> tuple[Any, Any]:
-            arguments = self.arguments(do.shape(x), do.shape(kernel), options)
-            put = (self.put("y", dy, do), self.put("x", x, do), self.put("kernel", kernel, do))
-            if "b" in self.x:
-                dx, dkernel = function(*put, **arguments)
-            else:
-                each = [function(*sample, **arguments) for sample in zip(*put, strict=True)]
-                dx, dkernel = (do.stacked(some) for some in zip(*each, strict=True))
-            shapes = do.shape(x), do.shape(kernel)
-            return self.get("x", dx, shapes[0], do), self.get("kernel", dkernel, shapes[1], do)
-
-        return seam
-
-    def _called(
-        self, function: Callable[..., Any], operands: Any, arguments: Any, do: Operations
-    ) -> Any:
-        def called(*some: Any) -> Any:
+        def one(*some: Any, **arguments: Any) -> Any:
             result = function(*some, **arguments)
             return result if self.output is None else result[self.output]
 
+        return self.seam(one, *SEAM["forward"], do)
+
+    def seam(
+        self,
+        function: Callable[..., Any],
+        operands: Sequence[str],
+        results: Sequence[str],
+        do: Operations,
+    ) -> Callable[..., Any]:
+        """Give a function the seam's operands, results and options.
+
+        Parameters
+        ----------
+        function : callable
+            On operands in the form's axes, with the arguments that it passes.
+        operands, results : sequence of str
+            Of each, whose axes it has: those of "x", "kernel" or "y".
+        do : Operations
+            How tensors are rearranged.
+        """
+
+        def called(*given: Any, **options: Any) -> Any:
+            x, kernel = (do.shape(given[operands.index(name)]) for name in ("x", "kernel"))
+            due = {"x": x, "kernel": kernel, "y": (*kernel[:3], x[3])}
+            arguments = self.arguments(x, kernel, options)
+            put = [self.put(name, one, do) for name, one in zip(operands, given, strict=True)]
+            found = self._of_samples(partial(function, **arguments), put, len(results), do)
+            each = zip(results, found, strict=True)
+            got = tuple(self.get(name, one, due[name], do) for name, one in each)
+            return got if len(results) > 1 else got[0]
+
+        return called
+
+    def _of_samples(
+        self, function: Callable[..., Any], operands: Sequence[Any], results: int, do: Operations
+    ) -> Sequence[Any]:
+        """Call the function on the batch, or on one sample after the other; list its results."""
         if "b" in self.x:
-            return called(*operands)
-        return do.stacked([called(*sample) for sample in zip(*operands, strict=True)])
+            found: Any = function(*operands)
+            return found if results > 1 else (found,)
+        each = [function(*sample) for sample in zip(*operands, strict=True)]
+        return [do.stacked(some) for some in (zip(*each, strict=True) if results > 1 else [each])]
 
     def put(self, name: str, tensor: Any, do: Operations) -> Any:
         """Give an operand, or dy, the axes that the function wants; samples stay apart."""
@@ -253,10 +272,13 @@ class FormedArrays:
     def __init__(self, inner: Any, form: Form, capabilities: Mapping[str, Any] | None) -> None:
         own = getattr(inner, "capabilities", None) or {}
         self.capabilities = form.claims({**own, **(capabilities or {})})
-        # In the place of the seam's defaults (GEO-11), which the function may not have.
         self._forward = form.around(inner.forward, OfArrays())
         if self.capabilities.get("backward") is not False:
-            self._backward = form.pulled_back(inner.backward, OfArrays())
+            self._backward = form.seam(inner.backward, *SEAM["backward"], OfArrays())
+        for name in ("jvp", "double_backward"):
+            if hasattr(inner, name):
+                called = form.seam(getattr(inner, name), *SEAM[name], OfArrays())
+                setattr(self, name, _with_defaults(called))
         environment = getattr(inner, "environment", None)
         if environment is not None:
             self.environment = environment
@@ -289,3 +311,19 @@ class FormedArrays:
         """Return dx and dkernel."""
         options = (stride, dilation, padding, group_layout)
         return self._backward(dy, x, kernel, **dict(zip(_OPTIONS, options, strict=True)))
+
+
+def _with_defaults(called: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a function that an implementation may have the seam's defaults (GEO-11)."""
+
+    def seam(
+        *operands: Any,
+        stride: Any = 1,
+        dilation: Any = 1,
+        padding: Any = "same",
+        group_layout: Any = "blocked",
+    ) -> Any:
+        options = (stride, dilation, padding, group_layout)
+        return called(*operands, **dict(zip(_OPTIONS, options, strict=True)))
+
+    return seam

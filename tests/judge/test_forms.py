@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -101,6 +102,43 @@ class Sample:
         arrays = (array[None] for array in (dy, x, kernel))
         dx, dkernel = involution.backward(*arrays, **OPTIONS | {"stride": steps})
         return dx[0], dkernel[0]
+
+
+class Transposed:
+    """The oracle, channels first; its second derivatives where they are asked for."""
+
+    def __init__(self, *names: str) -> None:
+        for name in names:
+            setattr(self, name, partial(self.asked, name))
+
+    def asked(self, name: str, *operands: Any, s: Any) -> Any:
+        back = [np.moveaxis(one, 1, 3) if one.ndim == 4 else one for one in operands]
+        found = getattr(involution, name)(*back, **OPTIONS | {"stride": s})
+        turned = [np.moveaxis(one, 3, 1) if one.ndim == 4 else one for one in listed(found)]
+        return tuple(turned) if isinstance(found, tuple) else turned[0]
+
+
+def listed(found: Any) -> Any:
+    return found if isinstance(found, tuple) else (found,)
+
+
+def test_second_derivatives_lie_as_what_they_are_derivatives_of() -> None:
+    form = adapt.Form(x="b c h w", passes={"s": "stride"})
+    inner = Transposed("forward", "backward", "jvp", "double_backward")
+    adapter = adapt.arrays(inner, form=form, capabilities=CLAIMS)
+    assert agrees(adapter)
+    dy, x, kernel = operands()
+    for name, asked in (
+        ("jvp", (x, kernel, x + 1, kernel - 2)),
+        ("double_backward", (x + 1, kernel - 2, dy, x, kernel)),
+    ):
+        got, due = (getattr(one, name)(*asked, **OPTIONS) for one in (adapter, involution))
+        for one, other in zip(listed(got), listed(due), strict=True):
+            np.testing.assert_array_equal(one, other)
+    # What it has not, the adapter has not.
+    bare = adapt.arrays(Transposed("forward", "backward"), form=form, capabilities=CLAIMS)
+    assert not hasattr(bare, "jvp")
+    assert not hasattr(bare, "double_backward")
 
 
 def test_unbatched_with_the_kernel_beside_and_one_stride() -> None:
