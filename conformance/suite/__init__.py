@@ -1,6 +1,6 @@
 """The checks, a module for each chapter; importing this notes them all, in the order they are run.
 
-What decides most in the least time comes first: the certificate and what else is exact, then
+What decides most in the least time comes first: the certificate and what else is exact, sizes, then
 every format with its rounding and its special values. Long lists come last, and take what time is
 left.
 """
@@ -13,11 +13,11 @@ from conformance.suite import (  # noqa: F401
     gradients,
     second,
     layer,
+    sizes,
     precision,
     special,
     errors,
     layer_fixed,
-    sizes,
     calls,
     sequences,
     processes,
