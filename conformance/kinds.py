@@ -264,7 +264,7 @@ class _Layer(Kind):
     capabilities = LayerCapabilities
     case = LayerCase
     recipes = layer_recipes.RECIPES
-    settling = "bound[any-training-float32]"
+    settling = "bound[normal-any-training-float32]"
     optional = frozenset({"kernel"})
     # Each case has up to a dozen results.
     share = 2

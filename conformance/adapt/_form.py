@@ -294,8 +294,9 @@ class FormedArrays:
         group_layout: Any = "blocked",
     ) -> Any:
         """Return y."""
-        options = (stride, dilation, padding, group_layout)
-        return self._forward(x, kernel, **dict(zip(_OPTIONS, options, strict=True)))
+        return self._forward(
+            x, kernel, stride=stride, dilation=dilation, padding=padding, group_layout=group_layout
+        )
 
     def backward(
         self,
@@ -309,8 +310,15 @@ class FormedArrays:
         group_layout: Any = "blocked",
     ) -> Any:
         """Return dx and dkernel."""
-        options = (stride, dilation, padding, group_layout)
-        return self._backward(dy, x, kernel, **dict(zip(_OPTIONS, options, strict=True)))
+        return self._backward(
+            dy,
+            x,
+            kernel,
+            stride=stride,
+            dilation=dilation,
+            padding=padding,
+            group_layout=group_layout,
+        )
 
 
 def _with_defaults(called: Callable[..., Any]) -> Callable[..., Any]:

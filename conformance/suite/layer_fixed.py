@@ -3,6 +3,7 @@
 from typing import Any
 
 from conformance.cases.layer_network import networks
+from conformance.claims.formats import FORMATS
 from conformance.judging.checks import check
 from conformance.judging.judge import Judge
 from conformance.judging.scope import NotClaimedError
@@ -30,24 +31,22 @@ NETWORKS: dict[str, tuple[dict[str, Any], tuple[int, int]]] = {
 }  # fmt: skip
 
 
-@check("LAY-8", "LAY-12", "LAY-14", "LAY-16", value=[0.0, 1.0])
-def numbers_at_their_limits(judge: Judge, value: float) -> None:
-    """An epsilon of zero or one, in both modes; in training with such a momentum."""
+@check("LAY-8", "LAY-12", "LAY-14", "LAY-16", number=["epsilon", "momentum"], value=[0.0, 1.0])
+def numbers_at_their_limits(judge: Judge, number: str, value: float) -> None:
+    """An epsilon of zero or one, a momentum of zero or one, in both modes."""
     judge.claim("conventions", "any")
     for mode in judge.kind.modes(judge.claimed):
-        numbers = {"epsilon": value, "momentum": value}
-        judge.check(judge.plain(reduced_channels=3, batch=3, **numbers, **mode))
+        judge.check(judge.plain(reduced_channels=3, batch=3, **{number: value}, **mode))
 
 
-@check("LAY-8", "LAY-9", "LAY-12", "LAY-14", "LAY-15", "LAY-16", mode=MODES)
-def rare_values(judge: Judge, mode: str) -> None:
+@check("LAY-8", "LAY-9", "LAY-12", "LAY-14", "LAY-15", "LAY-16",
+       recipe=["still", "far"], mode=MODES, dtype=FORMATS)  # fmt: skip
+def rare_values(judge: Judge, recipe: str, mode: str, dtype: str) -> None:
     """A gamma of zero; statistics, weights and images far from one."""
-    training, claimed = in_training(judge, mode), judge.claimed
+    (dtype,), training = judge.claim("dtypes", dtype), in_training(judge, mode)
     changes = {"batch": 3, "groups": 3, "members": 2, "reduced_channels": 4}
-    for dtype in (claimed.first_dtype,) if claimed.compiles else claimed.dtypes:
-        case = judge.enlarged(judge.plain(dtype=dtype, training=training, **changes), (5, 4))
-        for recipe in ("still", "far"):
-            judge.check(case.changed(recipe=recipe))
+    case = judge.plain(dtype=dtype, recipe=recipe, training=training, **changes)
+    judge.check(judge.enlarged(case, (5, 4)))
 
 
 @check("LAY-2", "LAY-7", "LAY-8", "LAY-10", "LAY-11", "LAY-13", "LAY-14", "LAY-16",

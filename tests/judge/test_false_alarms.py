@@ -60,7 +60,7 @@ def _single(array: Array) -> Array:
 
 
 def test_what_is_stored_has_the_format_of_the_operands() -> None:
-    report = conformance.check(StoredInHalf, layer=True, profile="survey")
+    report = conformance.check(StoredInHalf, layer=True, profile="ci")
     assert report.conforms, str(report)
 
 
@@ -94,7 +94,7 @@ class Official(OfOneScope):
 @pytest.mark.parametrize("layer", [StrideOne, Official])
 def test_layers_are_asked_for_what_they_claim(layer: type[NumpyLayer]) -> None:
     # Conventions and strides, of which formats know nothing.
-    report = conformance.check(layer, layer=True, profile="survey", dtypes="float32")
+    report = conformance.check(layer, layer=True, profile="ci", dtypes="float32")
     assert report.conforms, str(report)
 
 

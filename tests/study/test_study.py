@@ -36,17 +36,12 @@ from refimpl.keras.study import data as datasets  # noqa: E402
 from refimpl.keras.study.__main__ import main  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
-# A shell starts what runs in its background deaf to SIGINT, and children inherit that. Graphs of
-# both networks would be traced in each of the processes, for a few steps; what is interrupted and
-# goes on is the study, and `test_an_archive` has the graphs.
-STARTED = """
-import runpy, signal
-signal.signal(signal.SIGINT, signal.default_int_handler)
-import tensorflow
-tensorflow.config.run_functions_eagerly(True)
-runpy.run_module("refimpl.keras.study", run_name="__main__", alter_sys=True)
-"""
-STUDY = [sys.executable, "-W", "ignore", "-c", STARTED]
+# A shell starts what runs in its background deaf to SIGINT, and children inherit that.
+HEARING = (
+    "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL);"
+    "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+)
+STUDY = [sys.executable, "-c", HEARING, "-m", "refimpl.keras.study"]
 TINY = ["--data", "photographs", "--epochs", "2", "--batch-size", "32", "--limit", "64"]
 
 
