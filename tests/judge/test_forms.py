@@ -104,18 +104,36 @@ class Sample:
         return dx[0], dkernel[0]
 
 
+# Of each function what its operands are, and its results: image, kernel or output.
+ROLES = {
+    "forward": ("xk", "y"),
+    "backward": ("yxk", "xk"),
+    "jvp": ("xkxk", "y"),
+    "double_backward": ("xkyxk", "yxk"),
+}
+
+
 class Transposed:
-    """The oracle, channels first; its second derivatives where they are asked for."""
+    """The oracle, images channels first, outputs with their pixels in one axis."""
 
     def __init__(self, *names: str) -> None:
         for name in names:
             setattr(self, name, partial(self.asked, name))
 
     def asked(self, name: str, *operands: Any, s: Any) -> Any:
-        back = [np.moveaxis(one, 1, 3) if one.ndim == 4 else one for one in operands]
+        given, due = ROLES[name]
+        seen = {
+            "x": lambda a: np.moveaxis(a, 1, 3), "k": np.asarray,
+            "y": lambda a: a.reshape(len(a), SIZES["h"], SIZES["w"], -1),
+        }  # fmt: skip
+        told = {
+            "x": lambda a: np.moveaxis(a, 3, 1), "k": np.asarray,
+            "y": lambda a: a.reshape(len(a), SIZES["h"] * SIZES["w"], -1),
+        }  # fmt: skip
+        back = (seen[role](one) for role, one in zip(given, operands, strict=True))
         found = getattr(involution, name)(*back, **OPTIONS | {"stride": s})
-        turned = [np.moveaxis(one, 3, 1) if one.ndim == 4 else one for one in listed(found)]
-        return tuple(turned) if isinstance(found, tuple) else turned[0]
+        turned = [told[role](one) for role, one in zip(due, listed(found), strict=True)]
+        return tuple(turned) if len(due) > 1 else turned[0]
 
 
 def listed(found: Any) -> Any:
@@ -123,7 +141,7 @@ def listed(found: Any) -> Any:
 
 
 def test_second_derivatives_lie_as_what_they_are_derivatives_of() -> None:
-    form = adapt.Form(x="b c h w", passes={"s": "stride"})
+    form = adapt.Form(x="b c h w", y="b (h w) c", passes={"s": "stride"})
     inner = Transposed("forward", "backward", "jvp", "double_backward")
     adapter = adapt.arrays(inner, form=form, capabilities=CLAIMS)
     assert agrees(adapter)
