@@ -8,7 +8,6 @@ the block had not met. Nothing is judged here.
 import itertools
 import random
 import warnings
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from hypothesis import HealthCheck, Phase, given, settings
@@ -125,26 +124,31 @@ def cases_of(kind: Kind, claimed: Any, seed: int, number: int, size: int) -> lis
     """Draw the cases of a block."""
     _random.seed(f"{seed} {number}")
     listed = plans(kind, claimed)
+    # One strategy a plan: Hypothesis examines each anew, which takes longer than to draw from it.
+    strategies = [kind.draw(claimed, **plan) for plan in listed]
     # Each block goes through the plans from another one on, in another order.
-    order = [listed[(number * size + i) % len(listed)] for i in range(size)]
-    met: set[Any] = set()
+    order = [strategies[(number * size + i) % len(listed)] for i in range(size)]
+    numbers: dict[tuple[str, str], int] = {}
+    met: set[tuple[int, ...]] = set()
     kept = []
-    drawn = iter(_drawn([kind.draw(claimed, **plan) for plan in order for _ in range(_CANDIDATES)]))
+    drawn = iter(_drawn([one for one in order for _ in range(_CANDIDATES)]))
     for case in drawn:
         candidates = [
             Asked(one, _random.choice(list(LAYOUTS)) if kind.name == "operator" else "contiguous")
             for one in (case, *itertools.islice(drawn, _CANDIDATES - 1))
         ]
-        best = max(candidates, key=lambda one: len(set(meetings(one)) - met))
-        met.update(meetings(best))
-        kept.append(best)
+        meetings = [_meetings(one, numbers) for one in candidates]
+        new = [len(some - met) for some in meetings]
+        best = new.index(max(new))
+        met |= meetings[best]
+        kept.append(candidates[best])
     return kept
 
 
-def meetings(asked: Asked) -> Iterator[tuple[tuple[str, str], ...]]:
-    """Give the pairs and triples of choices that meet in a case."""
-    for strength in (2, 3):
-        yield from itertools.combinations(asked.choices, strength)
+def _meetings(asked: Asked, numbers: dict[tuple[str, str], int]) -> set[tuple[int, ...]]:
+    """Give the pairs and triples of choices that meet in a case, each choice by its number."""
+    chosen = [numbers.setdefault(one, len(numbers)) for one in asked.choices]
+    return {some for strength in (2, 3) for some in itertools.combinations(chosen, strength)}
 
 
 def _drawn(strategies: list[st.SearchStrategy[Any]]) -> list[Any]:

@@ -7,6 +7,7 @@ that is its outcome.
 
 import asyncio
 import contextlib
+import multiprocessing
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
@@ -19,8 +20,10 @@ from conformance.claims.loading import LoadError
 DEATHS = 3
 # Workers come and go; they are counted anew after so many seconds.
 _RECOUNTED = 5.0
-# So often the processes of this machine are started if some die before all are there.
+# So often the processes of this machine are started if some die before all are there, or are not
+# there after so many seconds, such as one that is stopped. It usually takes them two.
 _STARTS = 3
+_STARTED_WITHIN = 60.0
 
 
 def here(job: Mapping[str, Any], numbers: list[int]) -> Iterator[tuple[int, Any]]:
@@ -60,15 +63,25 @@ def cluster(workers: int | None, scheduler: str | None, patience: float) -> Iter
 
 
 def _started(workers: int | None) -> Any:
-    """Start processes on this machine, again if one of them dies meanwhile: Dask gives up then."""
+    """Start processes on this machine, again if one of them dies or stops meanwhile.
+
+    Dask gives up then, with an error of its own or, where it is to end one that never started, with
+    one of its assertions. Such a one would be waited for when Python ends.
+    """
     from distributed import LocalCluster
 
     # No limit of memory: what takes much is judged, and that is in a process of its own. A share of
     # the machine for each of many workers would be so small that Dask paused them all.
-    settings = {"n_workers": workers, "threads_per_worker": 1, "memory_limit": 0}
+    settings = {"n_workers": workers, "threads_per_worker": 1, "memory_limit": 0,
+                "death_timeout": _STARTED_WITHIN}  # fmt: skip
+    before = multiprocessing.active_children()
     for _ in range(_STARTS - 1):
-        with contextlib.suppress(RuntimeError):
+        try:
             return LocalCluster(**settings, dashboard_address=":0")
+        except (RuntimeError, AssertionError):
+            for one in multiprocessing.active_children():
+                if one not in before:
+                    one.kill()
     return LocalCluster(**settings, dashboard_address=":0")
 
 

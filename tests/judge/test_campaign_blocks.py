@@ -5,12 +5,15 @@ import os
 import random
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from unittest import mock
 
+import psutil
 import pytest
 
 from conformance.campaign import alike, blocks, command, outcome, running, store
@@ -101,6 +104,52 @@ def test_ten_kills_change_no_byte_and_count_nothing_twice(tmp_path) -> None:
     one, other = ((tmp_path / name / "report.json") for name in ("alone", "disturbed"))
     assert one.read_bytes() == other.read_bytes()
     assert anew == set()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_twenty_thousand_cases_are_the_same_bytes_whatever_happens(tmp_path) -> None:
+    job = disturbed.job(20_000, 500, 5)
+    # The rival runs beside it, in one process that nobody disturbs.
+    with subprocess.Popen(
+        disturbed.called(job, tmp_path / "alone", workers=0), stdout=subprocess.DEVNULL
+    ) as alone:
+        what = ["worker", "worker", "hang", "client"]
+        happened, anew = disturbed.disturb(job, tmp_path / "disturbed", what, 1)
+    assert alone.returncode == 0
+    assert sorted(one.split()[0] for one in happened) == sorted(what)
+    one, other = ((tmp_path / name / "report.json") for name in ("alone", "disturbed"))
+    assert one.read_bytes() == other.read_bytes()
+    found = json.loads(one.read_text())
+    assert (found["cases"], found["blocks"], found["verdict"]) == (20_000, 40, "nothing found")
+    assert anew == set()
+    # What was lost is told; a worker that runs nothing loses nothing.
+    lost = disturbed.losses(tmp_path / "disturbed")
+    assert sum(sum(run.values()) for run in lost) >= 1
+
+
+def test_a_worker_that_stops_while_it_starts_is_given_up(monkeypatch) -> None:
+    monkeypatch.setattr(running, "_STARTED_WITHIN", 6.0)
+    stopped: list[psutil.Process] = []
+
+    def stop() -> None:
+        while not stopped:
+            for one in psutil.Process().children():
+                with suppress(psutil.NoSuchProcess):
+                    if any("spawn_main" in word for word in one.cmdline()):
+                        one.suspend()
+                        stopped.append(one)
+                        break
+            time.sleep(0.01)
+
+    thread = threading.Thread(target=stop, daemon=True)
+    thread.start()
+    try:
+        with running.cluster(1, None, 5.0) as client:
+            assert client.submit(sum, (1, 2)).result() == 3
+    finally:
+        thread.join()
+        # It is waited for when Python ends.
+        stopped[0].wait(10)
 
 
 # Ends a worker of the cluster below, and nobody else, on one case of three blocks.

@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +35,13 @@ def job(cases: int, size: int, seed: int) -> dict[str, Any]:
             "cases": cases, "size": size, "timeout": None, "memory": None}  # fmt: skip
 
 
-def called(job: Mapping[str, Any], folder: Path) -> list[str]:
-    """Give the command that runs it."""
+def called(job: Mapping[str, Any], folder: Path, workers: int = 2) -> list[str]:
+    """Give the command that runs it; without workers, in its own process."""
     (name,) = job["implementations"]
     return [
         sys.executable, "-m", "conformance", "campaign", f"{job['option']}={name}",
         f"--cases={job['cases']}", f"--block-size={job['size']}", f"--seed={job['seed']}",
-        f"--folder={folder}", "--workers=2", f"--lost-after={PATIENCE}",
+        f"--folder={folder}", f"--workers={workers}", f"--lost-after={PATIENCE}",
     ]  # fmt: skip
 
 
@@ -72,6 +73,7 @@ def disturb(
     points = sorted(rng.choices(range(total - 1), k=len(what)))
     left = list(zip(points, rng.sample(what, len(what)), strict=True))
     happened: list[str] = []
+    stopped: list[psutil.Process] = []
     kept: dict[Path, int] = {}
     client = _call(job, folder)
     try:
@@ -85,11 +87,16 @@ def disturb(
                 victim = rng.choice(prey)
                 if victim.is_running() and client.poll() is None:
                     os.kill(victim.pid, SIGNALS[left[0][1]])
+                    stopped += [victim] if left[0][1] == "hang" else []
                     happened.append(f"{left.pop(0)[1]} after {len(done)} of {total} blocks")
             time.sleep(0.02)
     finally:
         client.kill()
         client.wait()
+        # Its client ends it; but not one that was killed.
+        for one in stopped:
+            with suppress(psutil.NoSuchProcess):
+                one.kill()
     # 1: it has a finding, such as a block that was hit three times, at last when it was alone.
     if left or ended not in {0, 1}:
         raise RuntimeError(f"the client ended with {ended} when these were to happen: {left}")
