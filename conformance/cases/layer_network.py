@@ -16,11 +16,11 @@ from conformance.claims.capabilities import LayerCapabilities
 
 # Products of the operator in the largest case, and pixels of the largest in float16: a layer may
 # store there what it sums over them.
-MOST, MOST_IN_HALF = 2**18, 2**10
+MOST, MOST_IN_HALF = 2**20, 2**10
 # Of values that float16 may not hold the sums of.
-_WIDE = ("integers", "far")
+_WIDE = ("integers", "far", "one-far")
 # So many arrays, and so often numbers are drawn for a row until they go together.
-_COVERS, _DRAWS = 4, 60
+_COVERS, _DRAWS = 12, 60
 
 # Where both grids do not agree on a size, the next one that they agree on is taken.
 FACTORS: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
@@ -61,7 +61,10 @@ FACTORS: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
     "epsilon": {"1e-3": (1e-3,), "1e-5": (1e-5,)},
     "momentum": {"0.99": (0.99,), "less": (0.9, 0.5)},
     "training": {"training": (True,), "inference": (False,)},
-    "recipe": {name: (name,) for name in ("normal", "integers", "faint", "still", "far", "sparse")},
+    "recipe": {
+        name: (name,)
+        for name in ("normal", "integers", "faint", "still", "far", "one-far", "sparse")
+    },
 }
 
 

@@ -90,22 +90,23 @@ def _to_shape(case: LayerCase, values: dict[str, Array], rng: np.random.Generato
         rows = np.linspace(0, 1, case.height).reshape(-1, 1, 1)
         values["x"], values["dy"] = values["x"] / 8 + 2 * rows, np.abs(values["dy"])
     if case.recipe == "far":
-        _to_far(values)
+        _to_far(values, tuple(FAR))
+    if case.recipe == "one-far":
+        _to_far(values, (str(rng.choice([name for name in FAR if name in values])),))
 
 
-def _to_far(values: dict[str, Array]) -> None:
-    """Move values away from one, no further than half precision reaches.
+# What moves values away from one, no further than half precision reaches: h and its statistics are
+# some hundreds, the kernel some tens, y some thousands.
+FAR: Mapping[str, float] = {
+    "x": 16.0, "dy": 1 / 16, "reduce_kernel": 8.0, "reduce_bias": 64.0, "gamma": 8.0,
+    "moving_mean": 64.0, "moving_variance": 4096.0, "expand_kernel": 1 / 16, "expand_bias": 4.0,
+}  # fmt: skip
 
-    h and its statistics are some hundreds, the kernel some tens, y some thousands.
-    """
-    factors = {
-        "x": 16.0, "dy": 1 / 16, "reduce_kernel": 8.0, "reduce_bias": 64.0, "gamma": 8.0,
-        "moving_mean": 64.0, "moving_variance": 4096.0, "expand_kernel": 1 / 16,
-        "expand_bias": 4.0,
-    }  # fmt: skip
-    for name, factor in factors.items():
+
+def _to_far(values: dict[str, Array], names: tuple[str, ...]) -> None:
+    for name in names:
         if name in values:
-            values[name] = values[name] * factor
+            values[name] = values[name] * FAR[name]
 
 
 RECIPES: Mapping[str, Recipe] = {
@@ -117,6 +118,7 @@ RECIPES: Mapping[str, Recipe] = {
         Recipe("faint", _scaled),
         Recipe("still", _scaled),
         Recipe("far", _scaled),
+        Recipe("one-far", _scaled),
         Recipe("sparse", _scaled),
         Recipe("drift", _scaled),
     )
