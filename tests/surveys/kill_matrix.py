@@ -67,11 +67,6 @@ def _soon(asked: tuple[bool, str]) -> tuple[bool, float]:
     return False, time.perf_counter() - start
 
 
-def named(name: str, report: Mapping[str, Any]) -> bool:
-    """Tell whether the first guess of the diagnosis is the planted fault."""
-    return bool(report["diagnosis"]) and report["diagnosis"]["matches"][:1] == (name,)
-
-
 def row(zoo: Zoo, name: str, soon: Mapping[str, Any]) -> str:
     """One line of the table of first failures."""
     first = soon["failures"][0] if soon["failures"] else None
@@ -82,19 +77,18 @@ def row(zoo: Zoo, name: str, soon: Mapping[str, Any]) -> str:
         first["tier"] if first else "",
         str(judged + 1) if first else "",
         f"{soon['seconds']:.1f}",
-        "yes" if named(name, soon) else "no",
     ]
     return "| " + " | ".join(cells) + " |"
 
 
 def first_failures(zoo: Zoo, workers: int) -> list[str]:
     """Who rejects each mutant first, and how soon."""
-    soon = survey(zoo, workers, until_failure=True)
+    soon = survey(zoo, workers, until_failure=True, diagnosis=False)
     return [
         summary(soon),
         "",
-        "| mutant | first rejected by | tier | after results | seconds | named |",
-        "|---|---|---|---|---|---|",
+        "| mutant | first rejected by | tier | after results | seconds |",
+        "|---|---|---|---|---|",
         *(row(zoo, name, report) for name, report in soon.items()),
     ]
 
@@ -103,11 +97,9 @@ def summary(soon: Mapping[str, Mapping[str, Any]]) -> str:
     """The figures above the table."""
     seconds = [report["seconds"] for report in soon.values()]
     killed = sum(bool(report["failures"]) for report in soon.values())
-    right = sum(named(name, report) for name, report in soon.items())
     return (
         f"{killed} of {len(soon)} mutants are rejected, after {statistics.median(seconds):.1f} s "
-        f"in the median and {max(seconds):.1f} s at most; the diagnosis names {right} of them at "
-        "the first guess. It is asked for its own entries, so that says little."
+        f"in the median and {max(seconds):.1f} s at most."
     )
 
 
