@@ -114,7 +114,8 @@ def test_twenty_thousand_cases_are_the_same_bytes_whatever_happens(tmp_path) -> 
         disturbed.called(job, tmp_path / "alone", workers=0), stdout=subprocess.DEVNULL
     ) as alone:
         what = ["worker", "worker", "hang", "client"]
-        happened, anew = disturbed.disturb(job, tmp_path / "disturbed", what, 1)
+        # Other tests share the machine: a worker that is busy is not to be taken for lost.
+        happened, anew = disturbed.disturb(job, tmp_path / "disturbed", what, 1, patience=20.0)
     assert alone.returncode == 0
     assert sorted(one.split()[0] for one in happened) == sorted(what)
     one, other = ((tmp_path / name / "report.json") for name in ("alone", "disturbed"))

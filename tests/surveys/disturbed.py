@@ -35,18 +35,24 @@ def job(cases: int, size: int, seed: int) -> dict[str, Any]:
             "cases": cases, "size": size, "timeout": None, "memory": None}  # fmt: skip
 
 
-def called(job: Mapping[str, Any], folder: Path, workers: int = 2) -> list[str]:
+def called(
+    job: Mapping[str, Any], folder: Path, workers: int = 2, patience: float = PATIENCE
+) -> list[str]:
     """Give the command that runs it; without workers, in its own process."""
     (name,) = job["implementations"]
     return [
         sys.executable, "-m", "conformance", "campaign", f"{job['option']}={name}",
         f"--cases={job['cases']}", f"--block-size={job['size']}", f"--seed={job['seed']}",
-        f"--folder={folder}", f"--workers={workers}", f"--lost-after={PATIENCE}",
+        f"--folder={folder}", f"--workers={workers}", f"--lost-after={patience}",
     ]  # fmt: skip
 
 
 def disturb(
-    job: Mapping[str, Any], folder: Path, what: Sequence[str], seed: int
+    job: Mapping[str, Any],
+    folder: Path,
+    what: Sequence[str],
+    seed: int,
+    patience: float = PATIENCE,
 ) -> tuple[list[str], set[Path]]:
     """Run a campaign to its end, whatever happens to it.
 
@@ -60,6 +66,8 @@ def disturb(
         Each of "worker", "hang" and "client": what is to happen, in an order that is drawn.
     seed : int
         From which the points are drawn: after how many blocks, and how much later.
+    patience : float
+        Seconds without a sign of life after which a worker is lost.
 
     Returns
     -------
@@ -75,11 +83,11 @@ def disturb(
     happened: list[str] = []
     stopped: list[psutil.Process] = []
     kept: dict[Path, int] = {}
-    client = _call(job, folder)
+    client = _call(job, folder, patience)
     try:
         while (ended := client.poll()) in {None, -signal.SIGKILL}:
             if ended is not None:
-                client = _call(job, folder)
+                client = _call(job, folder, patience)
             done = {path: path.stat().st_mtime_ns for path in (folder / "blocks").glob("*.json")}
             if left and len(done) >= left[0][0] and (prey := _prey(client, left[0][1])):
                 time.sleep(rng.uniform(0.0, 1.0))
@@ -104,9 +112,9 @@ def disturb(
     return happened, anew
 
 
-def _call(job: Mapping[str, Any], folder: Path) -> subprocess.Popen[bytes]:
+def _call(job: Mapping[str, Any], folder: Path, patience: float) -> subprocess.Popen[bytes]:
     quiet = subprocess.DEVNULL
-    return subprocess.Popen(called(job, folder), stdout=quiet, stderr=quiet)
+    return subprocess.Popen(called(job, folder, 2, patience), stdout=quiet, stderr=quiet)
 
 
 def _prey(client: subprocess.Popen[bytes], what: str) -> list[psutil.Process]:
