@@ -32,9 +32,11 @@ _RAGGED = tuple(range(9, 48, 2))
 # group, one stride or dilation for both axes; and beside it what it cannot have asked for.
 SIZES: Mapping[str, tuple[Any, ...]] = {
     "sevens": ((7, 7), (14, 14), (21, 21)),
-    "many sevens": ((28, 28), (56, 56), (42, 42)),
+    "many sevens": ((28, 28), (42, 42)),
     "eights": ((8, 8), (16, 16), (24, 24)),
-    "many eights": ((32, 32), (64, 64), (48, 48), (40, 40)),
+    "many eights": ((32, 32), (48, 48), (40, 40)),
+    # By themselves: beside smaller ones they would seldom be few enough products.
+    "of early stages": ((56, 56), (64, 64), (64, 56)),
     "oblong": ((8, 32), (32, 16), (16, 64), (64, 8), (48, 16), (14, 28), (28, 7)),
     "ragged": tuple((h, w) for h in _RAGGED for w in _RAGGED if h != w and h * w < 900),
 }
@@ -204,7 +206,7 @@ def _more(classes: Classes, seed: int, most: int, claimed: Capabilities) -> list
 _TOGETHER: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "size": {
         "small": ("sevens", "eights", "oblong"),
-        "large": ("many sevens", "many eights", "ragged"),
+        "large": ("many sevens", "many eights", "of early stages", "ragged"),
     },
     "channels": {"round": ("16 a group", "several"), "one": ("one a group", "one group", "odd")},
     "kernel_shape": {"3": ("3", "other"), "large": ("5", "7", "9", "11")},
