@@ -99,7 +99,7 @@ def networks(claimed: LayerCapabilities, seed: int) -> list[LayerCase]:
     rng = random.Random(seed)
     found: dict[str, LayerCase] = {}
     for turn in range(1 if claimed.compiles else _COVERS):
-        # Another order of levels is another array: three of them have most of each three classes.
+        # Another order of levels is another array: a dozen have most of each three classes.
         mixed = {
             name: rng.sample(list(levels), len(levels)) if turn else list(levels)
             for name, levels in factors.items()
