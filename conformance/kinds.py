@@ -29,6 +29,7 @@ from conformance.diagnosis.answers import Probe
 from conformance.diagnosis.diagnose import Known
 from conformance.diagnosis.explain import explain
 from conformance.diagnosis.explanation import Explanation
+from conformance.diagnosis.ignored import Ignored, ignored
 from conformance.diagnosis.layers.asking import fitting
 from conformance.diagnosis.layers.explain import explain_layer
 from conformance.judging.kind import Kind, Rules, Shapes
@@ -207,6 +208,10 @@ class _Operator(Kind):
     ) -> Explanation | None:
         # It reads y, dx and dkernel together.
         return explain(judged, failing, seconds) if judged.capabilities.backward else None
+
+    def ignored(self, judged: Any, seconds: float) -> Ignored | None:
+        # It compares y, dx and dkernel.
+        return ignored(judged, seconds) if judged.capabilities.backward else None
 
     def where(self, judged: Any, failing: OperatorCase | None, *, brief: bool) -> tuple[str, ...]:
         return operator_diagnosis.where(judged, failing, brief=brief)

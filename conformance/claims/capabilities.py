@@ -316,7 +316,10 @@ def declared(declaration: Any, kind: type[Declared] = Capabilities) -> Declared:
     if unknown:
         near = difflib.get_close_matches(unknown[0], known, 1)
         instead = f"; did you mean {near[0]}?" if near else ""
-        raise DeclarationError(f"capabilities may have {', '.join(known)}; got {unknown}{instead}")
+        raise DeclarationError(
+            f"capabilities has no entry {' and no '.join(map(repr, unknown))}{instead} (it may "
+            f"have {', '.join(known)})"
+        )
     read: dict[str, Any] = {}
     for name, value in declaration.items():
         # None is what stands where nothing is declared.

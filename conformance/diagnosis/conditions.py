@@ -46,7 +46,7 @@ class Condition:
         return truth
 
     def __str__(self) -> str:
-        return str(self.formula)
+        return "always" if self.formula == ALWAYS.formula else str(self.formula)
 
     @property
     def thresholds(self) -> dict[str, int]:

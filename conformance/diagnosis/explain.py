@@ -14,7 +14,7 @@ import numpy as np
 
 from conformance.cases.operator import OperatorCase
 from conformance.claims.loading import Judged
-from conformance.diagnosis.answers import Question
+from conformance.diagnosis.answers import Question, Raised
 from conformance.diagnosis.asking import (
     RESULTS,
     Asking,
@@ -32,6 +32,7 @@ from conformance.diagnosis.numbers import explain_numbers
 from conformance.diagnosis.observing import Learned
 from conformance.diagnosis.parts import contradicting, found_parts
 from conformance.diagnosis.sentences import sentences
+from conformance.words import listed
 
 # Cases that are asked to learn from, and fresh ones that an explanation must foretell.
 _LEARNED, _FORETOLD = 90, 200
@@ -306,6 +307,23 @@ def of_exceptions(asking: Asking, raising: Sequence[Seen]) -> Explanation:
         asked, off = asked + 1, off + raised
         foretold, caught = foretold + right, caught + (raised and right)
     return Explanation(
-        (most[:160],), ("no result is given",), (str(found[0]),) if found else (),
+        (most[:160], *_also(raising)), (_without(raising),), (str(found[0]),) if found else (),
         foretold, asked, off, seconds=time.perf_counter() - asking.start, caught=caught,
+        raises=True,
     )  # fmt: skip
+
+
+def _also(raising: Sequence[Seen]) -> list[str]:
+    """Say how often what is given where another result is not is wrong."""
+    given = [one for one in raising if isinstance(one.got.get("y"), np.ndarray)]
+    off = sum(one.wrong["y"] for one in given)
+    return [f"besides: y is wrong in {off} of the {len(given)} calls that give it"] if off else []
+
+
+def _without(raising: Sequence[Seen]) -> str:
+    """Say which functions give no result."""
+    lost = {name for one in raising for name, got in one.got.items() if isinstance(got, Raised)}
+    functions = {"forward": {"y"}, "backward": {"dx", "dkernel"}}
+    silent = [name for name, results in functions.items() if results & lost]
+    other = "; forward does" if silent == ["backward"] else ""
+    return f"{listed(silent)} give{'s' * (len(silent) == 1)} no result{other}"

@@ -7,6 +7,7 @@ by who finds it; here the one that foretold enough is taken.
 
 import contextlib
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from conformance.claims.loading import Judged
@@ -15,17 +16,23 @@ from conformance.diagnosis.asking import patience
 from conformance.diagnosis.behaviour import alone, explain_behaviour, remembers, special_values
 from conformance.diagnosis.explain import told
 from conformance.diagnosis.explanation import Explanation
+from conformance.diagnosis.ignored import explain_within
 from conformance.diagnosis.numbers import explain_numbers
 from conformance.diagnosis.starting import least
 from conformance.diagnosis.states import explain_state
 from conformance.diagnosis.verdicts import RAISES
 from conformance.judging.ask import NotRunError
+from conformance.judging.record import Failure
 
 # Of the time so much is spent to find where to start, and on laws of numbers where no map is found.
 _STARTING, _LAWS = 0.12, 0.4
+# And so much of it, at most, to see which options make no difference.
+_IGNORED = 0.5
 
 
-def explained(judged: Judged, failing: Any, check: str = "") -> Explanation | None:
+def explained(
+    judged: Judged, failing: Any, check: str = "", failures: Sequence[Failure] = ()
+) -> Explanation | None:
     """Explain an implementation of any kind; nothing where it gives no answers any more.
 
     Parameters
@@ -36,11 +43,20 @@ def explained(judged: Judged, failing: Any, check: str = "") -> Explanation | No
         A case that it fails, made small.
     check : str
         Name of the check that met it, which points to what to ask first.
+    failures : sequence of Failure
+        All that it fails: some may be of options that it does not look at, and some not.
     """
     if judged.host.given_up:
         return None
     with contextlib.suppress(DiedError, NotRunError):
-        return _explained(judged, failing, check)
+        # What ignores one option is said best by its map; two hide what else there is.
+        found = judged.kind.ignored(judged, _IGNORED * patience(judged.kind.name))
+        several = found is not None and len(found.values) > 1
+        own = None if several else _explained(judged, failing, check)
+        if found is None or (own is not None and own.certain):
+            return own
+        judged.host.anew()
+        return explain_within(judged, found, failures, _explained)
     return None
 
 

@@ -52,6 +52,8 @@ class Explanation:
     arithmetic: bool = False
     bounded: bool = False
     seconds: float = 0.0
+    # What is wrong is that it raises.
+    raises: bool = False
     # Of the wrong answers so many were foretold; None: as many as of all.
     caught: int | None = None
     doubtful: bool = False
@@ -82,7 +84,8 @@ class Explanation:
         how = exactly if self.exact else "right or wrong"
         what = "sums" if self.arithmetic else "answers"
         said = f"foretold {self.foretold:,} of {self.asked:,} new {what}, {how}"
-        said += "" if self.arithmetic else f"; in {self.faulty} of them it is wrong"
+        wrong = "raises" if self.raises else "is wrong"
+        said += "" if self.arithmetic else f"; in {self.faulty} of them it {wrong}"
         return said if self.certain else f"a hint: it {said}"
 
 

@@ -17,7 +17,7 @@ from conformance.cases.case import Array
 from conformance.cases.operator import OperatorCase
 from conformance.diagnosis import model
 from conformance.diagnosis.attributes import Row, of_values
-from conformance.diagnosis.conditions import ALWAYS, Condition, nearly, separating
+from conformance.diagnosis.conditions import Condition, nearly, separating
 from conformance.diagnosis.expressions import Column
 from conformance.words import listed
 
@@ -268,8 +268,7 @@ def whens(rules: Rules, seen: Sequence[Observed]) -> tuple[str, ...]:
     """Say when each label is there, and in how many cases."""
     said: dict[str, list[str]] = {}
     for label, rule in rules.conditions.items():
-        words = "always" if rule.condition is ALWAYS else str(rule.condition)
-        said.setdefault(words, []).append(label)
+        said.setdefault(str(rule.condition), []).append(label)
     lines = [
         words if len(said) == 1 and not rules.unknown else f"{listed(labels)}: {words}"
         for words, labels in said.items()

@@ -33,7 +33,7 @@ def numbers_of(case: OperatorCase) -> dict[str, int]:
     }  # fmt: skip
 
 
-KINDS = ("padding", "group_layout", "dtype", "taps")
+KINDS = ("padding", "group_layout", "dtype", "window")
 
 
 def kinds_of(case: OperatorCase) -> dict[str, str]:
@@ -41,10 +41,10 @@ def kinds_of(case: OperatorCase) -> dict[str, str]:
     where, padding = case.geometry, case.geometry.padding
     kind = padding if padding in WORDS else "an integer" if isinstance(padding, int) else "explicit"
     pairs = zip(where.kernel_shape, where.dilation, strict=True)
-    apart = any(taps > 1 and dilation > 1 for taps, dilation in pairs)
+    dilated = any(taps > 1 and dilation > 1 for taps, dilation in pairs)
     return {
         "padding": str(kind), "group_layout": where.group_layout, "dtype": case.dtype,
-        "taps": "apart" if apart else "adjacent",
+        "window": "dilated" if dilated else "plain",
     }  # fmt: skip
 
 

@@ -74,7 +74,7 @@ def _when(
         elif condition is None or condition.cost < 0:
             said = "no simple condition was found"
         else:
-            said = "always" if condition is ALWAYS else str(condition)
+            said = str(condition)
         told.setdefault(said, []).append(name)
     off = sum(any(one.wrong[name] for name in faulty) for one in seen)
     for said, names in told.items():

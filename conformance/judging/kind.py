@@ -201,6 +201,10 @@ class Kind(ABC):
         """Find what it computes instead of what it should; nothing where there is no way."""
         return None
 
+    def ignored(self, judged: Any, seconds: float) -> Any:  # noqa: ARG002
+        """Find options that it does not look at; nothing where there is no way."""
+        return None
+
     @abstractmethod
     def apart(self, case: Any, claimed: Any, times: float) -> Mapping[str, Array]:
         """Give how far equal results may be apart: so many times their bounds, or nothing."""

@@ -137,7 +137,7 @@ class Report:
             self.diagnosis = beyond(judged, self.failures)
             return
         try:
-            self.explanation = explained(judged, case, first.check)
+            self.explanation = explained(judged, case, first.check, self.failures)
             self.diagnosis = diagnose(judged, case)
             self.shown = certified(judged, self.shown)
         except HARMLESS as error:

@@ -82,7 +82,11 @@ def _headline(report: "Report") -> Text:
 
 def _rows(report: "Report", more: str) -> Iterable[tuple[str, list[str]]]:
     yield "judged", [_judged(report)]
-    yield "claims", [report.capabilities.scope, report.capabilities.arithmetic_words]
+    claimed = report.capabilities
+    scope = claimed.scope
+    if claimed == type(claimed)():
+        scope += " (it declares nothing, so everything is claimed)"
+    yield "claims", [scope, claimed.arithmetic_words]
     if report.verdict == "refuses":
         yield "what", ["it raises where it should answer; no result that it gives is wrong"]
     yield from _waived(report)

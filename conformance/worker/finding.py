@@ -19,6 +19,8 @@ import numpy as np
 _FRAMEWORKS = {"torch": "torch", "keras": "tensorflow", "tensorflow": "tensorflow", "jax": "jax"}
 
 _HERE = str(Path(__file__).parent)
+# Kinds of parameters that an operand can be given to.
+_POSITIONAL = {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
 
 
 class LoadError(Exception):
@@ -82,10 +84,12 @@ def found(name: str) -> Any:
     except BaseException as error:
         frames = traceback.extract_tb(error.__traceback__)
         # Where it is in the code, not in what refused it.
-        where = [one for one in frames if not one.filename.startswith(_HERE)] or frames
+        outside = (_HERE, "<frozen importlib", importlib.__file__)
+        where = [one for one in frames if not one.filename.startswith(outside)]
+        # Code that cannot be parsed has no frame; its error says where it is.
+        place = f" ({where[-1].filename}, line {where[-1].lineno})" if where else ""
         raise LoadError(
-            f"cannot import {module}: it raises {type(error).__name__}: {error} "
-            f"({where[-1].filename}, line {where[-1].lineno})"
+            f"cannot import {module}: it raises {type(error).__name__}: {error}{place}"
         ) from error
     walked = module
     for part in filter(None, attribute.split(".")):
@@ -183,16 +187,16 @@ def check_seam(one: Any, seam: Seam, name: str) -> None:
         held = vars(one) if inspect.ismodule(one) else {}
         near = [n for n, value in held.items() if n[0] != "_" and not _lacking(value)]
         instead = f"; name one of {', '.join(near[:6])}" if near else ""
+        due = " and ".join(f"{name}{_due(seam, name)}" for name in lacking)
         raise LoadError(
-            "needs the functions forward and backward with the signature of "
-            f"{seam.signature}, got {_short(one)} without {' and '.join(lacking)}{instead}"
+            f"needs the functions forward and backward of {seam.signature}, got {_short(one)} "
+            f"without {due}{instead}"
         )
     for function in functions_of(one):
-        operands = seam.operands if function == "backward" else seam.operands[1:]
-        _check_signature(one, function, operands, seam, name)
-    for function, operands in seam.further.items():
+        _check_signature(one, function, seam, name)
+    for function in seam.further:
         if callable(getattr(one, function, None)):
-            _check_signature(one, function, operands, seam, name)
+            _check_signature(one, function, seam, name)
         elif _declares(one, function, True):
             raise LoadError(
                 f'"{function}" is declared in its capabilities, and there is no such function; it '
@@ -200,9 +204,18 @@ def check_seam(one: Any, seam: Seam, name: str) -> None:
             )
 
 
-def _check_signature(
-    one: Any, function: str, operands: Sequence[str], seam: Seam, name: str
-) -> None:
+def _operands(seam: Seam, function: str) -> Sequence[str]:
+    """Name the positional arguments of a function of the seam."""
+    usual = {"forward": seam.operands[1:], "backward": seam.operands}
+    return (usual | dict(seam.further))[function]
+
+
+def _due(seam: Seam, function: str) -> str:
+    return f"({', '.join(_operands(seam, function))}, *, {', '.join(seam.keywords)})"
+
+
+def _check_signature(one: Any, function: str, seam: Seam, name: str) -> None:
+    operands = _operands(seam, function)
     try:
         signature = inspect.signature(getattr(one, function))
     except (TypeError, ValueError):
@@ -217,10 +230,17 @@ def _check_signature(
                 f"{function}({has}) is that of the {seam.other_kind}, not of the {seam.kind}; "
                 f"give it as {seam.other_option}={name}"
             ) from error
-        due = f"({', '.join(operands)}, *, {', '.join(seam.keywords)})"
         raise LoadError(
-            f"{function} must take the arguments {due} of {seam.signature}, got ({has}): {error}"
+            f"{function} must take the arguments {_due(seam, function)} of {seam.signature}, "
+            f"got ({has}): {error}"
         ) from error
+    # Operands are given by position. Other names may stand for them, but not each other's.
+    given = [p.name for p in signature.parameters.values() if p.kind in _POSITIONAL]
+    if any(n in operands and n != o for n, o in zip(given, operands, strict=False)):
+        raise LoadError(
+            f"{function} must take its operands in the order ({', '.join(operands)}), as "
+            f"{seam.signature} does, got ({', '.join(given[: len(operands)])})"
+        )
 
 
 def _framework(one: Any) -> str:

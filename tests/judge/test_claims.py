@@ -20,8 +20,8 @@ from conformance.kinds import LAYER, OPERATOR
 @pytest.mark.parametrize(
     ("declaration", "words"),
     [
-        ({"colour": True}, r"got \['colour'\]"),
-        ({3: True}, r"got \['3'\]"),
+        ({"colour": True}, "has no entry 'colour'"),
+        ({3: True}, "has no entry '3'"),
         ({"dtypes": ["float8"]}, "some of float16"),
         ({"dtypes": []}, "some of float16"),
         ({"dtypes": 32}, "some of float16"),
@@ -143,6 +143,14 @@ class Few:
         return x, kernel
 
 
+class Swapped:
+    def forward(self, image, weights, stride=1, dilation=1, padding="same", group_layout="blocked"):
+        return image
+
+    def backward(self, x, kernel, dy, **options):
+        return x, kernel
+
+
 class Layered:
     def forward(self, x, parameters, config, *, training=False):
         return x
@@ -160,6 +168,7 @@ class Declares(Right):
 def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     (tmp_path / "mine.py").write_text(MODULE)
     (tmp_path / "raises.py").write_text("raise RuntimeError('at import')")
+    (tmp_path / "unparsed.py").write_text("def f(:")
     (tmp_path / "exits.py").write_text("import sys; sys.exit(0)")
     (tmp_path / "needs.py").write_text("import no_such_framework")
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -191,10 +200,12 @@ def test_what_can_be_loaded(name: str) -> None:
         ("mine:broken", "making it raises RuntimeError: no device"),
         (
             "mine:other",
-            "needs the functions forward and backward .* got 5 without forward and back",
+            r"needs the functions forward and backward .* got 5 without forward\(x, kernel, \*, s",
         ),
         ("mine:apply", r"a function of \(x, kernel\) has no backward. .*conformance.adapt makes"),
         ("mine:OneWay", "got <mine.OneWay object .* without backward"),
+        ("mine:Swapped", r"backward must take its operands in the order \(dy, x, kernel\), as"),
+        ("unparsed", r"it raises SyntaxError: .*\(unparsed.py, line 1\)$"),
         ("mine:Few", r"forward must take the arguments \(x, kernel, \*, stride, dilation, padding"),
         ("mine:Layered", "is that of the layer, not of the operator; give it as --layer=mine:Lay"),
         ("mine:Declares", "must be some of float16"),

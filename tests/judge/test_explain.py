@@ -83,6 +83,13 @@ class LargeBatchesRaise(Unfold):
         return super().forward(x, kernel, **options)
 
 
+class BackwardRaises(MUTANTS["FirstGroupForAll"]):  # type: ignore[misc]
+    """Gives a wrong y, and no derivatives."""
+
+    def backward(self, dy: Any, x: Any, kernel: Any, **options: Any) -> Any:
+        raise NotImplementedError("backward")
+
+
 class RaisesBesides(MUTANTS["FirstGroupForAll"]):  # type: ignore[misc]
     """A wrong map, and an empty batch that raises."""
 
@@ -184,6 +191,16 @@ def test_a_refusal_does_not_hide_what_is_wrong_besides() -> None:
     assert "group of the kernel" in found.what[0]
     assert found.what[-1] == "besides: raises ValueError: empty batch, where B = 0"
     assert found.certain, found
+
+
+def test_what_raises_is_told_with_the_function_and_with_what_is_wrong_besides() -> None:
+    found = explain(load(BackwardRaises, OPERATOR), OPERATOR.case.parse(CASE), 8.0)
+    assert found is not None
+    assert found.what[0] == "raises NotImplementedError: backward"
+    assert found.what[1].startswith("besides: y is wrong in ")
+    assert found.where == ("backward gives no result; forward does",)
+    assert found.when == ("always",)
+    assert found.tested.endswith(f"in {found.faulty} of them it raises")
 
 
 @pytest.mark.parametrize("operator", [Shifted, Pairwise], ids=lambda one: one.__name__)

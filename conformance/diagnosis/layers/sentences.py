@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from conformance.diagnosis.conditions import ALWAYS, Condition
+from conformance.diagnosis.conditions import Condition
 from conformance.diagnosis.layers.asking import SeenLayer
 from conformance.diagnosis.layers.search import APART, VALUES, Found
 from conformance.diagnosis.sentences import Said
@@ -87,11 +87,10 @@ def _when(
         if told is None:
             yield "wherever this differs from what is due"
         else:
-            yield "always" if told is ALWAYS else str(told)
+            yield str(told)
     said: dict[str, list[str]] = {}
     for name, condition in when.items():
-        words = "always" if condition is ALWAYS else str(condition)
-        said.setdefault(words, []).append(name)
+        said.setdefault(str(condition), []).append(name)
     for words, names in said.items():
         yield f"{listed(names)}: {words}"
     off = sum(any(one.wrong.values()) for one in seen)
