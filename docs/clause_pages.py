@@ -18,6 +18,8 @@ ROOT = Path(__file__).parents[1]
 MARK = "<!-- clauses -->"
 TABLES = {"operators": "kill-matrix", "layers": "layer-kill-matrix"}
 _NUMBER = re.compile(r"\b(?:GEO|GRP|FWD|GRD|NUM|ERR|SPC|LAY)-\d+\b")
+_RANGE = re.compile(r"\b([A-Z]{3})-(\d+) to \1-(\d+)\b")
+_TITLE = re.compile(r"^## ([A-Z]{3}): (.+)$", re.MULTILINE)
 _ROW = re.compile(r"^\| `(\w+)` \| ((?:[A-Z]{3}-\d+(?:, )?)+) \|", re.MULTILINE)
 # What a number in a text is not linked in.
 _BARRED = (nodes.reference, nodes.title, nodes.literal, nodes.literal_block, nodes.strong)
@@ -65,20 +67,29 @@ def history() -> Mapping[str, list[str]]:
     found: dict[str, list[str]] = defaultdict(list)
     for entry in re.split(r"^- ", (ROOT / "CHANGELOG.md").read_text("utf-8"), flags=re.M)[1:]:
         text = " ".join(entry.partition("\n\n")[0].split())
-        for number in sorted(set(_NUMBER.findall(text))):
+        for number in sorted(_named(text)):
             found[number].append(text)
     return found
+
+
+def _named(text: str) -> set[str]:
+    """Give the clauses that a text names, each of "GRD-7 to GRD-10" too."""
+    named = set(_NUMBER.findall(text))
+    for chapter, first, last in _RANGE.findall(text):
+        named |= {f"{chapter}-{number}" for number in range(int(first), int(last) + 1)}
+    return named
 
 
 def page() -> str:
     """Give the page's text, in Markdown."""
     decided, cited, broken, told = checks(), tests(), rejected(), history()
+    titles = dict(_TITLE.findall((ROOT / "docs/spec.md").read_text("utf-8")))
     lines: list[str] = []
     chapter = ""
     for number, sentence in clauses().items():
         if number[:3] != chapter:
             chapter = number[:3]
-            lines += [f"## {chapter}", ""]
+            lines += [f"## {chapter}: {titles[chapter]}", ""]
         # The specification links to its own headings.
         quoted = sentence.replace("](#", "](spec.md#")
         lines += [f"### {number}", "", f"> {quoted} [Specification](#clause-{number.lower()})", ""]
@@ -145,7 +156,9 @@ def link(app: Any, tree: Any, name: str) -> None:
                 continue
             parts += [nodes.Text(str(text)[at : match.start()])]
             target = f"{uri}#clause-{match[0].lower()}"
-            parts += [nodes.reference("", match[0], internal=True, refuri=target)]
+            parts += [
+                nodes.reference("", match[0], internal=True, refuri=target, classes=["clause"])
+            ]
             at = match.end()
         text.parent.replace(text, [*parts, nodes.Text(str(text)[at:])])
 

@@ -44,6 +44,7 @@ sphinx_gallery_conf = {
 html_theme = "furo"
 html_title = f"refimpl {version}"
 html_static_path = ["_static"]
+templates_path = ["_templates"]
 html_css_files = ["site.css"]
 
 

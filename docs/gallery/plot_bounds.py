@@ -71,5 +71,5 @@ axis.legend(loc="lower right")
 plt.show()
 
 # %%
-# The two right ones lie below the line. The wrong one crosses it, though its errors are smaller
-# than those of correct half precision: no absolute tolerance accepts the one and rejects the other.
+# The two right ones lie below the line. The wrong one crosses it, though its largest error is
+# smaller than that of correct half precision: no absolute tolerance accepts the one and rejects the other.

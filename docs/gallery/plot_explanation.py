@@ -42,8 +42,8 @@ def tap_of(answer, output):
 
 
 # %%
-# The operator that is asked takes the vertical stride for both axes. Beside it stands the oracle,
-# which reads what is due.
+# The operator that is asked takes the vertical stride for both axes: the lower picture. The upper
+# one shows what is due, which is what the oracle reads.
 
 answers = {"due": asked(involution), "read": asked(VerticalStrideForBoth())}
 shown = [(2, 1), (2, 4)]
@@ -76,7 +76,7 @@ for row, column, *output in np.argwhere(answers["read"]):
     columns.append(column)
 factors = np.stack([j, v, np.ones_like(j)], 1)
 fitted, *_ = np.linalg.lstsq(factors, columns, rcond=None)
-print("column = {:.3g} * j + {:.3g} * v + {:.3g}".format(*fitted))
+print("column = {:.3g} * j + {:.3g} * v {:+.3g}".format(*fitted))
 
 # %%
 # Due is ``column = 2 * j + 1 * v - 1``. What the explainer does with such a map is more careful: it

@@ -37,9 +37,9 @@ share = [
 ]
 figure, axis = plt.subplots(figsize=(9, 2.6), layout="constrained")
 axis.bar([f"C = {c}\nG = {g}" for c, g in sizes], share, color="#0072b2")
-axis.set(ylabel="channels that keep\ntheir kernel", ylim=(0, 1.2))
+axis.set(ylabel="channels that keep\ntheir kernel", ylim=(0, 1))
 axis.set_title("Trained with one layout, run with the other")
-axis.bar_label(axis.containers[0], fmt="{:.0%}")
+axis.bar_label(axis.containers[0], fmt="{:.1%}")
 plt.show()
 
 # %%

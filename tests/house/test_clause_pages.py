@@ -33,6 +33,12 @@ def test_every_clause_has_its_part(pages: Any) -> None:
     assert "`OddPixelBefore`" in part
 
 
+def test_a_range_of_clauses_names_those_between(pages: Any) -> None:
+    assert pages._named("GRD-7 to GRD-10, and FWD-1") == {
+        "GRD-7", "GRD-8", "GRD-9", "GRD-10", "FWD-1",
+    }  # fmt: skip
+
+
 def test_every_clause_of_the_specification_gets_an_address(pages: Any) -> None:
     source = [(DOCS / "spec.md").read_text(encoding="utf-8")]
     pages.read(None, "spec", source)

@@ -2,19 +2,22 @@
 
 A fenced ``python`` block is executed and must not raise; a ``pycon`` block is a doctest. A ``c``
 block is a file, whose name its first line says; on such a page the lines of ``console`` blocks are
-run that make files. The blocks of a page share their names and a folder, in order. Prose is checked
-by nobody here.
+run that make files. The blocks of a page share their names and a folder, in order. Of the prose only
+some figures are checked here.
 """
 
 import doctest
 import importlib
+import json
 import re
 import shutil
 import subprocess
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from conformance.mutants.operator import MUTANTS
 from tests.surveys import screens
 
 ROOT = Path(__file__).parents[2]
@@ -138,3 +141,14 @@ def test_the_screens_of_a_page_are_those_of_runs(name: str) -> None:
     ):
         assert screens.masked(made) == screens.masked(screen)
         assert len(screen.splitlines()) <= 60
+
+
+def test_the_page_of_vectors_counts_those_that_are_stored() -> None:
+    chosen = json.loads((ROOT / "conformance/vectors/chosen.json").read_text(encoding="utf-8"))
+    caught = Counter(name for one in chosen for name in one["catches"])
+    page = (ROOT / "docs/vectors.md").read_text(encoding="utf-8")
+    said = " ".join(page.split())
+    assert f"The {len(chosen)} vectors" in said
+    assert f"catch {len(caught)} of the {len(caught)} known faults" in said
+    assert f"({len(MUTANTS) - len(caught)} of the {len(MUTANTS)} known faults" in said
+    assert [name for name, times in caught.items() if times < 2] == ["SumsTowardsZero"]

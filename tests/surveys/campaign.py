@@ -98,7 +98,7 @@ def kills(found: Mapping[str, tuple[int, str]], names: list[str], drawn: int) ->
 def table(report: Mapping[str, Any]) -> list[str]:
     """The worst fraction of the bound by implementation, and by recipe, for each format."""
     formats = list(FORMATS)
-    lines = ["| | cases | " + " | ".join(formats) + " |", "|---" * (len(formats) + 2) + "|"]
+    lines = ["| what | cases | " + " | ".join(formats) + " |", "|---" * (len(formats) + 2) + "|"]
     rows = dict.fromkeys(key.rpartition("|")[0] for key in report["worst"])
     # Implementations first.
     for row in sorted(rows, key=lambda row: (row.startswith("recipe "), row)):

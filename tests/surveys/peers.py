@@ -96,7 +96,7 @@ def main() -> None:
 
 def legend(listed: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Say of each column what it claims, how it was judged, and when."""
-    yield "| | runs on | claims | profile | verdict | checks that pass | date |"
+    yield "| column | runs on | claims | profile | verdict | checks that pass | date |"
     yield "|---|---|---|---|---|---|---|"
     for number, document in enumerate(listed, 1):
         (one,) = document["implementations"]
