@@ -72,4 +72,5 @@ plt.show()
 
 # %%
 # The two right ones lie below the line. The wrong one crosses it, though its largest error is
-# smaller than that of correct half precision: no absolute tolerance accepts the one and rejects the other.
+# smaller than that of correct half precision: no absolute tolerance accepts the one and rejects
+# the other.

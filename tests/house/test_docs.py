@@ -2,8 +2,8 @@
 
 A fenced ``python`` block is executed and must not raise; a ``pycon`` block is a doctest. A ``c``
 block is a file, whose name its first line says; on such a page the lines of ``console`` blocks are
-run that make files. The blocks of a page share their names and a folder, in order. Of the prose only
-some figures are checked here.
+run that make files. The blocks of a page share their names and a folder, in order. Of the prose
+only some figures are checked here.
 """
 
 import doctest
