@@ -23,6 +23,9 @@ extensions = [
 exclude_patterns = ["_build", "tables", "gallery", "**/sg_execution_times.rst"]
 nitpicky = True
 
+# What docstrings put between single backticks is code.
+default_role = "literal"
+
 # The specification links to its own headings.
 myst_heading_anchors = 3
 
