@@ -74,7 +74,8 @@ def main() -> None:
         shown = smallest(judged, report.failures)
         assert shown is not None
         start = time.process_time()
-        found = explainer.explained(judged, kind.case.parse(shown.token), shown.check)
+        case = kind.case.parse(shown.token)
+        found = explainer.explained(judged, case, shown.check, report.failures)
         seconds = time.process_time() - start
         times.append(seconds)
         if found is None:
