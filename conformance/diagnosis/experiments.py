@@ -12,6 +12,8 @@ from conformance.claims.capabilities import Capabilities
 from conformance.diagnosis.readings import affordable
 
 _CHANNELS = (*CHANNELS, (2, 3), (3, 1), (3, 3), (1, 4))
+# Of explicit paddings so many are those of the pools; the others are below so many pixels a side.
+_AS_POOLED, _WIDEST = 0.3, 4
 
 
 def drawn(
@@ -21,6 +23,7 @@ def drawn(
     allowed = pools(claimed, channels=_CHANNELS)
     while True:
         row: dict[str, Any] = {name: rng.choice(pool) for name, pool in allowed.items()}
+        row["padding"] = _varied(row["padding"], rng)
         groups, members = row.pop("channels")
         case = OperatorCase(dtype, "integers", rng.randrange(1000), rng.choice((1, 2, 3)))
         case = case.changed(groups=groups, members=members, **row).large_enough
@@ -30,6 +33,13 @@ def drawn(
             continue
         if not small or _readable(case):
             yield case
+
+
+def _varied(padding: Any, rng: random.Random) -> Any:
+    """Give other pixels on each side, where sides are given: those of the pools are but few."""
+    if not isinstance(padding, tuple) or rng.random() < _AS_POOLED:
+        return padding
+    return tuple((rng.randrange(_WIDEST), rng.randrange(_WIDEST)) for _ in padding)
 
 
 def _readable(case: OperatorCase) -> bool:
@@ -72,6 +82,7 @@ def near(case: OperatorCase, claimed: Capabilities, rng: random.Random) -> Itera
                 value = (rng.randint(1, _PAIRS[name]), rng.randint(1, _PAIRS[name]))
             elif name in allowed:
                 value = rng.choice(allowed[name])
+                value = _varied(value, rng) if name == "padding" else value
             else:
                 own = getattr(case, name) if hasattr(case, name) else getattr(case.geometry, name)
                 value = _size(own, rng)

@@ -261,14 +261,22 @@ NAMED: dict[str, Formula] = {
         "undilated same": _same(k, s, _1, n, o),
         "same with the odd pixel before": _same(k, s, _A[d], n, o, 1),
         "phase": _A[s] - _1,
+        # What the windows do not reach is split between both sides.
+        "left over": number(0)
+        - (_A[n] - ((_A[o] - _1) * _A[s] + (_A[k] - _1) * _A[d] + _1)) // _2,
     }.items()},
     "both vertical": _A["top"] + _A["bottom"],
     "both horizontal": _A["left"] + _A["right"],
+    "half of both vertical": (_A["top"] + _A["bottom"]) // _2,
+    "half of both horizontal": (_A["left"] + _A["right"]) // _2,
     # Tap axes that lie otherwise in memory.
     "u by columns": (_A["v"] * _A["Kh"] + _A["u"]) // _A["Kw"],
     "v by columns": (_A["v"] * _A["Kh"] + _A["u"]) % _A["Kw"],
     "u from columns": (_A["u"] * _A["Kw"] + _A["v"]) % _A["Kh"],
     "v from columns": (_A["u"] * _A["Kw"] + _A["v"]) // _A["Kh"],
+    # The flat index of a tap with the height of the kernel where its width belongs.
+    "u of rows of Kh": (_A["u"] * _A["Kh"] + _A["v"]) % (_A["Kh"] * _A["Kw"]) // _A["Kw"],
+    "v of rows of Kh": (_A["u"] * _A["Kh"] + _A["v"]) % _A["Kw"],
 }  # fmt: skip
 
 
@@ -349,6 +357,9 @@ DERIVED: dict[str, Formula] = {
     - _A["H"] + _1,
     "columns of the window beyond": _A["j"] * _A["sw"] + (_A["Kw"] - _1) * _A["dw"] - _A["left"]
     - _A["W"] + _1,
+    # Outputs from where the size is divided by the stride, rounded down.
+    "i - H//sh": _A["i"] - _A["H"] // _A["sh"],
+    "j - W//sw": _A["j"] - _A["W"] // _A["sw"],
     # What is left over after the last whole vector or block.
     **{f"{n} - {size}//{k}*{k}": _A[n] - _A[size] // number(k) * number(k)
        for n, size in (("c", "C"), ("j", "Wo"), ("i", "Ho"), ("m", "M")) for k in (4, 8, 16, 32)},

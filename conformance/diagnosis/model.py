@@ -56,6 +56,10 @@ BORDERS: Mapping[str, Callable[[Column, Column], Column]] = {
     "": lambda values, size: values,  # noqa: ARG005
     "clamped": lambda values, size: np.clip(values, 0, size - 1),
     "modulo the size": lambda values, size: values % size,
+    # As Python's and NumPy's indices are, where only the upper end is checked.
+    "negative ones from the end": lambda values, size: np.where(
+        (values < 0) & (values >= -size), values + size, values
+    ),
     "reflected": lambda values, size: _reflected(values, size, edge=False),
     "reflected with the edge": lambda values, size: _reflected(values, size, edge=True),
 }

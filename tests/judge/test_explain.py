@@ -74,6 +74,56 @@ class TwoFaults(Unfold):
         return super().position(call, axis, output, tap) + axis
 
 
+class NegativeIndices(Unfold):
+    """Only the upper end is checked, so that indices below zero count from the end."""
+
+    def border(self, position: Any, size: int) -> Any:
+        inside = (position >= -size) & (position < size)
+        return np.where(inside, position, 0) % size, inside
+
+
+class TapsByHeight(Unfold):
+    """The flat index of a tap has the height of the kernel where its width belongs."""
+
+    def entry(self, call: Call, at: Place) -> Entry:
+        high, wide = call.taps
+        u, v = np.divmod((at.u * high + at.v) % (high * wide), wide)
+        return super().entry(call, at)._replace(u=u, v=v)
+
+
+class LastOutputsLost(Unfold):
+    """Rows of outputs are counted as the height divided by the stride, rounded down."""
+
+    def inside(self, call: Call, at: Place, found: Any) -> Any:
+        return found & (at.i < call.size[0] // call.stride[0])
+
+
+class SplitEvenly(Unfold):
+    """Explicit padding is split evenly between both sides."""
+
+    def before(self, call: Call, axis: int) -> int:
+        given = isinstance(call.padding, tuple)
+        return sum(call.padding[axis]) // 2 if given else super().before(call, axis)
+
+
+class SidesExchanged(Unfold):
+    """Of explicit padding the second number is taken for the first."""
+
+    def before(self, call: Call, axis: int) -> int:
+        given = isinstance(call.padding, tuple)
+        return call.padding[axis][1] if given else super().before(call, axis)
+
+
+class LeftOversSplit(Unfold):
+    """Without padding the pixels that no window reaches are split between both sides."""
+
+    def before(self, call: Call, axis: int) -> int:
+        if call.padding != "valid":
+            return super().before(call, axis)
+        reached = (call.grid[axis] - 1) * call.stride[axis] + self.reach(call, axis) + 1
+        return -((call.size[axis] - reached) // 2)
+
+
 class LargeBatchesRaise(Unfold):
     """Raises from six samples on."""
 
@@ -119,6 +169,13 @@ def explained(operator: Any, seconds: float = 60.0) -> Explanation:
         (PatchesChannelsFirst, "// C"),
         (WideChannelsLoseTheirTaps, "leaves out products with"),
         (TwoFaults, "column of the kernel grid"),
+        (NegativeIndices, "negative ones from the end"),
+        (TapsByHeight, "reads kernel row (u*Kh + v) % (Kh*Kw) // Kw"),
+        (LastOutputsLost, "leaves out products with i - H//sh >= 0"),
+        (SplitEvenly, "(left + right) // 2 where left belongs"),
+        # Not the zero that stands on the right in few paddings.
+        (SidesExchanged, "right where left belongs"),
+        (LeftOversSplit, "(H - ((Ho - 1)*sh + (Kh - 1)*dh + 1)) // 2"),
         (MUTANTS["VerticalStrideForBoth"], "sh where sw belongs"),
         # On both axes, though few of the cases near the failing one show it on rows.
         (MUTANTS["OddPixelBefore"], "bottom where top belongs"),
