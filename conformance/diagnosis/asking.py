@@ -28,6 +28,7 @@ from conformance.diagnosis.expressions import Column
 from conformance.diagnosis.model import (
     Model,
     attributes_of,
+    holds,
     of_sizes,
 )
 from conformance.diagnosis.places import numbers_of
@@ -99,6 +100,11 @@ class Seen:
     def arrays(self) -> list[Array]:
         """The results that are arrays."""
         return [one for one in self.got.values() if isinstance(one, np.ndarray)]
+
+    @property
+    def empty(self) -> bool:
+        """Whether the results have no entries: they are right whatever it computes."""
+        return bool(self.arrays) and not any(one.size for one in self.got.values())
 
     @property
     def raised(self) -> str:
@@ -275,6 +281,29 @@ class Asking:
             # One of each kind: on which the other one holds, and on which it does not.
             chosen += [drawn[n] for n in apart[:1]] + [drawn[n] for n in apart[-1:]]
         return list(dict.fromkeys(chosen))[:_RIVALS]
+
+    def without(self, condition: Condition, part: int, wrong: Sequence[Any]) -> list[Any]:
+        """Give cases in which all parts of a condition hold but one; none where values are it.
+
+        Parameters
+        ----------
+        condition : Condition
+            Parts that are joined by "and".
+        part : int
+            Which of them does not hold.
+        wrong : sequence of Seen
+            Cases in which all of them do.
+        """
+        found = list[OperatorCase]()
+        for one in self.rng.sample(list(wrong), min(_BESIDE, len(wrong))):
+            near = experiments.near(one.case, self.claimed, self.rng)
+            for case in itertools.islice(near, _RESIZED):
+                row = {**one.row, **of_sizes(case)}
+                truths = [holds(other, row) for other in condition.parts]
+                if not truths[part] and sum(truths) == len(truths) - 1:
+                    found.append(case)
+                    break
+        return found
 
     def _around(self, share: float) -> None:
         """Ask what lies around the failing case."""

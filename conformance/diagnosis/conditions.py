@@ -49,6 +49,14 @@ class Condition:
         return "always" if self.formula == ALWAYS.formula else str(self.formula)
 
     @property
+    def parts(self) -> tuple["Condition", ...]:
+        """The conditions that are joined by "and"; itself, if none are."""
+        if self.formula.operator != "and":
+            return (self,)
+        joined = (Condition(part, 0.0) for part in self.formula.parts)
+        return tuple(one for part in joined for one in part.parts)
+
+    @property
     def thresholds(self) -> dict[str, int]:
         """The numbers from which on, or below which, an atom makes a difference."""
         found: dict[str, int] = {}
@@ -295,6 +303,10 @@ def _of_one(name: str, column: Column, wrong: Truth) -> _Family:
             cost = 1.2 if value in (0, 1) else 1.6
             add("=", value, cost, column == value)
             add("!=", value, cost + 0.05, column != value)
+    elif (values == 0).any():
+        # Of many values zero is one to ask about: of a distance, for example.
+        add("=", 0, 1.3, column == 0)
+        add("!=", 0, 1.35, column != 0)
     if len(values) > 2:
         for divisor in _TURNS if name.startswith("number of") else _DIVISORS:
             rest = column % divisor

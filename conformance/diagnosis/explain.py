@@ -230,7 +230,8 @@ def _held(
         return dict(when)
     columns, kept = columns_of(answered), dict(when)
     for name in parts.keys() & when.keys():
-        alike = when[name](columns) == [one.wrong[name] for one in answered]
+        full = np.array([not one.empty for one in answered])
+        alike = (when[name](columns) & full) == [one.wrong[name] for one in answered]
         if alike.mean() < SURE:
             kept[name] = Condition(ALWAYS.formula, -1.0)
     return kept
@@ -260,7 +261,7 @@ def _foretold(
         if name in parts or name not in when:
             if not as_foretold(one, model, name):
                 return False
-        elif bool(when[name](columns)[0]) != one.wrong[name]:
+        elif (bool(when[name](columns)[0]) and not one.empty) != one.wrong[name]:
             return False
     return True
 

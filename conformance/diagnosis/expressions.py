@@ -365,6 +365,7 @@ DERIVED: dict[str, Formula] = {
        for n, size in (("c", "C"), ("j", "Wo"), ("i", "Ho"), ("m", "M")) for k in (4, 8, 16, 32)},
     "i*Wo + j": _A["i"] * _A["Wo"] + _A["j"],
     "u*Kw + v": _A["u"] * _A["Kw"] + _A["v"],
+    "(u*Kw + v) from the middle": _A["u"] * _A["Kw"] + _A["v"] - _A["Kh"] * _A["Kw"] // _2,
     "(u*Kw + v) from the last": _A["Kh"] * _A["Kw"] - _1 - _A["u"] * _A["Kw"] - _A["v"],
 }  # fmt: skip
 

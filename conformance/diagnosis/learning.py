@@ -29,8 +29,11 @@ def learned(
     """
     label = is_wrong or (lambda one: one.wrong[result])
     found: list[Condition] = []
+    questioned: set[tuple[str, int]] = set()
     for _ in range(24):
-        every = [*asking.seen, *(asking.refused if refusals else ())]
+        # What has no entries is right whatever is computed, and tells nothing of when it is wrong.
+        every = [one for one in asking.seen if label(one) or not one.empty]
+        every += asking.refused if refusals else ()
         cared = [one for one in every if matters is None or label(one) or matters(one)]
         columns = asking.columns(cared)
         wrong_ = np.array([label(one) for one in cared])
@@ -39,7 +42,10 @@ def learned(
             return found
         if _bisected(asking, found[0], cared, wrong_):
             continue
+        off = [one for one in cared if label(one)]
         if len(found) < 2:
+            if _questioned(asking, found[0], off, questioned):
+                continue
             return found
         fresh = list(itertools.islice(asking.cases(), DRAWN))
         fresh += asking.beside([one for one in cared if label(one)])
@@ -55,11 +61,33 @@ def learned(
         if not first:
             asked += asking.between(found, [one for one in cared if label(one)])
         if not asked:
+            if _questioned(asking, found[0], off, questioned):
+                continue
             return found
         for case in asked:
             if asking.left(0.7):
                 asking.note(asking.ask(case))
     return found
+
+
+def _questioned(
+    asking: Asking, condition: Condition, wrong: Sequence[Seen], before: set[tuple[str, int]]
+) -> bool:
+    """Ask whether each part of a condition is needed; false if there is nothing left to ask.
+
+    Of what was asked by chance a part may separate what no case has questioned.
+    """
+    number = len(condition.parts)
+    for part in range(number if number > 1 else 0):
+        if (str(condition), part) in before:
+            continue
+        before.add((str(condition), part))
+        cases = [case for case in asking.without(condition, part, wrong) if asking.left(0.7)]
+        for case in cases:
+            asking.note(asking.ask(case))
+        if cases:
+            return True
+    return False
 
 
 def _bisected(asking: Asking, condition: Condition, cared: Sequence[Seen], wrong_: Any) -> bool:

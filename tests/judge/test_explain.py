@@ -124,6 +124,30 @@ class LeftOversSplit(Unfold):
         return -((call.size[axis] - reached) // 2)
 
 
+class LastMemberLosesItsMiddle(Unfold):
+    """Of groups of three and more, dkernel lacks the last channel at the flat middle tap."""
+
+    def dkernel(self, call: Call, dy: Any, x: Any) -> Any:
+        plan, members = self.plan(call), call.channels // call.groups
+        at = Place(*np.ogrid[tuple(slice(n) for n in (*call.kernel[:5], call.channels))])
+        member = at.c % members if call.group_layout == "blocked" else at.c // call.groups
+        middle = at.u * call.taps[1] + at.v == call.taps[0] * call.taps[1] // 2
+        lost = (member == members - 1) & middle & (members > 2)
+        kept = plan._replace(inside=plan.inside & ~lost)
+        return self.scatter(self.read(x, kept) * self.spread(dy), kept, kept.entry, call.kernel)
+
+
+class FirstFourMembers(Unfold):
+    """Of a group the first four channels reach dkernel."""
+
+    def dkernel(self, call: Call, dy: Any, x: Any) -> Any:
+        plan, members = self.plan(call), call.channels // call.groups
+        at = Place(*np.ogrid[tuple(slice(n) for n in (*call.kernel[:5], call.channels))])
+        member = at.c % members if call.group_layout == "blocked" else at.c // call.groups
+        kept = plan._replace(inside=plan.inside & (member < 4))
+        return self.scatter(self.read(x, kept) * self.spread(dy), kept, kept.entry, call.kernel)
+
+
 class LargeBatchesRaise(Unfold):
     """Raises from six samples on."""
 
@@ -371,3 +395,26 @@ def test_memory_read_in_another_order() -> None:
     read_ = array[tuple(formulas[name](columns) for name in "uvg")]
     np.testing.assert_array_equal(read_, array.ravel().reshape(4, 2, 3).transpose(1, 2, 0))
     assert any(name.startswith("kernel read as (G, Kh, Kw)") for name in NAMED)
+
+
+def test_a_condition_has_no_part_that_nothing_has_questioned() -> None:
+    """It said "x is of integers and Kh != 4" besides: no call without these had been asked."""
+    claims = {"dilations": [(1, 1)], "paddings": "half", "group_layouts": "blocked"}
+    judged = load(LastMemberLosesItsMiddle, OPERATOR, Unfold.capabilities | claims)
+    case = OPERATOR.case.parse(
+        "dtype=float32,recipe=integers,members=3,height=4,width=4,kernel_shape=2x2,padding=half"
+    )
+    found = explain(judged, case, 30.0)
+    assert found is not None
+    assert found.certain, found
+    assert found.what == (
+        "leaves out products with M - 1 - m = 0 and (u*Kw + v) from the middle = 0",
+        "this where M >= 3; elsewhere it is right",
+    )
+
+
+def test_what_has_no_entries_tells_nothing() -> None:
+    """A condition was "B != 0 and M >= 5": an empty batch is right whatever is computed."""
+    found = explained(FirstFourMembers)
+    assert "B " not in " ".join((*found.what, *found.when))
+    assert found.certain

@@ -139,6 +139,10 @@ class LayerAsking(Asking):
         """Give none: `cases` are near the failing one already."""
         return []
 
+    def without(self, condition: Condition, part: int, wrong: Sequence[Any]) -> list[Any]:  # noqa: ARG002
+        """Give none: sizes of a layer depend on one another."""
+        return []
+
     def between(self, found: Sequence[Condition], wrong: Sequence[Any]) -> list[Any]:  # noqa: ARG002
         """Give none, for the same reason."""
         return []
