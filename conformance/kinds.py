@@ -5,6 +5,7 @@ counts or reports asks a kind and knows none.
 """
 
 import itertools
+import random
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
@@ -23,6 +24,7 @@ from conformance.cases.operator import OperatorCase
 from conformance.cases.picture import Picture, localise
 from conformance.claims.capabilities import Capabilities, LayerCapabilities
 from conformance.claims.formats import FORMATS
+from conformance.diagnosis import experiments
 from conformance.diagnosis import layer as layer_diagnosis
 from conformance.diagnosis import operator as operator_diagnosis
 from conformance.diagnosis.answers import Probe
@@ -208,6 +210,9 @@ class _Operator(Kind):
     ) -> Explanation | None:
         # It reads y, dx and dkernel together.
         return explain(judged, failing, seconds) if judged.capabilities.backward else None
+
+    def drawn(self, claimed: Capabilities, rng: random.Random) -> Iterator[OperatorCase]:
+        return experiments.drawn(claimed, claimed.first_dtype, rng)
 
     def ignored(self, judged: Any, seconds: float) -> Ignored | None:
         # It compares y, dx and dkernel.

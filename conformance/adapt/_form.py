@@ -130,15 +130,19 @@ class Form:
             follows["paddings"] = ["int"]
         if "b" not in self.x:
             follows["empty_batch"] = False
-        for entry, name, example in (
-            ("paddings", "padding", "half"),
-            ("group_layouts", "group_layout", "blocked"),
-        ):
-            if name not in given and entry not in declared:
-                raise ValueError(
-                    f"the function is given no {name}: declare which it has, for example "
-                    f'capabilities={{"{entry}": "{example}"}}'
-                )
+        missing = {
+            name: f'"{entry}": "{example}"'
+            for entry, name, example in (
+                ("paddings", "padding", "half"),
+                ("group_layouts", "group_layout", "blocked"),
+            )
+            if name not in given and entry not in declared
+        }
+        if missing:
+            raise ValueError(
+                f"the function is given no {' and no '.join(missing)}: declare which it has, for "
+                f"example capabilities={{{', '.join(missing.values())}}}"
+            )
         return follows | declared
 
     def around(self, function: Callable[..., Any], do: Operations) -> Callable[..., Any]:

@@ -282,6 +282,20 @@ def padding_kind(padding: Any) -> str:
     return "int" if isinstance(padding, int) else "explicit"
 
 
+def written(entries: Mapping[str, Any]) -> str:
+    """Give entries of a declaration as somebody writes them, to be copied."""
+
+    def one(value: Any) -> str:
+        if isinstance(value, tuple) and len(value) == 1 and isinstance(value[0], str):
+            return one(value[0])
+        if isinstance(value, tuple):
+            listed = (part if isinstance(part, tuple) else one(part) for part in value)
+            return f"[{', '.join(map(str, listed))}]"
+        return f'"{value}"' if isinstance(value, str) else str(value)
+
+    return ", ".join(f'"{name}": {one(value)}' for name, value in entries.items())
+
+
 def _words(value: Any) -> str:
     several = isinstance(value, tuple)
     return ", ".join(map(str, value)) if several else str(value)

@@ -283,7 +283,9 @@ class Asking:
         return list(dict.fromkeys(chosen))[:_RIVALS]
 
     def without(self, condition: Condition, part: int, wrong: Sequence[Any]) -> list[Any]:
-        """Give cases in which all parts of a condition hold but one; none where values are it.
+        """Give cases in which all parts of a condition hold but one.
+
+        Other sizes and options are tried first, then other values.
 
         Parameters
         ----------
@@ -297,8 +299,12 @@ class Asking:
         found = list[OperatorCase]()
         for one in self.rng.sample(list(wrong), min(_BESIDE, len(wrong))):
             near = experiments.near(one.case, self.claimed, self.rng)
-            for case in itertools.islice(near, _RESIZED):
-                row = {**one.row, **of_sizes(case)}
+            sized = ((case, {**one.row, **of_sizes(case)}) for case in near)
+            valued = (
+                (case, attributes_of(case, Question(self.judged, case, self.values).values))
+                for case in experiments.valued(one.case, self.rng)
+            )
+            for case, row in itertools.chain(itertools.islice(sized, _RESIZED), valued):
                 truths = [holds(other, row) for other in condition.parts]
                 if not truths[part] and sum(truths) == len(truths) - 1:
                     found.append(case)

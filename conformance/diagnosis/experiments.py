@@ -72,7 +72,7 @@ def near(case: OperatorCase, claimed: Capabilities, rng: random.Random) -> Itera
     allowed = pools(claimed)
     # Other values only where it takes certain values to fail.
     names = _ATTRIBUTES if case.recipe != "integers" else _ATTRIBUTES[:-1]
-    most = _most(case)
+    most, of_sides = _most(case), isinstance(case.geometry.padding, tuple)
     while True:
         changed = case.changed(seed=rng.randrange(1000))
         for name in rng.sample(names, rng.choice((1, 1, 2, 2, 3))):
@@ -82,7 +82,8 @@ def near(case: OperatorCase, claimed: Capabilities, rng: random.Random) -> Itera
                 value = (rng.randint(1, _PAIRS[name]), rng.randint(1, _PAIRS[name]))
             elif name in allowed:
                 value = rng.choice(allowed[name])
-                value = _varied(value, rng) if name == "padding" else value
+                # Other sides than those of the pools where they may be what it is about.
+                value = _varied(value, rng) if name == "padding" and of_sides else value
             else:
                 own = getattr(case, name) if hasattr(case, name) else getattr(case.geometry, name)
                 value = _size(own, rng)
@@ -94,6 +95,13 @@ def near(case: OperatorCase, claimed: Capabilities, rng: random.Random) -> Itera
             changed = changed.changed(height=height, width=width)
         if changed.products <= most and not unclaimed(changed, claimed):
             yield changed
+
+
+def valued(case: OperatorCase, rng: random.Random) -> Iterator[OperatorCase]:
+    """Give a case with other values, of its own recipe and of every other whose sums are exact."""
+    if case.products <= _MOST_PRODUCTS:
+        for recipe in (case.recipe, case.recipe, case.recipe, *FINITE):
+            yield case.changed(recipe=recipe, seed=rng.randrange(1000))
 
 
 def _most(case: OperatorCase) -> int:

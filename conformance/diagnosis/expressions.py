@@ -152,6 +152,8 @@ OPERATORS: Mapping[str, Operator] = {
     "%": Operator(np.remainder, 4),
     "min": Operator(np.minimum, 0, commutes=True),
     "max": Operator(np.maximum, 0, commutes=True),
+    # Of named formulas alone.
+    "&": Operator(np.bitwise_and, 5),
     # Padding before the first pixel: size, taps, stride, dilation; as given, and whether by rule.
     "before": Operator(_before, 0),
     # Of conditions.
@@ -245,6 +247,8 @@ NAMED: dict[str, Formula] = {
     "next group of the next channel": (_A["c"] + _1) % _A["C"] % _A["G"],
     "channels by size, blocked": _A["c"] // _A["G"] % _A["G"],
     "channels by size, interleaved": _A["c"] % _A["M"] % _A["G"],
+    # The remainder by a power of two, of numbers that are none.
+    "interleaved by a mask": Formula("&", (_A["c"], _A["G"] - _1)),
     "channels of an even group": Formula("min", (
         _A["c"] // ((_A["M"] + _1) // _2 * _2), _A["G"] - _1)),
     # Paddings of public code.

@@ -53,7 +53,7 @@ _ONE_OVER = number(0)
 # What the rule of "same" padding is, if a number of pixels in it is 1.
 SYMMETRIC = {
     size: f"symmetric {given}: ({taps} - 1)*{dilation} // 2 where padding is same, whatever the "
-    "size and the stride"
+    'size and the stride (if that is meant, declare "paddings": "half")'
     for size, given, taps, dilation in (("H", "top", "Kh", "dh"), ("W", "left", "Kw", "dw"))
 }
 # Beyond this cost of a formula, formulas for some products only are looked for as well.

@@ -11,6 +11,7 @@ from typing import Any
 
 from conformance.claims.formats import ACCUMULATORS, FORMATS
 from conformance.claims.loading import Judged
+from conformance.diagnosis.narrower import within_claims
 from conformance.judging.record import Failure
 from conformance.judging.shrink import failures_of
 
@@ -40,15 +41,21 @@ def hints(judged: Judged, failures: Iterable[Failure]) -> list[str]:
         cases = [case for one, case in own if one.tier == "bound"][:_MOST]
         if cases and (narrower := _narrower(judged, dtype, cases)):
             found[dtype] = narrower
+    # What is declared already stays: the hint is to be copied as it is.
+    whole = {**(judged.capabilities.accumulator or {}), **found}
     if found and _all_hold(judged, found, listed):
-        said.append(f'it would conform, as far as asked, if it declared "accumulator": {found}')
+        said.append(f'it would conform, as far as asked, if it declared "accumulator": {whole}')
     elif found:
-        said.append(f'the failing bounds hold if it declares "accumulator": {found}')
+        said.append(f'the failing bounds hold if it declares "accumulator": {whole}')
+    if within := within_claims(judged, listed):
+        said.append(within)
     clauses = {one.clause for one in listed}
     if "NUM-8" in clauses and clauses <= _ROUNDING:
         said.append('if it rounds otherwise than to nearest it declares "rounding": "any"')
     if any(one.clause[:3] == "ERR" or one.clause == "LAY-18" for one in listed):
-        said.append('if checking arguments is not its task it declares "validates": False')
+        said.append(
+            'if checking arguments (chapter ERR) is not its task it declares "validates": False'
+        )
     return said
 
 

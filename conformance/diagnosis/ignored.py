@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from conformance.cases.operator import OperatorCase, unclaimed
-from conformance.claims.capabilities import HALF, Capabilities
+from conformance.claims.capabilities import HALF, Capabilities, written
 from conformance.claims.loading import Judged
 from conformance.diagnosis import experiments
 from conformance.diagnosis.answers import Raised, differing
@@ -26,6 +26,8 @@ from conformance.words import listed
 
 # Calls that must be answered alike before an option is taken to be ignored, and fresh ones after.
 _FEW, _FRESH = 4, 40
+# Of the answers so many are wrong where what is due is another one.
+_WRONG = 0.9
 # Cases that are drawn for these, most of which the other option gives another size.
 _DRAWN = 4000
 # Cases by which it is told which value the code has.
@@ -81,20 +83,15 @@ class Ignored:
     def lines(self) -> tuple[str, ...]:
         """What it is in words, and what can be declared."""
         had = listed([f"{name} {_said(one.own)}" for name, one in self.values.items()])
-        entries = (f'"{_OPTIONS[n][0]}": {_written(one)}' for n, one in self.values.items())
+        entries = {_OPTIONS[name][0]: one.declared for name, one in self.values.items()}
         return (
             f"ignores {listed(list(self.values))}: it answers as for {had}, whatever is asked",
-            f"  if it has no other, it declares {', '.join(entries)}",
+            f"  if it has no other, it declares {written(entries)}",
         )
 
 
 def _said(value: Any) -> str:
     return "1" if value == (1, 1) else str(value)
-
-
-def _written(value: Value) -> str:
-    (one,) = value.declared
-    return f'"{one}"' if isinstance(one, str) else str([one])
 
 
 def ignored(judged: Judged, seconds: float) -> Ignored | None:
@@ -119,7 +116,10 @@ def ignored(judged: Judged, seconds: float) -> Ignored | None:
     for option in found:
         found = looking.chosen(found, option)
     told = looking.alike(found, _FRESH, 2)
-    return None if told is None else Ignored(found, *told)
+    # Who looks at the option is right now and then: who remembers the answer to an earlier call.
+    if told is None or told[1] < _WRONG * told[0]:
+        return None
+    return Ignored(found, *told)
 
 
 def _claimed(judged: Judged, entry: str) -> set[Any]:
@@ -170,6 +170,8 @@ class _Looking:
             operands = self.asking.values(case, 8)
             if not differing(self.asking.right(case, operands), self.asking.right(other, operands)):
                 continue
+            # What is remembered of a call of these sizes is not asked for before.
+            self.judged.host.anew()
             one, same = self.asking.ask(case), self.asking.ask(other)
             if any(isinstance(got, Raised) for got in (*one.got.values(), *same.got.values())):
                 continue

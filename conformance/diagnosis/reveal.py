@@ -218,7 +218,8 @@ class Found:
         if name is None:
             said.append("mend: no format that can be declared is as narrow as its sums")
         elif ACCUMULATORS[name].bits < claimed.accumulator.bits:
-            said.append(f'declare "accumulator": {found["accumulator"]}')
+            whole = {**(self.judged.capabilities.accumulator or {}), **found["accumulator"]}
+            said.append(f'declare "accumulator": {whole}')
         multiplier = found.get("multiplier")
         if multiplier and claimed.multiplier is None:
             said.append(f'declare "multiplier": {multiplier}')

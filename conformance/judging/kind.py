@@ -5,6 +5,7 @@ themselves are in `conformance.kinds`. Nothing is judged here.
 """
 
 import functools
+import random
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -200,6 +201,10 @@ class Kind(ABC):
     def explain(self, judged: Any, failing: Any, seconds: float | None = None) -> Any:  # noqa: ARG002
         """Find what it computes instead of what it should; nothing where there is no way."""
         return None
+
+    def drawn(self, claimed: Any, rng: random.Random) -> Iterator[Any]:  # noqa: ARG002
+        """Draw claimed cases of exact values, for ever; none where there is no way."""
+        return iter(())
 
     def ignored(self, judged: Any, seconds: float) -> Any:  # noqa: ARG002
         """Find options that it does not look at; nothing where there is no way."""

@@ -19,6 +19,7 @@ import numpy as np
 _FRAMEWORKS = {"torch": "torch", "keras": "tensorflow", "tensorflow": "tensorflow", "jax": "jax"}
 
 _HERE = str(Path(__file__).parent)
+_WRAP = "A function with arguments or axes of its own is wrapped by a Form of conformance.adapt"
 # Kinds of parameters that an operand can be given to.
 _POSITIONAL = {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
 
@@ -232,7 +233,7 @@ def _check_signature(one: Any, function: str, seam: Seam, name: str) -> None:
             ) from error
         raise LoadError(
             f"{function} must take the arguments {_due(seam, function)} of {seam.signature}, "
-            f"got ({has}): {error}"
+            f"got ({has}): {error}. {_WRAP * bool(seam.adapter)}".rstrip()
         ) from error
     # Operands are given by position. Other names may stand for them, but not each other's.
     given = [p.name for p in signature.parameters.values() if p.kind in _POSITIONAL]

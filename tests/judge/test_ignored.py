@@ -7,6 +7,7 @@ import pytest
 
 import conformance
 from conformance.claims.loading import load
+from conformance.diagnosis import asking
 from conformance.diagnosis.explainer import explained
 from conformance.diagnosis.explanation import Explanation
 from conformance.diagnosis.ignored import ignored
@@ -37,6 +38,12 @@ def without(mutated: type[Any] = Unfold, **fixed: Any) -> type[Any]:
             return super().backward(dy, x, kernel, **options | own)
 
     return Without
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where other tests run beside this one, what is found takes longer."""
+    monkeypatch.setattr(asking, "SECONDS", dict.fromkeys(asking.SECONDS, 60.0))
 
 
 def explanation(operator: Any, **claims: Any) -> Explanation:
@@ -127,3 +134,39 @@ def test_what_claims_one_value_is_asked_for_no_other() -> None:
 def test_a_map_that_ignores_nothing_is_not_said_to() -> None:
     for name in ("VerticalStrideForBoth", "OddPixelBefore", "DkernelMean"):
         assert ignored(load(MUTANTS[name], OPERATOR), 5.0) is None
+
+
+class SquareAlone(without(padding="half", dilation=1, group_layout="blocked")):  # type: ignore[misc]
+    """Takes the root of the number of taps for both sides, as code with one number for K does."""
+
+    def forward(self, x: Any, kernel: Any, **options: Any) -> Any:
+        rows, columns = kernel.shape[3:5]
+        if rows != columns:
+            raise ValueError("cannot reshape")
+        return super().forward(x, kernel, **options)
+
+
+@pytest.mark.parametrize(
+    ("operator", "claims", "said"),
+    [
+        (SquareAlone, {"dilations": [(1, 1)], "paddings": "half", "group_layouts": "blocked"},
+         '"kernel_shapes": "square"'),
+        (MUTANTS["EvenKernelsRefused"], {}, '"kernel_shapes": "odd"'),
+    ],
+)  # fmt: skip
+def test_what_raises_is_told_within_which_claims_it_is_right(
+    operator: Any, claims: Any, said: str
+) -> None:
+    claimed = {"dtypes": ["float32"], "validates": False} | claims
+    report = conformance.check(operator, capabilities=claimed, profile="quick", seed=3)
+    assert not report.conforms
+    assert f"right, as far as was asked, within {said}: it declares so, if that is meant" in (
+        report.hints
+    )
+
+
+def test_what_is_wrong_and_never_raises_is_not_declared_away() -> None:
+    report = conformance.check(
+        MUTANTS["VerticalStrideForBoth"], profile="quick", seed=3, until_failure=True
+    )
+    assert not any("within" in one for one in report.hints)
