@@ -47,5 +47,5 @@ plt.show()
 # %%
 # Blue is read by output (1, 1), orange by its neighbour (1, 2), green by both; the numbers say by
 # how many. With a stride of 2 the windows share one column. With a dilation of 2 they are as wide
-# as five pixels, and share none. There their first row lies above the image, and the first column of
-# output (1, 1) to the left of it: zeros are read there.
+# as five pixels, and share none. There their first row lies above the image, and the first column
+# of output (1, 1) to the left of it: zeros are read there.
