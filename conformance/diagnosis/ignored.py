@@ -74,19 +74,22 @@ class Ignored:
     asked: int
     wrong: int
 
+    @property
+    def entries(self) -> dict[str, Any]:
+        """The entries of a declaration that says so."""
+        return {_OPTIONS[name][0]: one.declared for name, one in self.values.items()}
+
     def within(self, claimed: Capabilities) -> Capabilities:
         """Give the claims of code that says so."""
-        entries = {_OPTIONS[name][0]: one.declared for name, one in self.values.items()}
-        return replace(claimed, **entries)
+        return replace(claimed, **self.entries)
 
     @property
     def lines(self) -> tuple[str, ...]:
         """What it is in words, and what can be declared."""
         had = listed([f"{name} {_said(one.own)}" for name, one in self.values.items()])
-        entries = {_OPTIONS[name][0]: one.declared for name, one in self.values.items()}
         return (
             f"ignores {listed(list(self.values))}: it answers as for {had}, whatever is asked",
-            f"  if it has no other, it declares {written(entries)}",
+            f"  if it has no other, it declares {written(self.entries)}",
         )
 
 

@@ -55,9 +55,8 @@ def within_claims(judged: Judged, failures: Sequence[Failure]) -> str:
         claimed = replace(judged.capabilities, **(entries | dict([one])))
         return [case for case in cases if not kind.unclaimed(case, claimed)]
 
-    while left and len(entries) < _MOST:
+    while left and len(entries) < _MOST and (listed := _instead(judged, entries)):
         # Of those that leave out most the widest.
-        listed = _instead(judged, entries)
         entry, value = min(listed, key=lambda one: len(claimed_still(left, one)))
         rest = claimed_still(left, (entry, value))
         if len(rest) == len(left):
@@ -68,7 +67,8 @@ def within_claims(judged: Judged, failures: Sequence[Failure]) -> str:
     less = replace(judged, capabilities=replace(judged.capabilities, **entries))
     fresh = itertools.islice(kind.drawn(less.capabilities, random.Random(5)), _FRESH)
     asked = [bool(failures_of(less, case, "hint")) for case in fresh]
-    if not asked or any(asked):
+    # Who gives no answer any more was not right.
+    if not asked or any(asked) or judged.host.given_up:
         return ""
     return (
         f"right, as far as was asked, within {written(entries)}: it declares so, if that is meant"

@@ -21,6 +21,7 @@ from conformance.diagnosis.explanation import Explanation
 from conformance.diagnosis.expressions import NAMED, Formula, atom, number, pool, renamed, reread
 from conformance.diagnosis.fitting import fitted, wrong
 from conformance.diagnosis.history import explain_history
+from conformance.diagnosis.laws import suspected
 from conformance.diagnosis.model import Model, Part
 from conformance.diagnosis.numbers import explain_numbers
 from conformance.diagnosis.observing import Learned
@@ -411,6 +412,16 @@ def test_a_condition_has_no_part_that_nothing_has_questioned() -> None:
         "leaves out products with M - 1 - m = 0 and (u*Kw + v) from the middle = 0",
         "this where M >= 3; elsewhere it is right",
     )
+
+
+def test_a_law_that_gives_what_is_due_is_none() -> None:
+    """Sums in half precision were "the kernel is divided ...", in dkernel, which has no kernel."""
+    case = OPERATOR.case.parse("dtype=float16,recipe=normal,members=4,height=4,width=4")
+    values = operands(case, 11)
+    wide = {name: array.astype(np.float64) for name, array in values.items()}
+    _, dkernel = involution.backward(wide["dy"], wide["x"], wide["kernel"], **case.geometry.options)
+    got = {"dkernel": (dkernel * (1 + 2.0**-10)).astype(np.float16)}
+    assert suspected(case, values, got, "dkernel") == set()
 
 
 def test_what_has_no_entries_tells_nothing() -> None:

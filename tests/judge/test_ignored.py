@@ -1,6 +1,7 @@
 """Options that an operator does not look at are found, and do not hide what else is wrong."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -126,6 +127,25 @@ def test_what_is_ignored_on_small_images_alone_is_not_ignored() -> None:
     assert ignored(load(Sometimes, OPERATOR), 20.0) is None
 
 
+class PlanRemembered(Unfold):
+    """Remembers the padding of the first call of its shapes."""
+
+    def __init__(self) -> None:
+        self.plans: dict[Any, Any] = {}
+
+    def call(self, image: Any, kernel: Any, *rest: Any, **options: Any) -> Any:
+        found = super().call(image, kernel, *rest, **options)
+        padding = self.plans.setdefault(
+            (image, kernel, found.stride, found.dilation), found.padding
+        )
+        return replace(found, padding=padding)
+
+
+def test_what_is_remembered_is_not_ignored() -> None:
+    """The answer to the second of two calls was that to the first, whose padding was remembered."""
+    assert ignored(load(PlanRemembered, OPERATOR), 20.0) is None
+
+
 def test_what_claims_one_value_is_asked_for_no_other() -> None:
     claimed = {"group_layouts": "blocked"}
     assert ignored(load(without(group_layout="blocked"), OPERATOR, claimed), 5.0) is None
@@ -169,4 +189,23 @@ def test_what_is_wrong_and_never_raises_is_not_declared_away() -> None:
     report = conformance.check(
         MUTANTS["VerticalStrideForBoth"], profile="quick", seed=3, until_failure=True
     )
+    assert not any("within" in one for one in report.hints)
+
+
+def test_what_has_narrowed_every_entry_itself_gets_no_advice() -> None:
+    """The hint had nothing to choose from, and the verdict was lost with it."""
+    claimed = {
+        "dtypes": ["float32"], "kernel_shapes": [(3, 3)], "strides": "square", "ragged": False,
+        "dilations": [(1, 1)], "images": "square", "resizes": False, "empty_batch": False,
+        "validates": False,
+    }  # fmt: skip
+
+    class Raises(Unfold):
+        def forward(self, *operands: Any, **options: Any) -> Any:  # noqa: ARG002
+            raise ValueError("never")
+
+    report = conformance.check(
+        Raises, capabilities=claimed, profile="quick", seed=3, until_failure=True
+    )
+    assert report.verdict in {"fails", "refuses"}
     assert not any("within" in one for one in report.hints)
