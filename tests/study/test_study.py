@@ -157,8 +157,7 @@ def test_interrupted_and_killed_it_ends_with_the_same_bits(whole: Path, tmp_path
     assert weights(tmp_path) == weights(whole)
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_an_interruption_that_python_drops_is_heard(
+def test_an_interruption_that_python_drops_is_heard_and_prints_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from refimpl.keras import involutional_classifier
@@ -166,6 +165,8 @@ def test_an_interruption_that_python_drops_is_heard(
     def within_a_collection(*_: Any) -> None:
         signal.raise_signal(signal.SIGINT)
 
+    printed: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", printed.append)
     heard = training.Interruptions()
     monkeypatch.setattr(training, "INTERRUPTIONS", heard)
     data, recipe = datasets.photographs().first(64), training.Recipe(2, 32)
@@ -174,6 +175,7 @@ def test_an_interruption_that_python_drops_is_heard(
         gc.collect()
         gc.callbacks.remove(within_a_collection)
         assert heard.came
+        assert not printed
         with pytest.raises(KeyboardInterrupt):
             training.train(
                 involutional_classifier, data, recipe, tmp_path / "a.npz", results.versions()
@@ -182,6 +184,7 @@ def test_an_interruption_that_python_drops_is_heard(
     with heard.heard():
         # What was heard before is no matter of the next study's.
         assert not heard.came
+    assert sys.unraisablehook == printed.append  # as it was before
 
 
 @pytest.mark.parametrize(

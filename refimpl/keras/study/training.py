@@ -161,7 +161,8 @@ class Interruptions(keras.callbacks.Callback):  # type: ignore[misc]
     """Ends training at the next batch where an interruption got lost.
 
     Python drops a KeyboardInterrupt that is raised within a callback of its garbage collector, and
-    JAX has such a callback: an interruption of a small study went unheard in this way.
+    JAX has such a callback: an interruption of a small study went unheard in this way. Python also
+    prints a traceback of what it drops; here it is kept back, as nothing is lost.
     """
 
     def __init__(self) -> None:
@@ -172,11 +173,18 @@ class Interruptions(keras.callbacks.Callback):  # type: ignore[misc]
     def heard(self) -> Iterator[None]:
         """Take note of every interruption, and raise it as Python does."""
         self.came = False
-        before = signal.signal(signal.SIGINT, self._note)
+        before, dropped = signal.signal(signal.SIGINT, self._note), sys.unraisablehook
+
+        def silent(what: Any) -> None:
+            if not (self.came and issubclass(what.exc_type, KeyboardInterrupt)):
+                dropped(what)
+
+        sys.unraisablehook = silent
         try:
             yield
         finally:
             signal.signal(signal.SIGINT, before)
+            sys.unraisablehook = dropped
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
         """Raise what came and is still to be heard."""
