@@ -32,6 +32,8 @@ _WRONG = 0.9
 _DRAWN = 4000
 # Cases by which it is told which value the code has.
 _CHOSEN = 12
+# What has raised so often before it answered one pair will hardly answer any.
+_RAISING = 100
 # How the cases differ in size: as they are drawn, of more channels, of more pixels.
 _LARGER: Sequence[Callable[[OperatorCase], OperatorCase]] = (
     lambda case: case,
@@ -166,9 +168,9 @@ class _Looking:
 
         Right answers to the two calls differ, so that who looks at the option is found out.
         """
-        asked = wrong = 0
+        asked = wrong = raised = 0
         for case, other in self._pairs(values, seed):
-            if time.perf_counter() > self.stop:
+            if time.perf_counter() > self.stop or (not asked and raised > _RAISING):
                 break
             operands = self.asking.values(case, 8)
             if not differing(self.asking.right(case, operands), self.asking.right(other, operands)):
@@ -177,6 +179,7 @@ class _Looking:
             self.judged.host.anew()
             one, same = self.asking.ask(case), self.asking.ask(other)
             if any(isinstance(got, Raised) for got in (*one.got.values(), *same.got.values())):
+                raised += 1
                 continue
             if differing(dict(one.got), dict(same.got)):
                 return None
