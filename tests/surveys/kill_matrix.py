@@ -52,19 +52,20 @@ def _judge(asked: tuple[bool, str, dict[str, Any]]) -> dict[str, Any]:
     return judge(LAYERS if of_layers else OPERATORS, name, options)
 
 
-def _soon(asked: tuple[bool, str]) -> tuple[bool, float]:
-    """Tell whether a mutant is rejected, and after how many seconds.
+def _soon(asked: tuple[bool, str, bool]) -> tuple[bool, bool, float]:
+    """Tell whether a mutant is rejected, whether in this process, and after how many seconds.
 
     It is judged in this process first, where all but what needs a process of its own is asked of
-    it; what is not rejected there is judged as usual.
+    it; what is not rejected there is judged as usual. What is known to need a process is judged
+    as usual at once.
     """
-    of_layers, name = asked
+    of_layers, name, needs_process = asked
     zoo, start = LAYERS if of_layers else OPERATORS, time.perf_counter()
-    for one in (zoo.mutants[name], zoo.prefix + name):
+    for one in (zoo.prefix + name,) if needs_process else (zoo.mutants[name], zoo.prefix + name):
         report = conformance.check(one, layer=zoo.layer, until_failure=True, diagnosis=False)
         if report.failures:
-            return True, time.perf_counter() - start
-    return False, time.perf_counter() - start
+            return True, one is zoo.mutants[name], time.perf_counter() - start
+    return False, False, time.perf_counter() - start
 
 
 def row(zoo: Zoo, name: str, soon: Mapping[str, Any]) -> str:
@@ -142,11 +143,14 @@ def matrix(zoo: Zoo, workers: int) -> list[str]:
 def again_and_again(zoo: Zoo, workers: int, rounds: int) -> list[str]:
     """How often each mutant is rejected, and after how many seconds at most."""
     killed, slowest = Counter[str](), Counter[str]()
+    in_process: set[str] = set(zoo.mutants)
     with ProcessPoolExecutor(workers) as pool:
         for number in range(1, rounds + 1):
-            found = pool.map(_soon, [(zoo.layer, name) for name in zoo.mutants])
-            for name, (rejected, seconds) in zip(zoo.mutants, found, strict=True):
+            asked = [(zoo.layer, name, name not in in_process) for name in zoo.mutants]
+            found = pool.map(_soon, asked)
+            for name, (rejected, here, seconds) in zip(zoo.mutants, found, strict=True):
                 killed[name] += rejected
+                in_process -= set() if here else {name}
                 slowest[name] = max(slowest[name], seconds)
             missed = [name for name in zoo.mutants if killed[name] < number]
             print(f"round {number}: missed so far: {', '.join(missed) or 'none'}", flush=True)
