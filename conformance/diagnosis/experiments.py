@@ -130,11 +130,24 @@ def around(case: OperatorCase, claimed: Capabilities) -> Iterator[OperatorCase]:
     larger = {"height": 3 * case.height, "width": 3 * case.width}
     kinds = STRUCTURE if case.recipe == "integers" else ("integers", *FINITE)
     others = [name for name in dict.fromkeys(kinds) if name != case.recipe]
-    changes += [{"recipe": name, **larger} for name in others]
+    changes += [
+        {"recipe": name, **larger, **seed}
+        for name in others
+        for seed in ([{}] if case.recipe == "integers" else _of_its_operand(case, name))
+    ]
     for number, one in enumerate(changes):
-        changed = case.changed(seed=number, **one).large_enough
+        changed = case.changed(**{"seed": number, **one}).large_enough
         if changed.products <= _most(case) and not unclaimed(changed, claimed):
             yield changed
+
+
+def _of_its_operand(case: OperatorCase, recipe: str) -> list[dict[str, int]]:
+    """Give seeds by which the operand that is special in a case is special in another way.
+
+    Which operand is, the seed says modulo three; a constant is negative by every other seed.
+    """
+    seed = case.seed % 3
+    return [{"seed": seed}, {"seed": seed + 3}] if recipe == "constant" else [{"seed": seed}]
 
 
 def _size(size: int, rng: random.Random) -> int:

@@ -42,7 +42,25 @@ def found_parts(asking: Asking, faulty: Sequence[str]) -> dict[str, Part]:
         part = _found(asking, result, [one for name, one in parts.items() if name != result])
         if part is not None:
             parts[result] = part
+    for result in faulty:
+        own = parts.get(result)
+        if own is not None and not contradicting(asking, result, own):
+            continue
+        # Its own map could not be read; that of a result that was read later may give its answers.
+        others = dict.fromkeys(part for part in parts.values() if part != own)
+        part = _of_others(asking, result, list(others))
+        if part is not None:
+            parts[result] = part
     return parts
+
+
+def _of_others(asking: Asking, result: str, others: Sequence[Part]) -> Part | None:
+    """Give the part of another result that holds for this one, as it is or with its own gate."""
+    for part in others:
+        if not contradicting(asking, result, part):
+            return part
+    ungated = (_gated(asking, result, replace(one, when=ALWAYS)) for one in others)
+    return next((one for one in ungated if one is not None), None)
 
 
 def _found(asking: Asking, result: str, before: Sequence[Part]) -> Part | None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from conformance.cases.operator import OperatorCase
+from conformance.cases.operator_recipes import STRUCTURE
 from conformance.claims.loading import load
 from conformance.diagnosis.asking import Asking
 from conformance.diagnosis.behaviour import alone, remembers
@@ -237,3 +238,15 @@ def test_no_condition_is_fitted_to_what_is_right_by_chance() -> None:
     exact = learned_rules(seen)
     assert str(exact.conditions["y"].condition) != "dtype is float32"
     assert str(with_chance(exact, seen, 0.1).conditions["y"].condition) == "dtype is float32"
+
+
+def test_a_special_operand_is_asked_with_every_other_structure() -> None:
+    """A condition was "x is one everywhere" where "x is constant" was true: 1 was all it saw."""
+    case = OPERATOR.case.parse("dtype=float32,recipe=one,seed=3,members=8,height=2,width=2")
+    others = [one for one in around(case, CLAIMED) if one.recipe not in {"one", "integers"}]
+    assert {one.recipe for one in others} >= {"zero", "constant", "sparse", "equal", "repeated"}
+    assert {one.seed % 3 for one in others if one.recipe in STRUCTURE} == {0}
+    asking = Asking(load(Unfold, OPERATOR), case, 1.0)
+    constants = [asking.values(one, 2)["x"] for one in others if one.recipe == "constant"]
+    assert {float(array.flat[0]) for array in constants} == {1.0, -1.0}
+    assert all((array == array.flat[0]).all() for array in constants)

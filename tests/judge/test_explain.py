@@ -28,7 +28,14 @@ from conformance.diagnosis.observing import Learned
 from conformance.diagnosis.putting import explain_putting
 from conformance.diagnosis.readings import read
 from conformance.implementations.operator.numpy_shifted import Shifted
-from conformance.implementations.operator.numpy_unfold import Call, Entry, Pixel, Place, Unfold
+from conformance.implementations.operator.numpy_unfold import (
+    Call,
+    Entry,
+    Pixel,
+    Place,
+    Unfold,
+    unflat,
+)
 from conformance.kinds import OPERATOR
 from conformance.mutants.operator import MUTANTS
 from refimpl import involution
@@ -43,7 +50,7 @@ class PatchesChannelsFirst(Unfold):
     def pixel(self, call: Call, at: Place, h: Any, w: Any) -> Pixel:  # noqa: ARG002
         (high, wide), channels = call.taps, call.channels
         flat = (at.c * high + at.u) * wide + at.v
-        u, v, c = np.unravel_index(flat, (high, wide, channels))
+        u, v, c = unflat(flat, (high, wide, channels))
         rows, columns = self.position(call, 0, at.i, u), self.position(call, 1, at.j, v)
         return Pixel(
             at.b, np.clip(rows, 0, call.size[0] - 1), np.clip(columns, 0, call.size[1] - 1), c
@@ -52,7 +59,7 @@ class PatchesChannelsFirst(Unfold):
     def inside(self, call: Call, at: Place, found: Any) -> Any:  # noqa: ARG002
         (high, wide), channels = call.taps, call.channels
         flat = (at.c * high + at.u) * wide + at.v
-        u, v, _ = np.unravel_index(flat, (high, wide, channels))
+        u, v, _ = unflat(flat, (high, wide, channels))
         rows, columns = self.position(call, 0, at.i, u), self.position(call, 1, at.j, v)
         return (rows >= 0) & (rows < call.size[0]) & (columns >= 0) & (columns < call.size[1])
 
@@ -147,6 +154,21 @@ class FirstFourMembers(Unfold):
         member = at.c % members if call.group_layout == "blocked" else at.c // call.groups
         kept = plan._replace(inside=plan.inside & (member < 4))
         return self.scatter(self.read(x, kept) * self.spread(dy), kept, kept.entry, call.kernel)
+
+
+class ConstantImagesLoseATap(Unfold):
+    """With eight channels a group the last tap is left out where the image is one number."""
+
+    def chosen(self, x: Any, kernel: Any) -> Any:
+        constant = x.size and (x == x.flat[0]).all()
+        faulty = constant and x.shape[-1] // kernel.shape[-1] >= 8
+        return MUTANTS["LastTapDropped"]() if faulty else Unfold()
+
+    def forward(self, x: Any, kernel: Any, **options: Any) -> Any:
+        return self.chosen(x, kernel).forward(x, kernel, **options)
+
+    def backward(self, dy: Any, x: Any, kernel: Any, **options: Any) -> Any:
+        return self.chosen(x, kernel).backward(dy, x, kernel, **options)
 
 
 class LargeBatchesRaise(Unfold):
@@ -411,6 +433,19 @@ def test_a_condition_has_no_part_that_nothing_has_questioned() -> None:
     assert found.what == (
         "leaves out products with M - 1 - m = 0 and (u*Kw + v) from the middle = 0",
         "this where M >= 3; elsewhere it is right",
+    )
+
+
+def test_the_map_of_another_result_serves_where_its_own_cannot_be_read() -> None:
+    """Of an image of one number y does not tell which pixel was met; and 1 is not every number."""
+    case = OPERATOR.case.parse("dtype=float32,recipe=one,members=8,height=2,width=2")
+    found = explain(load(ConstantImagesLoseATap, OPERATOR), case, 60.0)
+    assert found is not None
+    assert found.exact, found
+    assert found.certain
+    assert found.what == (
+        "leaves out products with (u*Kw + v) from the last = 0",
+        "this where x is constant and M >= 8; elsewhere it is right",
     )
 
 

@@ -264,6 +264,19 @@ def flat(index: tuple[Array, ...], shape: tuple[int, ...]) -> Array:
     return np.asarray(whole)
 
 
+def unflat(whole: Array, shape: tuple[int, ...]) -> tuple[Array, ...]:
+    """Give the indices along each axis of elements that are numbered in their order.
+
+    NumPy 2.3 and 2.4 have a function for this (unravel_index) that is wrong beyond 8,192 elements
+    where the last axis has length 1 (its issue 31980), as it has with one channel.
+    """
+    found: list[Array] = []
+    for size in reversed(shape[1:]):
+        whole, index = np.divmod(whole, max(size, 1))
+        found.append(index)
+    return (whole, *reversed(found))
+
+
 def _within(index: Array, size: int) -> bool:
     return index.size == 0 or bool(index.min() >= 0 and index.max() < size)
 

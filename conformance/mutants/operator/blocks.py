@@ -9,6 +9,7 @@ from conformance.implementations.operator.numpy_unfold import (
     Pixel,
     Place,
     Unfold,
+    unflat,
 )
 
 
@@ -160,7 +161,7 @@ class FlatImageIndexIn16Bits(Unfold):
     def pixel(self, call: Call, at: Place, h: Array, w: Array) -> Pixel:
         pixel = super().pixel(call, at, h, w)
         flat = ((pixel.h * call.size[1] + pixel.w) * call.channels + pixel.c) % 2**16
-        h, w, c = np.unravel_index(flat, (*call.size, call.channels))
+        h, w, c = unflat(flat, (*call.size, call.channels))
         return pixel._replace(h=h, w=w, c=c)
 
 
@@ -170,7 +171,7 @@ class FlatKernelIndexIn16Bits(Unfold):
     def entry(self, call: Call, at: Place) -> Entry:
         entry = super().entry(call, at)
         flat = np.ravel_multi_index(np.broadcast_arrays(*entry[1:]), call.kernel[1:]) % 2**16
-        return Entry(entry.b, *np.unravel_index(flat, call.kernel[1:]))
+        return Entry(entry.b, *unflat(flat, call.kernel[1:]))
 
 
 class DxRowsPast64Lost(Unfold):

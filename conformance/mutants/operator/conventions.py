@@ -15,6 +15,7 @@ from conformance.implementations.operator.numpy_unfold import (
     Pixel,
     Place,
     Unfold,
+    unflat,
 )
 
 
@@ -58,7 +59,7 @@ class KernelGroupMajor(Unfold):
     def entry(self, call: Call, at: Place) -> Entry:
         entry = super().entry(call, at)
         flat = (entry.g * call.taps[0] + entry.u) * call.taps[1] + entry.v
-        u, v, g = np.unravel_index(flat, (*call.taps, call.groups))
+        u, v, g = unflat(flat, (*call.taps, call.groups))
         return entry._replace(u=u, v=v, g=g)
 
 
@@ -67,7 +68,7 @@ class KernelGridTransposed(Unfold):
 
     def entry(self, call: Call, at: Place) -> Entry:
         entry = super().entry(call, at)
-        i, j = np.unravel_index(entry.i + call.grid[0] * entry.j, call.grid)
+        i, j = unflat(entry.i + call.grid[0] * entry.j, call.grid)
         return entry._replace(i=i, j=j)
 
 
@@ -126,7 +127,7 @@ class ChannelsFirstMemory(Unfold):
     def pixel(self, call: Call, at: Place, h: Array, w: Array) -> Pixel:
         pixel = super().pixel(call, at, h, w)
         flat = (pixel.c * call.size[0] + pixel.h) * call.size[1] + pixel.w
-        h, w, c = np.unravel_index(flat, (*call.size, call.channels))
+        h, w, c = unflat(flat, (*call.size, call.channels))
         return pixel._replace(h=h, w=w, c=c)
 
 
@@ -135,7 +136,7 @@ class WidthFirst(Unfold):
 
     def pixel(self, call: Call, at: Place, h: Array, w: Array) -> Pixel:
         pixel = super().pixel(call, at, h, w)
-        h, w = np.unravel_index(pixel.w * call.size[0] + pixel.h, call.size)
+        h, w = unflat(pixel.w * call.size[0] + pixel.h, call.size)
         return pixel._replace(h=h, w=w)
 
 

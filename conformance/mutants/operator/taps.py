@@ -9,6 +9,7 @@ from conformance.implementations.operator.numpy_unfold import (
     Pixel,
     Place,
     Unfold,
+    unflat,
 )
 
 
@@ -85,7 +86,7 @@ class NextRowInMemory(Unfold):
 
     def pixel(self, call: Call, at: Place, h: Array, w: Array) -> Pixel:
         flat = np.clip(h * call.size[1] + w, 0, call.size[0] * call.size[1] - 1)
-        h, w = np.unravel_index(flat, call.size)
+        h, w = unflat(flat, call.size)
         return super().pixel(call, at, h, w)
 
 
