@@ -26,7 +26,7 @@ from conformance.diagnosis.observing import (
     whens,
 )
 from conformance.diagnosis.starting import on_integers
-from conformance.diagnosis.verdicts import RAISES, verdict
+from conformance.diagnosis.verdicts import RAISES, of_dtype, verdict
 from conformance.judging.ask import ask
 from conformance.judging.kind import FUNCTIONS
 
@@ -76,8 +76,13 @@ def _observed(judged: Judged, failing: Any, seed: int) -> Iterator[Observed]:
         found = verdict(judged, case, values, function, {})
         labels = {one for one in found.labels if one not in results and one != RAISES}
         labels |= {f"raises {_plain(found.raised)}"} if found.raised else set()
+        if not case.batch and not labels:
+            # Of no samples hardly anything can be wrong.
+            continue
         row: dict[str, Any] = {"function": function} | attributes_of(case, values)
-        yield Observed(row, frozenset(labels), (case, found))
+        # Where the format is the due one, its label cannot show.
+        moot = frozenset(of_dtype(name, case.dtype) for name in results)
+        yield Observed(row, frozenset(labels), (case, found), moot=moot)
 
 
 def _plain(raised: str) -> str:

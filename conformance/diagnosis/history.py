@@ -68,6 +68,9 @@ def explain_history(judged: Judged, failing: Any, start: float, seconds: float) 
         return _counting(judged, failing, until(0.9))
     wrong = [one for one in seen if one.labels]
     instead, alone = _instead(judged, seen)
+    if not alone and not rules.unknown and rules.of_the_case_alone(seen):
+        # It is wrong whatever came before; of its sizes and options too few were asked here.
+        return None
     again = Courses(judged, failing, 2)
     # Some are near courses in which something was wrong, on other values: a rare fault is to be
     # among them, and what was learned is not to be asked again.

@@ -93,6 +93,11 @@ class Rules:
     conditions: dict[str, Rule] = field(default_factory=dict)
     unknown: set[str] = field(default_factory=set)
 
+    def of_the_case_alone(self, seen: Sequence[Observed]) -> bool:
+        """Tell whether none of the conditions speaks of what is asked first."""
+        first = {name for one in seen[:1] for name in one.row} - {"function"}
+        return not any(first & rule.condition.formula.atoms for rule in self.conditions.values())
+
     def foretells(self, one: Observed) -> bool:
         """Tell whether the labels of an observation are those that are due to it."""
         if one.labels & self.unknown:

@@ -80,6 +80,9 @@ def explain_putting(judged: Judged, failing: Any, start: float, seconds: float) 
     near = _Puts(judged, failing, 3, wrong).observed()
     seen += until(near, _SEEN, stop(0.6))
     rules, wrong = learned_rules(seen), [one for one in seen if one.labels]
+    if rules.conditions and not rules.unknown and rules.of_the_case_alone(seen):
+        # It is wrong however it is put; of its sizes and options too few were asked here.
+        return None
     results = judged.kind.first_order
     values = [one for one in wrong if results_of(one.labels, results)]
     few = values[:_CHECKED]

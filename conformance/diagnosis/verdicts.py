@@ -110,10 +110,15 @@ def _label(words: str) -> str:
         return words.partition(" must be ")[0] + " is of another shape than is due"
     if " must be of dtype " in words:
         name, got = words.partition(" must be ")[0], words.rpartition(" ")[2]
-        return f"{name} is of dtype {got} where another is due"
+        return of_dtype(name, got)
     if " must be a NumPy array" in words:
         return words.replace(" must be a NumPy array, got ", " is no NumPy array but ")
     return words if words.startswith("results of ") else ""
+
+
+def of_dtype(result: str, dtype: str) -> str:
+    """Give the label of a result that is of a format that is not due."""
+    return f"{result} is of dtype {dtype} where another is due"
 
 
 def _overwritten(said: str) -> str:

@@ -171,6 +171,14 @@ class ConstantImagesLoseATap(Unfold):
         return self.chosen(x, kernel).backward(dy, x, kernel, **options)
 
 
+class WideKernelsInDouble(Unfold):
+    """dkernel is float64, whatever the operands are, from 64 channels on."""
+
+    def backward(self, dy: Any, x: Any, kernel: Any, **options: Any) -> Any:
+        dx, dkernel = super().backward(dy, x, kernel, **options)
+        return dx, dkernel.astype(np.float64) if x.shape[-1] >= 64 else dkernel
+
+
 class LargeBatchesRaise(Unfold):
     """Raises from six samples on."""
 
@@ -279,6 +287,18 @@ def test_behaviour_is_identified_and_foretells(
     assert what in found.what[0], found
     assert when in found.when[0], found
     assert found.certain, found
+
+
+def test_what_is_wrong_however_it_is_put_and_whatever_came_before_is_about_the_case() -> None:
+    """It said "kernel is 1x1", 240 of 240: calls are put otherwise in a few geometries alone."""
+    judged = load(WideKernelsInDouble, OPERATOR)
+    case = OPERATOR.case.parse("dtype=float16,recipe=integers,groups=8,members=8")
+    for explains in (explain_putting, explain_history):
+        assert explains(judged, case, time.perf_counter(), 6.0) is None, explains
+    found = explain_conduct(judged, case, time.perf_counter(), 10.0)
+    assert found is not None
+    assert found.when[0] == "C >= 64"
+    assert found.certain
 
 
 def test_a_law_of_numbers_is_identified() -> None:
