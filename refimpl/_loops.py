@@ -15,6 +15,7 @@ from math import inf, isfinite, isnan, nan
 
 import numba
 import numpy as np
+from numba import types
 from numba.extending import overload, register_jitable
 
 # nogil: the rows run in Python threads. cache: compiled once per machine.
@@ -47,14 +48,14 @@ def clear(total):
     total.finite, total.special = Fraction(0), 0.0
 
 
-def add_product(total, a, b):
-    """Add a * b, exactly."""
+def add_product(total, one, other):
+    """Add the product of two elements, exactly."""
     if not isinstance(total, Rational):
-        _add_to_digits(total, a, b)
-    elif isfinite(a) and isfinite(b):
-        total.finite += Fraction(float(a)) * Fraction(float(b))
+        _add_to_digits(total, one, other)
+    elif isfinite(one) and isfinite(other):
+        total.finite += Fraction(float(one)) * Fraction(float(other))
     else:
-        total.special += float(a) * float(b)
+        total.special += float(one) * float(other)
 
 
 def rounded(total):
@@ -104,6 +105,27 @@ def _clear_digits(total):
         total[d] = 0
 
 
+def number(a):
+    """Return an element of an operand as a float64, exactly."""
+    return _bfloat16(a) if isinstance(a, np.uint16) else _float(a)
+
+
+@overload(number)
+def _number(a):
+    return _bfloat16 if a == types.uint16 else _float
+
+
+@register_jitable
+def _float(a):
+    return np.float64(a)
+
+
+@register_jitable
+def _bfloat16(a):
+    # Which numba does not know: the upper half of a float32.
+    return np.float64(np.uint32(np.uint32(a) << np.uint32(16)).view(np.float32))
+
+
 @register_jitable
 def _significand(a):
     """Return the integer s and the exponent e with a = s * 2^e, abs(s) < 2^53."""
@@ -136,12 +158,13 @@ def _carry(total):
 
 
 @overload(add_product)
-def _add_product(total, a, b):  # noqa: ARG001
+def _add_product(total, one, other):  # noqa: ARG001
     return _add_to_digits
 
 
 @register_jitable
-def _add_to_digits(total, a, b):
+def _add_to_digits(total, one, other):
+    a, b = number(one), number(other)
     if not (isfinite(a) and isfinite(b)):
         # An infinity times zero is NaN.
         invalid = isnan(a) or isnan(b) or a == 0 or b == 0
@@ -197,8 +220,9 @@ def _round_digits(total):
     length = 32 * top
     while total[top] >> (length - 32 * top) != 0:
         length += 1
-    # The last bit that a float64 of this size has.
-    last = max(length - 53, -1074 - _LOWEST)
+    # The last bit that a float64 of this size has. (Numba's own CUDA does not know max.)
+    last, least = length - 53, -1074 - _LOWEST
+    last = last if last > least else least
     significand = _window(total, last, 53)
     if _window(total, last - 1, 1) and (significand & 1 or _some_below(total, last - 1)):
         significand += 1
