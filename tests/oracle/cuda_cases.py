@@ -175,12 +175,16 @@ def test_the_example_of_the_page() -> None:
 
 
 def test_an_empty_batch() -> None:
+    from refimpl import _cuda
+
     values, options = example()
     x, kernel, dy = (given(values[name][:0]) for name in ("x", "kernel", "dy"))
-    results = (
-        (involution.forward(x, kernel, **options), dy),
-        *zip(involution.backward(dy, x, kernel, **options), (x, kernel), strict=True),
-    )
+    # What is empty may have no address: nobody goes there.
+    with mock.patch.object(_cuda, "_array", side_effect=AssertionError):
+        results = (
+            (involution.forward(x, kernel, **options), dy),
+            *zip(involution.backward(dy, x, kernel, **options), (x, kernel), strict=True),
+        )
     for result, like in results:
         assert back(result).dtype == np.float64
         assert tuple(result.shape) == tuple(like.shape)

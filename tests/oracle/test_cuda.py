@@ -172,6 +172,10 @@ def test_arrays_of_frameworks_in_the_host_stay_there(framework: str) -> None:
     }
     array = made[framework](pytest.importorskip(framework))
     assert _device.on_device({"x": array}) == ()
+    # The question is understood; and so is the capsule, wherever it were.
+    assert int(array.__dlpack_device__()[0]) == 1
+    described = _device.memory("x", There(array))
+    assert (described.shape, described.format) == ((1, 2, 2, 1), "float32")
     kernel = np.ones((1, 2, 2, 1, 1, 1), np.float32)
     assert type(involution.forward(array, kernel)) is np.ndarray
 
