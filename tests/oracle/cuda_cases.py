@@ -63,6 +63,14 @@ def test_hard_sums(dtype: str, recipe: str) -> None:
             assert hard_sums.compared(name, recipe, dtype, rng, (5, 1, 11)) == [], name
 
 
+def test_special_numbers() -> None:
+    a, b = hard_sums.special_pairs()
+    with mock.patch.object(hard_sums, "involution", SimpleNamespace(forward=forward)):
+        got = hard_sums.results("y", a[:, None], b[:, None], np.float64)
+    due = [hard_sums.due(*pair) for pair in zip(a, b, strict=True)]
+    np.testing.assert_array_equal(got.ravel(), due)
+
+
 @DTYPES
 @pytest.mark.parametrize("recipe", ["normal", "wide", "cancelling", "subnormal", "large"])
 @settings(max_examples=3)
