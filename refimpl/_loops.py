@@ -11,10 +11,11 @@ changes of the file that a function stands in, not of the files that it calls.
 """
 
 from fractions import Fraction
-from math import inf, isfinite, isnan, ldexp, nan
+from math import inf, isfinite, isnan, nan
 
 import numba
 import numpy as np
+from numba import types
 from numba.extending import overload, register_jitable
 
 # nogil: the rows run in Python threads. cache: compiled once per machine.
@@ -36,21 +37,31 @@ def new_sum():
     return Rational()
 
 
+# Numba's CUDA simulator interprets what a GPU would run: sums that are kept in digits, below.
+
+
 def clear(total):
     """Make it a sum of no terms."""
+    if not isinstance(total, Rational):
+        _clear_digits(total)
+        return
     total.finite, total.special = Fraction(0), 0.0
 
 
-def add_product(total, a, b):
-    """Add a * b, exactly."""
-    if isfinite(a) and isfinite(b):
-        total.finite += Fraction(float(a)) * Fraction(float(b))
+def add_product(total, one, other):
+    """Add the product of two elements, exactly."""
+    if not isinstance(total, Rational):
+        _add_to_digits(total, one, other)
+    elif isfinite(one) and isfinite(other):
+        total.finite += Fraction(float(one)) * Fraction(float(other))
     else:
-        total.special += float(a) * float(b)
+        total.special += float(one) * float(other)
 
 
 def rounded(total):
     """Round to nearest, ties to even, to float64 (NUM-5); SPC-1 and SPC-2."""
+    if not isinstance(total, Rational):
+        return _round_sum(total)
     if total.special != 0:
         return total.special
     try:
@@ -70,23 +81,49 @@ _LOWEST = -2148
 _DIGITS = 136
 # Behind the digits: what terms were not finite, and how many products there are since the last
 # carry. A product adds less than 2^35 to a digit.
-_SPECIAL, _WAITING, _LENGTH = _DIGITS, _DIGITS + 1, _DIGITS + 2
+_SPECIAL, _WAITING, LENGTH = _DIGITS, _DIGITS + 1, _DIGITS + 2
 _PLUS, _MINUS, _INVALID = 1, 2, 4
 _MOST_WAITING = 2**27
+# Of the last bit of the largest float64.
+_LARGEST = 971
 _DIGIT = 2**32 - 1
 
 
 @overload(new_sum)
 def _new_sum():
-    return lambda: np.zeros(_LENGTH, np.int64)
+    return lambda: np.zeros(LENGTH, np.int64)
 
 
 @overload(clear)
 def _clear(total):  # noqa: ARG001
-    def clear_digits(total):
-        total[:] = 0
+    return _clear_digits
 
-    return clear_digits
+
+@register_jitable
+def _clear_digits(total):
+    for d in range(LENGTH):
+        total[d] = 0
+
+
+def number(a):
+    """Return an element of an operand as a float64, exactly."""
+    return _bfloat16(a) if isinstance(a, np.uint16) else _float(a)
+
+
+@overload(number)
+def _number(a):
+    return _bfloat16 if a == types.uint16 else _float
+
+
+@register_jitable
+def _float(a):
+    return np.float64(a)
+
+
+@register_jitable
+def _bfloat16(a):
+    # Which numba does not know: the upper half of a float32.
+    return np.float64(np.uint32(np.uint32(a) << np.uint32(16)).view(np.float32))
 
 
 @register_jitable
@@ -121,26 +158,29 @@ def _carry(total):
 
 
 @overload(add_product)
-def _add_product(total, a, b):  # noqa: ARG001
-    def add_to_digits(total, a, b):
-        if not (isfinite(a) and isfinite(b)):
-            product = np.float64(a) * np.float64(b)
-            kind = _INVALID if isnan(product) else _PLUS if product > 0 else _MINUS
-            total[_SPECIAL] |= kind
-        elif a != 0 and b != 0:
-            if total[_WAITING] == _MOST_WAITING:
-                _carry(total)
-            total[_WAITING] += 1
-            s, e = _significand(a)
-            t, f = _significand(b)
-            position = e + f - _LOWEST
-            # In parts of 27 bits and what remains, whose products 64 bits hold.
-            s0, s1, t0, t1 = s & 0x7FFFFFF, s >> 27, t & 0x7FFFFFF, t >> 27
-            _deposit(total, s0 * t0, position)
-            _deposit(total, s0 * t1 + s1 * t0, position + 27)
-            _deposit(total, s1 * t1, position + 54)
+def _add_product(total, one, other):  # noqa: ARG001
+    return _add_to_digits
 
-    return add_to_digits
+
+@register_jitable
+def _add_to_digits(total, one, other):
+    a, b = number(one), number(other)
+    if not (isfinite(a) and isfinite(b)):
+        # An infinity times zero is NaN.
+        invalid = isnan(a) or isnan(b) or a == 0 or b == 0
+        total[_SPECIAL] |= _INVALID if invalid else _PLUS if (a > 0) == (b > 0) else _MINUS
+    elif a != 0 and b != 0:
+        if total[_WAITING] == _MOST_WAITING:
+            _carry(total)
+        total[_WAITING] += 1
+        s, e = _significand(a)
+        t, f = _significand(b)
+        position = e + f - _LOWEST
+        # In parts of 27 bits and what remains, whose products 64 bits hold.
+        s0, s1, t0, t1 = s & 0x7FFFFFF, s >> 27, t & 0x7FFFFFF, t >> 27
+        _deposit(total, s0 * t0, position)
+        _deposit(total, s0 * t1 + s1 * t0, position + 27)
+        _deposit(total, s1 * t1, position + 54)
 
 
 @register_jitable
@@ -180,107 +220,135 @@ def _round_digits(total):
     length = 32 * top
     while total[top] >> (length - 32 * top) != 0:
         length += 1
-    # The last bit that a float64 of this size has.
-    last = max(length - 53, -1074 - _LOWEST)
+    # The last bit that a float64 of this size has. (Numba's own CUDA does not know max.)
+    last, least = length - 53, -1074 - _LOWEST
+    last = last if last > least else least
     significand = _window(total, last, 53)
     if _window(total, last - 1, 1) and (significand & 1 or _some_below(total, last - 1)):
         significand += 1
-    value = ldexp(np.float64(significand), last + _LOWEST)
+    # As bits, without arithmetic that a GPU might do in its own way. A number below 2^52 is
+    # subnormal, and the bit 2^52 of any other adds one to the exponent; so does a carry to 2^53.
+    exponent = last + _LOWEST
+    if exponent > _LARGEST:
+        return -inf if negative else inf
+    value = np.int64(((exponent + 1074) << 52) + significand).view(np.float64)
     return -value if negative else value
 
 
 @overload(rounded)
 def _rounded(total):  # noqa: ARG001
-    def round_sum(total):
-        special = total[_SPECIAL]
-        if special == 0:
-            return _round_digits(total)
-        return inf if special == _PLUS else -inf if special == _MINUS else nan
+    return _round_sum
 
-    return round_sum
+
+@register_jitable
+def _round_sum(total):
+    special = total[_SPECIAL]
+    if special == 0:
+        return _round_digits(total)
+    return inf if special == _PLUS else -inf if special == _MINUS else nan
 
 
 # --- The definition ---
 #
 # x, dy and y have their channels as they lie: member m of group g is channel g * dg + m * dm
-# (GRP-2, GRP-3).
+# (GRP-2, GRP-3). First the terms of one element of a result.
+
+
+@register_jitable
+def add_y(total, b, i, j, c, g, x, kernel, sh, sw, dh, dw, top, left):
+    """Add the terms of y[b, i, j, c]; x (B, H, W, C), kernel (B, Ho, Wo, Kh, Kw, G)."""
+    _, H, W, _ = x.shape
+    _, _, _, Kh, Kw, _ = kernel.shape
+    for u in range(Kh):
+        h = i * sh + u * dh - top
+        if h < 0 or h >= H:
+            continue
+        for v in range(Kw):
+            w = j * sw + v * dw - left
+            if w < 0 or w >= W:
+                continue
+            add_product(total, x[b, h, w, c], kernel[b, i, j, u, v, g])
+
+
+@register_jitable
+def add_dx(total, b, h, w, c, g, dy, kernel, sh, sw, dh, dw, top, left):
+    """Add the terms of dx[b, h, w, c]; dy (B, Ho, Wo, C), kernel (B, Ho, Wo, Kh, Kw, G)."""
+    # Gathered, not scattered: each pixel asks which outputs read it (GRD-1).
+    _, Ho, Wo, Kh, Kw, _ = kernel.shape
+    for u in range(Kh):
+        i, rest = divmod(h + top - u * dh, sh)
+        if rest != 0 or i < 0 or i >= Ho:
+            continue
+        for v in range(Kw):
+            j, rest = divmod(w + left - v * dw, sw)
+            if rest != 0 or j < 0 or j >= Wo:
+                continue
+            add_product(total, dy[b, i, j, c], kernel[b, i, j, u, v, g])
+
+
+@register_jitable
+def add_dkernel(total, b, i, j, u, v, g, dy, x, sh, sw, dh, dw, top, left, dg, dm, members):
+    """Add the terms of dkernel[b, i, j, u, v, g]; dy (B, Ho, Wo, C), x (B, H, W, C)."""
+    _, H, W, _ = x.shape
+    h, w = i * sh + u * dh - top, j * sw + v * dw - left
+    if h < 0 or h >= H or w < 0 or w >= W:
+        return
+    for m in range(members):
+        c = g * dg + m * dm
+        add_product(total, x[b, h, w, c], dy[b, i, j, c])
 
 
 @_compiled
 def forward_rows(first, last, x, kernel, sh, sw, dh, dw, top, left, dg, dm, y):
-    # rows (b, i) of y (B, Ho, Wo, C); x (B, H, W, C); kernel (B, Ho, Wo, Kh, Kw, G)
-    _, H, W, C = x.shape
-    _, Ho, Wo, Kh, Kw, G = kernel.shape
+    # rows (b, i) of y (B, Ho, Wo, C)
+    _, Ho, Wo, _, _, G = kernel.shape
+    members = x.shape[3] // G
     total = new_sum()
     for row in range(first, last):
         b, i = row // Ho, row % Ho
         for j in range(Wo):
             for g in range(G):
-                for m in range(C // G):
+                for m in range(members):
                     c = g * dg + m * dm
-                    if not isnan(y[b, i, j, c]):
-                        continue
-                    clear(total)
-                    for u in range(Kh):
-                        h = i * sh + u * dh - top
-                        if h < 0 or h >= H:
-                            continue
-                        for v in range(Kw):
-                            w = j * sw + v * dw - left
-                            if w < 0 or w >= W:
-                                continue
-                            add_product(total, x[b, h, w, c], kernel[b, i, j, u, v, g])
-                    y[b, i, j, c] = rounded(total)
+                    if isnan(y[b, i, j, c]):
+                        clear(total)
+                        add_y(total, b, i, j, c, g, x, kernel, sh, sw, dh, dw, top, left)
+                        y[b, i, j, c] = rounded(total)
 
 
 @_compiled
 def dx_rows(first, last, dy, kernel, sh, sw, dh, dw, top, left, dg, dm, dx):
-    # rows (b, h) of dx (B, H, W, C); dy (B, Ho, Wo, C); kernel (B, Ho, Wo, Kh, Kw, G)
-    # Gathered, not scattered: each pixel asks which outputs read it (GRD-1).
+    # rows (b, h) of dx (B, H, W, C)
     _, H, W, C = dx.shape
-    _, Ho, Wo, Kh, Kw, G = kernel.shape
+    G = kernel.shape[5]
+    members = C // G
     total = new_sum()
     for row in range(first, last):
         b, h = row // H, row % H
         for w in range(W):
             for g in range(G):
-                for m in range(C // G):
+                for m in range(members):
                     c = g * dg + m * dm
-                    if not isnan(dx[b, h, w, c]):
-                        continue
-                    clear(total)
-                    for u in range(Kh):
-                        i, rest = divmod(h + top - u * dh, sh)
-                        if rest != 0 or i < 0 or i >= Ho:
-                            continue
-                        for v in range(Kw):
-                            j, rest = divmod(w + left - v * dw, sw)
-                            if rest != 0 or j < 0 or j >= Wo:
-                                continue
-                            add_product(total, dy[b, i, j, c], kernel[b, i, j, u, v, g])
-                    dx[b, h, w, c] = rounded(total)
+                    if isnan(dx[b, h, w, c]):
+                        clear(total)
+                        add_dx(total, b, h, w, c, g, dy, kernel, sh, sw, dh, dw, top, left)
+                        dx[b, h, w, c] = rounded(total)
 
 
 @_compiled
 def dkernel_rows(first, last, dy, x, sh, sw, dh, dw, top, left, dg, dm, dkernel):
-    # rows (b, i) of dkernel (B, Ho, Wo, Kh, Kw, G); dy (B, Ho, Wo, C); x (B, H, W, C)
-    _, H, W, C = x.shape
+    # rows (b, i) of dkernel (B, Ho, Wo, Kh, Kw, G)
     _, Ho, Wo, Kh, Kw, G = dkernel.shape
+    members = x.shape[3] // G
+    steps = sh, sw, dh, dw, top, left, dg, dm
     total = new_sum()
     for row in range(first, last):
         b, i = row // Ho, row % Ho
         for j in range(Wo):
             for u in range(Kh):
-                h = i * sh + u * dh - top
                 for v in range(Kw):
-                    w = j * sw + v * dw - left
-                    padded = h < 0 or h >= H or w < 0 or w >= W
                     for g in range(G):
-                        if not isnan(dkernel[b, i, j, u, v, g]):
-                            continue
-                        clear(total)
-                        if not padded:
-                            for m in range(C // G):
-                                c = g * dg + m * dm
-                                add_product(total, x[b, h, w, c], dy[b, i, j, c])
-                        dkernel[b, i, j, u, v, g] = rounded(total)
+                        if isnan(dkernel[b, i, j, u, v, g]):
+                            clear(total)
+                            add_dkernel(total, b, i, j, u, v, g, dy, x, *steps, members)
+                            dkernel[b, i, j, u, v, g] = rounded(total)

@@ -6,6 +6,7 @@ is compared with.
 """
 
 import math
+from collections.abc import Mapping
 from typing import Any, cast
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy.typing as npt
 
 from refimpl import _loops
 from refimpl._blocks import in_blocks
+from refimpl._device import NEEDED, kind_of, on_device
 from refimpl._fast import fast_form
 from refimpl._threads import run_rows
 from refimpl._validation import FORMATS, Problem, check
@@ -50,6 +52,7 @@ def forward(
     x : array_like, shape (B, H, W, C)
         Input, channels last; float16, bfloat16, float32 or float64. B may be 0. A
         ``dask.array.Array`` of any chunks makes the result one too, computed when it is asked for.
+        All operands may be arrays on one CUDA device (ERR-11).
     kernel : array_like, shape (B, Ho, Wo, Kh, Kw, G)
         One kernel for each output pixel and group; not flipped. G divides C. Same dtype as `x`.
     stride : int or (int, int), default 1
@@ -67,13 +70,14 @@ def forward(
     y : ndarray of float64, shape (B, Ho, Wo, C)
         Bit-equal at any number of threads (NUM-7), the exact sums rounded once (NUM-5), whatever
         the chunks. As a dask array it has the chunks of `kernel` in rows and columns, of `x` in
-        channels, of both in the batch.
+        channels, of both in the batch. Of CUDA arrays it is a numba device array.
 
     Raises
     ------
     TypeError
         A dtype that is not one of the four or not shared (ERR-9), a masked array or none at all
-        (ERR-10), a stride, dilation or padding of the wrong type (ERR-5, ERR-6).
+        (ERR-10), a stride, dilation or padding of the wrong type (ERR-5, ERR-6), operands on more
+        than one device, or on a device and on the host (ERR-11).
     ValueError
         Shapes that do not fit (ERR-1 to ERR-4), a stride, dilation, padding or group layout out of
         range (ERR-5 to ERR-7), an output without rows or columns (ERR-8), numbers that 64-bit
@@ -100,10 +104,11 @@ def forward(
            [20., 33., 24.]])
     """
     operands = {"x": x, "kernel": kernel}
-    if in_blocks(operands):
-        (y,) = _lazily(("y",), operands, stride, dilation, padding, group_layout)
+    options = stride, dilation, padding, group_layout
+    if (there := on_device(operands)) or in_blocks(operands):
+        (y,) = _elsewhere(("y",), operands, there, *options)
         return cast("npt.NDArray[np.float64]", y)
-    return result("y", check(operands, stride, dilation, padding, group_layout))
+    return result("y", check(operands, *options))
 
 
 def backward(
@@ -128,7 +133,8 @@ def backward(
     x : array_like, shape (B, H, W, C)
         Input, as for `forward`.
     kernel : array_like, shape (B, Ho, Wo, Kh, Kw, G)
-        Kernel, as for `forward`.
+        Kernel, as for `forward`. All three may be arrays on one CUDA device (ERR-11), and both
+        results are then numba device arrays.
     stride, dilation, padding, group_layout
         As for `forward`.
 
@@ -160,10 +166,11 @@ def backward(
     array([0., 1., 2., 3.])
     """
     operands = {"x": x, "kernel": kernel, "dy": dy}
-    if in_blocks(operands):
-        dx, dkernel = _lazily(("dx", "dkernel"), operands, stride, dilation, padding, group_layout)
+    options = stride, dilation, padding, group_layout
+    if (there := on_device(operands)) or in_blocks(operands):
+        dx, dkernel = _elsewhere(("dx", "dkernel"), operands, there, *options)
         return dx, dkernel
-    problem = check(operands, stride, dilation, padding, group_layout)
+    problem = check(operands, *options)
     # Once for both results.
     problem = problem._replace(operands={n: _loadable(a) for n, a in problem.operands.items()})
     return result("dx", problem), result("dkernel", problem)
@@ -188,7 +195,7 @@ def jvp(
     Parameters
     ----------
     x : array_like, shape (B, H, W, C)
-        Input, as for `forward`. A dask array is computed.
+        Input, as for `forward`. A dask array is computed; arrays on a CUDA device give one there.
     kernel : array_like, shape (B, Ho, Wo, Kh, Kw, G)
         Kernel, as for `forward`.
     tx, tkernel : array_like
@@ -223,7 +230,11 @@ def jvp(
     35.0
     """
     operands = {"x": x, "kernel": kernel, "tx": tx, "tkernel": tkernel}
-    problem = check(operands, stride, dilation, padding, group_layout)
+    options = stride, dilation, padding, group_layout
+    if there := on_device(operands):
+        (ty,) = _elsewhere(("ty",), operands, there, *options)
+        return cast("npt.NDArray[np.float64]", ty)
+    problem = check(operands, *options)
     return _of_two(problem, ("tx", "kernel"), ("x", "tkernel"))
 
 
@@ -252,7 +263,7 @@ def double_backward(
     ddkernel : array_like, shape (B, Ho, Wo, Kh, Kw, G)
         Gradient with respect to its dkernel.
     dy, x, kernel
-        As for `backward`. A dask array is computed.
+        As for `backward`. A dask array is computed; arrays on a CUDA device give such arrays.
     stride, dilation, padding, group_layout
         As for `forward`.
 
@@ -285,7 +296,11 @@ def double_backward(
     (41.0, 2.0, 7.0)
     """
     operands = {"x": x, "kernel": kernel, "dy": dy, "ddx": ddx, "ddkernel": ddkernel}
-    problem = check(operands, stride, dilation, padding, group_layout)
+    options = stride, dilation, padding, group_layout
+    if there := on_device(operands):
+        ddy, d2x, d2kernel = _elsewhere(("ddy", "d2x", "d2kernel"), operands, there, *options)
+        return ddy, d2x, d2kernel
+    problem = check(operands, *options)
     ddy = _of_two(problem, ("ddx", "kernel"), ("x", "ddkernel"))
     given = problem.operands
     back = problem._replace(
@@ -335,10 +350,22 @@ def _read(axis: Axis) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
     return np.clip(position, 0, axis.size - 1), (position >= 0) & (position < axis.size)
 
 
-def _lazily(*arguments: Any) -> tuple[Any, ...]:
-    from refimpl import _dask
+def _elsewhere(
+    names: tuple[str, ...], operands: Mapping[str, object], there: tuple[str, ...], *options: Any
+) -> tuple[Any, ...]:
+    """Compute results on a CUDA device, if operands lie there, or plan them as dask arrays."""
+    if not there:
+        from refimpl import _dask
 
-    return _dask.results(*arguments)
+        return _dask.results(names, operands, *options)
+    try:
+        from refimpl import _cuda
+    except ImportError as error:
+        raise TypeError(
+            f"{there[0]} must lie in the host's memory where Numba has no CUDA (ERR-11; {NEEDED}), "
+            f"got {kind_of(operands[there[0]])} on a CUDA device"
+        ) from error
+    return _cuda.results(names, operands, there, *options)
 
 
 # The loop that computes a result, and the operands whose values it reads.
@@ -362,7 +389,7 @@ def result(name: str, problem: Problem) -> npt.NDArray[np.float64]:
     loop, sources = _MADE_OF[name]
     x, kernel = (problem.operands[operand].shape for operand in ("x", "kernel"))
     answer = np.empty({"y": (*kernel[:3], x[3]), "dx": x, "dkernel": kernel}[name])
-    define, fast, steps = getattr(_loops, loop), fast_form(loop, problem), _steps(problem)
+    define, fast, steps = getattr(_loops, loop), fast_form(loop, problem), steps_of(problem)
     doubtful = np.zeros(answer.shape[0] * answer.shape[1], bool)
 
     def rows(first: int, last: int) -> None:
@@ -394,7 +421,7 @@ def _loadable(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return loadable
 
 
-def _steps(problem: Problem) -> tuple[int, int, int, int, int, int, int, int]:
+def steps_of(problem: Problem) -> tuple[int, int, int, int, int, int, int, int]:
     """Give the loops' geometry: strides, dilations, padding before, channel steps.
 
     The last two are what to add to a channel for the next group and for the next member of a group

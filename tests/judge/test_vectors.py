@@ -92,6 +92,7 @@ def test_they_are_small_and_catch_what_files_can_show(folder: Path, index: Any) 
         "NUM-5",
         "NUM-7",
         "ERR-10",
+        "ERR-11",
     }
     of_operators = {number for number in clauses() if number[:3] != "LAY"}
     # What follows from other clauses, or is about two calls, is decided by no single file.

@@ -260,6 +260,13 @@ RECIPES: dict[str, Recipe] = {
 }
 
 
+def special_pairs() -> Factors:
+    """Every two of the numbers that are unlike others, as sums of one product."""
+    numbers = [0.0, -0.0, 1.0, -1.0, inf, -inf, nan, 5e-324, -5e-324, 1.5e308]
+    a, b = np.array([(one, other) for one in numbers for other in numbers]).T
+    return a[:, None], b[:, None]
+
+
 def compared(
     name: str, recipe: str, dtype: str, rng: np.random.Generator, shape: tuple[int, int, int]
 ) -> list[tuple[Array, Array, float, float]]:

@@ -145,6 +145,13 @@ def test_a_compiled_sum_is_a_rational_one(recipe: str) -> None:
 
 
 @COMPILED
+@pytest.mark.clause("NUM-5", "SPC-1", "SPC-2")
+def test_a_compiled_product_of_special_numbers() -> None:
+    for a, b in zip(*hard_sums.special_pairs(), strict=True):
+        np.testing.assert_equal(summed(a, b, 0), hard_sums.due(a, b))
+
+
+@COMPILED
 @pytest.mark.clause("NUM-5")
 def test_digits_hold_what_waits_for_a_carry() -> None:
     """As many products as may wait, each adding to a digit as much as one can, stay in 64 bits."""
