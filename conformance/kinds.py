@@ -96,6 +96,7 @@ class _Operator(Kind):
         shape="GEO-1",
         memory="FWD-5",
         empty="SPC-6",
+        further="GRD-11",
     )
 
     guards = True
@@ -127,6 +128,10 @@ class _Operator(Kind):
 
     def plain(self, claimed: Capabilities, **changes: Any) -> OperatorCase:
         return operator_cases.plain_case(claimed, **changes)
+
+    def beyond(self, case: OperatorCase) -> OperatorCase | None:
+        recipe = operator_recipes.further(case.recipe)
+        return None if recipe is None else case.changed(recipe=recipe)
 
     def values(self, case: OperatorCase, bits: int) -> dict[str, Array]:
         return operator_recipes.operands(case, bits)

@@ -101,9 +101,7 @@ class Adapter(ABC):
         RuntimeError
             If y is not zero and no gradient flows from it to an operand.
         """
-        due = (*x.shape[:1], *kernel.shape[1:3], *x.shape[3:])
-        if dy.shape != due or dy.dtype != x.dtype:
-            raise ValueError(f"dy must be {x.dtype} of shape {due}, got {dy.dtype} {dy.shape}")
+        _demand("dy", dy, _shape_of_y(x, kernel), x.dtype)
         options = _options(stride, dilation, padding, group_layout)
         tensors = (self.to_tensor(array) for array in (dy, x, kernel))
         y, dx, dkernel = self.value_and_gradients(*tensors, **options)
@@ -127,9 +125,14 @@ class Adapter(ABC):
 
         Raises
         ------
+        ValueError
+            If a tangent has not the shape and dtype of its operand: some frameworks would broadcast
+            or cast in silence.
         RuntimeError
             If y is not zero and has no tangent.
         """
+        for name, tangent, operand in (("tx", tx, x), ("tkernel", tkernel, kernel)):
+            _demand(name, tangent, operand.shape, operand.dtype)
         options = _options(stride, dilation, padding, group_layout)
         tensors = (self.to_tensor(array) for array in (x, kernel, tx, tkernel))
         y, ty = self._run(self._value_and_tangent, options, *tensors)
@@ -160,9 +163,15 @@ class Adapter(ABC):
 
         Raises
         ------
+        ValueError
+            If ddx or ddkernel has not the shape and dtype of its operand, or dy not that of y, as in
+            `backward`.
         RuntimeError
             If dx or dkernel is not zero and no gradient flows from it to an operand.
         """
+        _demand("dy", dy, _shape_of_y(x, kernel), x.dtype)
+        for name, given, operand in (("ddx", ddx, x), ("ddkernel", ddkernel, kernel)):
+            _demand(name, given, operand.shape, operand.dtype)
         options = _options(stride, dilation, padding, group_layout)
         tensors = (self.to_tensor(array) for array in (ddx, ddkernel, dy, x, kernel))
         dx, dkernel, *second = self._run(self._second_gradients, options, *tensors)
@@ -296,6 +305,18 @@ class Adapter(ABC):
                     del self._programs[next(iter(self._programs))]
                 self._programs[key] = make()
             return self._programs[key]
+
+
+def _shape_of_y(x: Array, kernel: Array) -> tuple[int, ...]:
+    return (*x.shape[:1], *kernel.shape[1:3], *x.shape[3:])
+
+
+def _demand(name: str, array: Array, shape: tuple[int, ...], dtype: Any) -> None:
+    """Refuse an array that is not what it goes with."""
+    if array.shape != shape or array.dtype != dtype:
+        raise ValueError(
+            f"{name} must be {dtype} of shape {shape}, got {array.dtype} {array.shape}"
+        )
 
 
 def _options(stride: Any, dilation: Any, padding: Any, group_layout: Any) -> dict[str, Any]:

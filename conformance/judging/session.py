@@ -41,6 +41,9 @@ _DEATHS = 3
 _LONG, _LAST = 0.2, 0.1
 # The least number of cases that a drawn check draws, whatever the time.
 _LEAST = 2
+# Of functions that there may be or not it draws no more than so many: the first that is drawn is
+# the smallest that there is, and each asks more than one of forward and backward does.
+_FURTHER = 2
 
 
 @dataclass(frozen=True)
@@ -146,6 +149,7 @@ class Session:
         self._interruption = Interruption()
         self._pool: ThreadPoolExecutor | None = None
         self._passed: list[Any] = []
+        self._offers: dict[tuple[str, str], str] = {}
         self._deaths: Counter[str] = Counter()
         own = (one for one in waivers if one.clause[:3] in judged.kind.chapters)
         self.waivers = Waivers(
@@ -256,7 +260,7 @@ class Session:
         some = self.profile.one_in
         return Judge(
             self.judged, record, self.seed, watch, late, self._passed, share, some, self.waivers,
-            self._beside(),
+            self._beside(), self._offers,
         )  # fmt: skip
 
     def not_run(self, check: Check, reason: str) -> Record:
@@ -278,10 +282,9 @@ class Session:
     def _run(self, check: Check, judge: Judge) -> None:
         try:
             try:
-                if check.drawn:
-                    self._draw(check, judge)
-                else:
-                    check.function(judge, **check.parameters)
+                self._run_for(check, judge)
+                if judge.kind.rules.further in judge.record.clauses:
+                    self._run_for(check, judge.beyond())
             except KeyboardInterrupt:
                 raise
             except BaseException:
@@ -292,10 +295,20 @@ class Session:
         except ConformanceError:
             assert judge.record.failures
 
+    def _run_for(self, check: Check, judge: Judge) -> None:
+        """Run a check for the functions that a judge asks."""
+        if check.drawn:
+            self._draw(check, judge)
+        else:
+            check.function(judge, **check.parameters)
+        judge.settle()
+
     def _draw(self, check: Check, judge: Judge) -> None:
         """Repeat a check on drawn cases; the first failure ends it."""
         stop, drawn = time.perf_counter() + self._time_for_one(), 0
         examples = max(_LEAST, self.profile.examples // judge.kind.share)
+        if judge.further:
+            examples = min(examples, _FURTHER)
 
         def example(data: Any) -> None:
             nonlocal drawn
@@ -313,7 +326,7 @@ class Session:
                 raise _EnoughError
 
         try:
-            self._drawing(example, examples, check.name)()
+            self._drawing(example, examples, f"{check.name}{' further' * judge.further}")()
         except _EnoughError as enough:
             if isinstance(enough.__cause__, ConformanceError):
                 assert judge.record.failures

@@ -21,6 +21,7 @@ from conformance.mutants.operator import MUTANTS, SECOND
 from refimpl import involution
 
 NEW = ("GRD-7", "GRD-8", "GRD-9", "GRD-10")
+ALL = (*NEW, "GRD-11")
 
 
 def judged(one: Any, clauses: Any = NEW, **how: Any) -> Any:
@@ -128,8 +129,8 @@ def test_its_screen_says_what_is_wrong_and_no_more() -> None:
 
 
 def test_a_case_is_replayed(capsys: pytest.CaptureFixture[str]) -> None:
-    case = plain_case(Capabilities(), recipe="second", stride=(2, 1))
-    assert case.token.startswith("dtype=float32,recipe=second")
+    case = plain_case(Capabilities(), recipe="second-integers", stride=(2, 1))
+    assert case.token.startswith("dtype=float32,recipe=second-integers")
     assert replay(load(Twice, OPERATOR), OPERATOR.case.parse(case.token))
     assert "d2kernel, got =" in capsys.readouterr().out
     assert not replay(load(SECOND["TangentsMultiplied"], OPERATOR), case)
@@ -153,7 +154,9 @@ def test_sums_are_exact_in_every_format(dtype: str) -> None:
     """So that equality may be demanded: both parts together fit (NUM-1)."""
     claimed = Capabilities()
     for shape in ((1, 1), (3, 3), (7, 7), (17, 17)):
-        case = plain_case(claimed, dtype=dtype, recipe="second", kernel_shape=shape, members=5)
+        case = plain_case(
+            claimed, dtype=dtype, recipe="second-integers", kernel_shape=shape, members=5
+        )
         bits = OPERATOR.bits(case, claimed)
         values = {n: np.abs(a.astype(float)) for n, a in OPERATOR.values(case, bits).items()}
         found = bounds.second(values, case.geometry.options, FORMATS[dtype], exact=True)
@@ -162,7 +165,7 @@ def test_sums_are_exact_in_every_format(dtype: str) -> None:
 
 def test_parts_that_are_rounded_before_they_are_added_are_within_the_bound() -> None:
     """And one that is rounded more coarsely is not; the whole sum has no room of this kind."""
-    case = plain_case(Capabilities(), dtype="float16", recipe="second-real", members=1)
+    case = plain_case(Capabilities(), dtype="float16", recipe="second-normal", members=1)
     values = OPERATOR.values(case, 11)
     expected = OPERATOR.expected(case, values, Capabilities())
     options = case.geometry.options
@@ -179,12 +182,12 @@ def test_parts_that_are_rounded_before_they_are_added_are_within_the_bound() -> 
 
 def test_forward_mode_in_eight_bits_is_outside_its_bound() -> None:
     mutant = load(SECOND["TangentsAddedInBfloat16"], OPERATOR)
-    case = plain_case(Capabilities(), recipe="second-real")
+    case = plain_case(Capabilities(), recipe="second-normal")
     assert not replay(mutant, case)
 
 
 def test_the_command_line_replays_it(capsys: pytest.CaptureFixture[str]) -> None:
-    token = plain_case(Capabilities(), recipe="second").token
+    token = plain_case(Capabilities(), recipe="second-integers").token
     name = "conformance.mutants:SecondDerivativeZero"
     assert main([f"--implementation={name}", f"--case={token}", "--in-process"]) == 1
     assert "GRD-8" in capsys.readouterr().out
