@@ -164,8 +164,8 @@ class Adapter(ABC):
         Raises
         ------
         ValueError
-            If ddx or ddkernel has not the shape and dtype of its operand, or dy not that of y, as in
-            `backward`.
+            If ddx or ddkernel has not the shape and dtype of its operand, or dy not what it must
+            have in `backward`.
         RuntimeError
             If dx or dkernel is not zero and no gradient flows from it to an operand.
         """
