@@ -201,14 +201,14 @@ class _Operator(Kind):
         return operator_diagnosis.probes(claimed, failing)
 
     def known(self) -> Known:
-        from conformance.implementations.operator.numpy_unfold import Unfold
-        from conformance.mutants.operator import CONVENTIONS, MUTANTS
+        from conformance.implementations.operator.numpy_unfold import Twice, Unfold
+        from conformance.mutants.operator import CONVENTIONS, MUTANTS, SECOND
 
         def both() -> Iterator[tuple[str, Any]]:
             for one, other in itertools.combinations(CONVENTIONS, 2):
                 yield f"{one}+{other}", type("Both", (CONVENTIONS[one], CONVENTIONS[other]), {})
 
-        return Known(Unfold, MUTANTS, both)
+        return Known(Unfold, MUTANTS, both, (Twice, SECOND))
 
     def explain(
         self, judged: Any, failing: OperatorCase | None, seconds: float | None = None

@@ -85,7 +85,7 @@ class Judge(Scope):
         offers: dict[tuple[str, str], str] | None = None,
     ) -> None:
         super().__init__(judged, record, seed, share, one_in, beside)
-        self._offers = {} if offers is None else offers
+        self.offers = {} if offers is None else offers
         self._comparison = _nothing
         self.passed: list[Any] = [] if passed is None else passed
         self.overwritten: list[str] = []
@@ -396,13 +396,13 @@ class Judge(Scope):
             return ""
         if dtype not in self.claimed.dtypes:
             return ""
-        if (function, dtype) not in self._offers:
+        if (function, dtype) not in self.offers:
             case = self.kind.beyond(self.kind.plain(self.claimed, dtype=dtype))
             self._in_time()
             answer = ask(self.judged, case, self.values(case), functions=[function])
             said = [one.words for one in answer.findings if one.refusal]
-            self._offers[function, dtype] = said[0] if said else ""
-        return self._offers[function, dtype]
+            self.offers[function, dtype] = said[0] if said else ""
+        return self.offers[function, dtype]
 
     def _in_time(self) -> None:
         if reason := self._late():

@@ -308,6 +308,11 @@ class Kind(ABC):
         decides = self.recipe_of(case).decides
         return bool(decides) and all(self.function_of(name) in self.further for name in decides)
 
+    def is_asked(self, recipe: Recipe, claimed: Any) -> bool:
+        """Tell whether what a recipe decides is of no further function, or of one that is claimed."""
+        functions = {self.function_of(name) for name in recipe.decides} & set(self.further)
+        return not functions or any(self.has(name, claimed) for name in functions)
+
     def clauses(self, check: Check, claimed: Any) -> tuple[str, ...]:
         """Of a check's clauses those that can be decided on what is claimed; none may be left."""
         listed = check.of(self.chapters)

@@ -94,12 +94,16 @@ class SecondOfNoSamplesRefused(Twice):
 class ForwardModeIsValid(Twice):
     """Where no padding is given forward mode has none, and forward has "same"."""
 
+    needs = "jvp"
+
     def jvp(self, x: Array, kernel: Array, tx: Array, tkernel: Array, **options: Any) -> Array:
         return super().jvp(x, kernel, tx, tkernel, **{"padding": "valid", **options})
 
 
 class SecondStrideOfOneAxis(Twice):
     """An integer stride of second derivatives is that of the rows alone."""
+
+    needs = "double_backward"
 
     def double_backward(
         self, ddx: Array, ddkernel: Array, dy: Array, x: Array, kernel: Array, **options: Any
@@ -111,6 +115,8 @@ class SecondStrideOfOneAxis(Twice):
 
 class TangentReadAsIfContiguous(Twice):
     """The tangent of the image is read in the order in which it lies in memory."""
+
+    needs = "memory"
 
     def jvp(self, x: Array, kernel: Array, tx: Array, tkernel: Array, **options: Any) -> Array:
         return super().jvp(x, kernel, tx.ravel("K").reshape(tx.shape), tkernel, **options)
@@ -133,6 +139,8 @@ class SecondClearsDdx(Twice):
 class TangentsKept(Twice):
     """Forward mode keeps every tangent that it is given."""
 
+    needs = "jvp"
+
     def __init__(self) -> None:
         self._kept: list[Array] = []
 
@@ -143,6 +151,8 @@ class TangentsKept(Twice):
 
 class LinearisedOnce(Twice):
     """Forward mode at the same image and kernel gives what it gave for the tangents before."""
+
+    needs = "jvp"
 
     def __init__(self) -> None:
         self._known: dict[Any, Array] = {}
