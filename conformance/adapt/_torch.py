@@ -2,6 +2,7 @@
 
 import functools
 import importlib
+import threading
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
@@ -125,7 +126,7 @@ class TorchAdapter(Adapter):
         self, options: Mapping[str, Any], x: Any, kernel: Any, tx: Any, tkernel: Any
     ) -> tuple[Any, Any]:
         _load_forward_mode()
-        with forward_ad.dual_level():
+        with _ONE_LEVEL, forward_ad.dual_level():
             y = self._value(
                 options, forward_ad.make_dual(x, tx), forward_ad.make_dual(kernel, tkernel)
             )
@@ -163,6 +164,11 @@ class TorchAdapter(Adapter):
         limits = torch._dynamo.config.patch(_limits()) if self.compiled else nullcontext()
         with limits:
             return body(options, *tensors)
+
+
+# The level of forward mode is one for all threads of a process. Entered by two at once, PyTorch
+# (2.13) raises "Nested forward mode AD is not supported", or ends the process.
+_ONE_LEVEL = threading.Lock()
 
 
 @functools.cache

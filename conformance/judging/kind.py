@@ -309,7 +309,7 @@ class Kind(ABC):
         return bool(decides) and all(self.function_of(name) in self.further for name in decides)
 
     def is_asked(self, recipe: Recipe, claimed: Any) -> bool:
-        """Tell whether what a recipe decides is of no further function, or of one that is claimed."""
+        """Tell whether a recipe is about no further function, or about one that is claimed."""
         functions = {self.function_of(name) for name in recipe.decides} & set(self.further)
         return not functions or any(self.has(name, claimed) for name in functions)
 

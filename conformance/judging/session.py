@@ -125,6 +125,8 @@ class Session:
         Whether the checks that the budget does not reach are run too, with the fewest cases.
     waivers : iterable of Waiver
         Those of this implementation and of others.
+    further_alone : bool
+        Whether a check asks none but the functions that there may be or not.
     """
 
     def __init__(
@@ -137,8 +139,10 @@ class Session:
         until_failure: bool = False,
         to_the_end: bool = False,
         waivers: Iterable[Waiver] = (),
+        further_alone: bool = False,
     ) -> None:
         self.profile, self.until_failure = profile, until_failure
+        self.further_alone = further_alone
         self.to_the_end = to_the_end
         seed = profile.seed if seed is None else seed
         self.seed = fresh_seed() if seed is None else seed
@@ -282,7 +286,8 @@ class Session:
     def _run(self, check: Check, judge: Judge) -> None:
         try:
             try:
-                self._run_for(check, judge)
+                if not self.further_alone:
+                    self._run_for(check, judge)
                 if judge.kind.rules.further in judge.record.clauses:
                     self._run_for(check, judge.beyond())
             except KeyboardInterrupt:

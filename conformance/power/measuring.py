@@ -175,7 +175,13 @@ class _Run:
 
     def catches(self, judged: Judged) -> bool:
         """Tell whether checks of the run that ask in other ways reject a fault."""
-        session = Session(judged, self._session.profile, seed=self._session.seed, to_the_end=True)
+        session = Session(
+            judged,
+            self._session.profile,
+            seed=self._session.seed,
+            to_the_end=True,
+            further_alone=self.further,
+        )
         by_name = {check.name: check for check in self._session.checks}
         ran = [one for one in self._records if one.outcome == "passed" and one.otherwise]
         if self.further:
@@ -193,7 +199,7 @@ class _Run:
     def has_room_for(self, mutant: Any, fault: Judged) -> bool:
         """Tell whether a fault that depends on more than one call has what it needs claimed."""
         needs = "" if self.asks_of(mutant) else getattr(mutant, "needs", "")
-        return bool(getattr(fault.capabilities, needs, True)) if needs else True
+        return all(getattr(fault.capabilities, one, True) for one in needs.split())
 
     def shows(self, fault: Judged) -> bool:
         """Tell whether a probe that is claimed shows a fault: none is of further functions."""
@@ -224,9 +230,10 @@ class _Run:
     @property
     def others(self) -> list[Asked]:
         """Small cases of many kinds that are claimed."""
-        if self.further:
-            return [(case, ()) for case in self._plain_of_further()]
         listed = self._kind.networks(self.right.capabilities, self._session.seed + 1)
+        if self.further:
+            beyond = (self._kind.beyond(case) for case in listed)
+            listed = [*self._plain_of_further(), *(case for case in beyond if case is not None)]
         small = sorted((case for case in listed if _size(case) <= _SMALL), key=_size)
         return [(case, ()) for case in small[:: max(1, len(small) // _NUMBER)]]
 

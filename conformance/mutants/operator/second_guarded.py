@@ -37,28 +37,28 @@ class SecondOfFloat64InFloat32(Twice):
 
 
 class TangentsScaledBeforeTheyAreAdded(Twice):
-    """Forward mode works with four times the sums, which overflow early."""
+    """Forward mode works with sixteen times the sums, which overflow early."""
 
     def jvp(self, x: Array, kernel: Array, tx: Array, tkernel: Array, **options: Any) -> Array:
-        four, sums = x.dtype.type(4), ((tx, kernel), (x, tkernel))
+        times, sums = x.dtype.type(16), ((tx, kernel), (x, tkernel))
         one, other = (self.forward(*pair, **options) for pair in sums)
         with np.errstate(all="ignore"):
-            total = (one * four + other * four) / four
-        # Below the normal numbers a fourth is no exact one.
+            total = (one * times + other * times) / times
+        # Below the normal numbers a sixteenth is no exact one.
         small = np.abs(total) < np.finfo(np.float16).tiny
         return np.where(small, super().jvp(x, kernel, tx, tkernel, **options), total)
 
 
 class SubnormalSecondFlushed(Twice):
-    """What flows back to the image is flushed to zero, though subnormal numbers are kept."""
+    """What flows back to the kernel is flushed to zero, though subnormal numbers are kept."""
 
     def double_backward(
         self, ddx: Array, ddkernel: Array, dy: Array, x: Array, kernel: Array, **options: Any
     ) -> Three:
         ddy, d2x, d2kernel = super().double_backward(ddx, ddkernel, dy, x, kernel, **options)
         tiny = np.ldexp(np.float64(1), -126 if x.dtype.itemsize == 4 else -1022)
-        small = (np.abs(d2x) < tiny) & (x.dtype.itemsize > 2)
-        return ddy, np.where(small, x.dtype.type(0), d2x), d2kernel
+        small = (np.abs(d2kernel) < tiny) & (x.dtype.itemsize > 2)
+        return ddy, d2x, np.where(small, x.dtype.type(0), d2kernel)
 
 
 class NanOfTangentIsZero(Twice):
@@ -116,7 +116,7 @@ class SecondStrideOfOneAxis(Twice):
 class TangentReadAsIfContiguous(Twice):
     """The tangent of the image is read in the order in which it lies in memory."""
 
-    needs = "memory"
+    needs = "jvp memory"
 
     def jvp(self, x: Array, kernel: Array, tx: Array, tkernel: Array, **options: Any) -> Array:
         return super().jvp(x, kernel, tx.ravel("K").reshape(tx.shape), tkernel, **options)
@@ -125,7 +125,7 @@ class TangentReadAsIfContiguous(Twice):
 class SecondClearsDdx(Twice):
     """Second derivatives of one sample leave zeros in ddx, where it can be written."""
 
-    needs = "memory"
+    needs = "double_backward memory"
 
     def double_backward(
         self, ddx: Array, ddkernel: Array, dy: Array, x: Array, kernel: Array, **options: Any
@@ -167,7 +167,7 @@ class LinearisedOnce(Twice):
 class SecondBufferReused(Twice):
     """ddy is written into the buffer that an earlier call of that shape returned."""
 
-    needs = "memory"
+    needs = "double_backward memory"
 
     def __init__(self) -> None:
         self._buffers: dict[Any, Array] = {}
@@ -184,7 +184,7 @@ class SecondBufferReused(Twice):
 class TangentsSharedByThreads(Twice):
     """Forward mode holds its tangents where calls in other threads hold theirs."""
 
-    needs = "thread_safe"
+    needs = "jvp thread_safe"
 
     def jvp(self, x: Array, kernel: Array, tx: Array, tkernel: Array, **options: Any) -> Array:
         self._held = tx, tkernel
@@ -198,7 +198,7 @@ class TangentsSharedByThreads(Twice):
 class NothingRecordedInOtherThreads(Twice):
     """In other threads than the main one nothing flows back to the image."""
 
-    needs = "thread_safe"
+    needs = "double_backward thread_safe"
 
     def double_backward(
         self, ddx: Array, ddkernel: Array, dy: Array, x: Array, kernel: Array, **options: Any

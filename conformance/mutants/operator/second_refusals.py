@@ -16,8 +16,6 @@ _FORMATS = ("float16", "bfloat16", "float32", "float64")
 class _Validating(Twice):
     """Right, and it refuses what chapter ERR lists."""
 
-    needs = "validates"
-
     capabilities: dict[str, Any] = {**Twice.capabilities, "validates": True}  # noqa: RUF012
 
     def forward(self, x: Array, kernel: Array, **options: Any) -> Array:
@@ -44,6 +42,8 @@ class _Validating(Twice):
 class TangentsBroadcast(_Validating):
     """Forward mode takes tangents that do not fit, and stretches or cuts them."""
 
+    needs = "jvp validates"
+
     def jvp(self, x: Array, kernel: Array, tx: Array, tkernel: Array, **options: Any) -> Array:
         tangents = (_stretched(tx, x), _stretched(tkernel, kernel))
         return super().jvp(x, kernel, *tangents, **options)
@@ -52,6 +52,8 @@ class TangentsBroadcast(_Validating):
 class TangentsCast(_Validating):
     """Forward mode casts tangents of another dtype to that of their operands."""
 
+    needs = "jvp validates"
+
     def jvp(self, x: Array, kernel: Array, tx: Array, tkernel: Array, **options: Any) -> Array:
         tangents = (_cast(tx, x), _cast(tkernel, kernel))
         return super().jvp(x, kernel, *tangents, **options)
@@ -59,6 +61,8 @@ class TangentsCast(_Validating):
 
 class SecondGradientsBroadcast(_Validating):
     """Second derivatives take a dy, ddx or ddkernel that does not fit, and stretch or cut it."""
+
+    needs = "double_backward validates"
 
     def double_backward(
         self, ddx: Array, ddkernel: Array, dy: Array, x: Array, kernel: Array, **options: Any
@@ -72,6 +76,8 @@ class SecondGradientsBroadcast(_Validating):
 
 class ForwardModeOfUnknownLayouts(_Validating):
     """Forward mode takes every layout that it does not know for an interleaved one."""
+
+    needs = "jvp validates"
 
     def jvp(self, x: Array, kernel: Array, tx: Array, tkernel: Array, **options: Any) -> Array:
         if options.get("group_layout", "blocked") != "blocked":
