@@ -18,6 +18,10 @@ from conformance.adapt._form import Form, Operations
 # A suite draws geometries without end, and each keeps what was traced or compiled for it: more than
 # the default profile needs are not kept.
 _MOST_PROGRAMS = 256
+# Forward mode has one state for all threads of a process. Of PyTorch (2.13) it is the level: where
+# two enter it at once, "Nested forward mode AD is not supported" is raised, or the process ends. Of
+# TensorFlow (2.21) it is what is traced for each operation: "OrderedDict mutated during iteration".
+ONE_FORWARD_MODE = threading.Lock()
 
 
 class Adapter(ABC):

@@ -2,7 +2,6 @@
 
 import functools
 import importlib
-import threading
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
@@ -13,7 +12,7 @@ import numpy as np
 import torch
 from torch.autograd import forward_ad
 
-from conformance.adapt._adapter import Adapter
+from conformance.adapt._adapter import ONE_FORWARD_MODE, Adapter
 from conformance.adapt._arrays import Array, copied, is_plain
 from conformance.adapt._form import Form, Operations
 
@@ -126,7 +125,7 @@ class TorchAdapter(Adapter):
         self, options: Mapping[str, Any], x: Any, kernel: Any, tx: Any, tkernel: Any
     ) -> tuple[Any, Any]:
         _load_forward_mode()
-        with _ONE_LEVEL, forward_ad.dual_level():
+        with ONE_FORWARD_MODE, forward_ad.dual_level():
             y = self._value(
                 options, forward_ad.make_dual(x, tx), forward_ad.make_dual(kernel, tkernel)
             )
@@ -164,11 +163,6 @@ class TorchAdapter(Adapter):
         limits = torch._dynamo.config.patch(_limits()) if self.compiled else nullcontext()
         with limits:
             return body(options, *tensors)
-
-
-# The level of forward mode is one for all threads of a process. Entered by two at once, PyTorch
-# (2.13) raises "Nested forward mode AD is not supported", or ends the process.
-_ONE_LEVEL = threading.Lock()
 
 
 @functools.cache
