@@ -69,9 +69,8 @@ class SecondGradientsBroadcast(_Validating):
     ) -> Three:
         _demand(self, x, kernel, None, options)
         y = np.empty((*x.shape[:1], *kernel.shape[1:3], *x.shape[3:]), x.dtype)
-        given = ((ddx, x), (ddkernel, kernel), (dy, y))
-        fitting = (_stretched(*pair) for pair in given)
-        return super().double_backward(*fitting, x, kernel, **options)
+        ddx, ddkernel = _stretched(ddx, x), _stretched(ddkernel, kernel)
+        return super().double_backward(ddx, ddkernel, _stretched(dy, y), x, kernel, **options)
 
 
 class ForwardModeOfUnknownLayouts(_Validating):
