@@ -29,7 +29,8 @@ def calls_at_once(judge: Judge) -> None:
         for one in cases:
             # What is wrong when it is asked alone is another matter.
             judge.check(one)
-        judge.check_together(cases, _ROUNDS, judge.record.clauses[:1])
+        # Of functions that there may be or not each call is dearer, and half as many are made.
+        judge.check_together(cases, _ROUNDS >> judge.further, judge.record.clauses[:1])
 
 
 def _earlier(judge: Judge) -> list[Any]:
