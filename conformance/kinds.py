@@ -96,6 +96,7 @@ class _Operator(Kind):
         shape="GEO-1",
         memory="FWD-5",
         empty="SPC-6",
+        further="GRD-11",
     )
 
     guards = True
@@ -127,6 +128,10 @@ class _Operator(Kind):
 
     def plain(self, claimed: Capabilities, **changes: Any) -> OperatorCase:
         return operator_cases.plain_case(claimed, **changes)
+
+    def beyond(self, case: OperatorCase) -> OperatorCase | None:
+        recipe = operator_recipes.further(case.recipe)
+        return None if recipe is None else case.changed(recipe=recipe)
 
     def values(self, case: OperatorCase, bits: int) -> dict[str, Array]:
         return operator_recipes.operands(case, bits)
@@ -196,14 +201,14 @@ class _Operator(Kind):
         return operator_diagnosis.probes(claimed, failing)
 
     def known(self) -> Known:
-        from conformance.implementations.operator.numpy_unfold import Unfold
-        from conformance.mutants.operator import CONVENTIONS, MUTANTS
+        from conformance.implementations.operator.numpy_unfold import Twice, Unfold
+        from conformance.mutants.operator import CONVENTIONS, MUTANTS, SECOND
 
         def both() -> Iterator[tuple[str, Any]]:
             for one, other in itertools.combinations(CONVENTIONS, 2):
                 yield f"{one}+{other}", type("Both", (CONVENTIONS[one], CONVENTIONS[other]), {})
 
-        return Known(Unfold, MUTANTS, both)
+        return Known(Unfold, MUTANTS, both, (Twice, SECOND))
 
     def explain(
         self, judged: Any, failing: OperatorCase | None, seconds: float | None = None

@@ -18,6 +18,10 @@ from conformance.adapt._form import Form, Operations
 # A suite draws geometries without end, and each keeps what was traced or compiled for it: more than
 # the default profile needs are not kept.
 _MOST_PROGRAMS = 256
+# Forward mode has one state for all threads of a process. Of PyTorch (2.13) it is the level: where
+# two enter it at once, "Nested forward mode AD is not supported" is raised, or the process ends. Of
+# TensorFlow (2.21) it is what is traced for each operation: "OrderedDict mutated during iteration".
+ONE_FORWARD_MODE = threading.Lock()
 
 
 class Adapter(ABC):
@@ -101,9 +105,7 @@ class Adapter(ABC):
         RuntimeError
             If y is not zero and no gradient flows from it to an operand.
         """
-        due = (*x.shape[:1], *kernel.shape[1:3], *x.shape[3:])
-        if dy.shape != due or dy.dtype != x.dtype:
-            raise ValueError(f"dy must be {x.dtype} of shape {due}, got {dy.dtype} {dy.shape}")
+        _demand("dy", dy, _shape_of_y(x, kernel), x.dtype)
         options = _options(stride, dilation, padding, group_layout)
         tensors = (self.to_tensor(array) for array in (dy, x, kernel))
         y, dx, dkernel = self.value_and_gradients(*tensors, **options)
@@ -127,9 +129,14 @@ class Adapter(ABC):
 
         Raises
         ------
+        ValueError
+            If a tangent has not the shape and dtype of its operand: some frameworks would broadcast
+            or cast in silence.
         RuntimeError
             If y is not zero and has no tangent.
         """
+        for name, tangent, operand in (("tx", tx, x), ("tkernel", tkernel, kernel)):
+            _demand(name, tangent, operand.shape, operand.dtype)
         options = _options(stride, dilation, padding, group_layout)
         tensors = (self.to_tensor(array) for array in (x, kernel, tx, tkernel))
         y, ty = self._run(self._value_and_tangent, options, *tensors)
@@ -160,9 +167,15 @@ class Adapter(ABC):
 
         Raises
         ------
+        ValueError
+            If ddx or ddkernel has not the shape and dtype of its operand, or dy not what it must
+            have in `backward`.
         RuntimeError
             If dx or dkernel is not zero and no gradient flows from it to an operand.
         """
+        _demand("dy", dy, _shape_of_y(x, kernel), x.dtype)
+        for name, given, operand in (("ddx", ddx, x), ("ddkernel", ddkernel, kernel)):
+            _demand(name, given, operand.shape, operand.dtype)
         options = _options(stride, dilation, padding, group_layout)
         tensors = (self.to_tensor(array) for array in (ddx, ddkernel, dy, x, kernel))
         dx, dkernel, *second = self._run(self._second_gradients, options, *tensors)
@@ -296,6 +309,18 @@ class Adapter(ABC):
                     del self._programs[next(iter(self._programs))]
                 self._programs[key] = make()
             return self._programs[key]
+
+
+def _shape_of_y(x: Array, kernel: Array) -> tuple[int, ...]:
+    return (*x.shape[:1], *kernel.shape[1:3], *x.shape[3:])
+
+
+def _demand(name: str, array: Array, shape: tuple[int, ...], dtype: Any) -> None:
+    """Refuse an array that is not what it goes with."""
+    if array.shape != shape or array.dtype != dtype:
+        raise ValueError(
+            f"{name} must be {dtype} of shape {shape}, got {array.dtype} {array.shape}"
+        )
 
 
 def _options(stride: Any, dilation: Any, padding: Any, group_layout: Any) -> dict[str, Any]:

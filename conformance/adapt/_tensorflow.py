@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from conformance.adapt._adapter import Adapter
+from conformance.adapt._adapter import ONE_FORWARD_MODE, Adapter
 from conformance.adapt._arrays import Array, copied
 from conformance.adapt._form import Form, Operations
 
@@ -99,9 +99,10 @@ class TensorFlowAdapter(Adapter):
     def _value_and_tangent(
         self, options: Mapping[str, Any], x: Any, kernel: Any, tx: Any, tkernel: Any
     ) -> tuple[Any, Any]:
-        with tf.autodiff.ForwardAccumulator((x, kernel), (tx, tkernel)) as accumulator:
+        forward_mode = tf.autodiff.ForwardAccumulator((x, kernel), (tx, tkernel))
+        with ONE_FORWARD_MODE, forward_mode as accumulator:
             y = self._value(options, x, kernel)
-        return y, accumulator.jvp(y)
+            return y, accumulator.jvp(y)
 
     def _second_gradients(
         self, options: Mapping[str, Any], ddx: Any, ddkernel: Any, dy: Any, x: Any, kernel: Any

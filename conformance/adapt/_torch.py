@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch.autograd import forward_ad
 
-from conformance.adapt._adapter import Adapter
+from conformance.adapt._adapter import ONE_FORWARD_MODE, Adapter
 from conformance.adapt._arrays import Array, copied, is_plain
 from conformance.adapt._form import Form, Operations
 
@@ -125,7 +125,7 @@ class TorchAdapter(Adapter):
         self, options: Mapping[str, Any], x: Any, kernel: Any, tx: Any, tkernel: Any
     ) -> tuple[Any, Any]:
         _load_forward_mode()
-        with forward_ad.dual_level():
+        with ONE_FORWARD_MODE, forward_ad.dual_level():
             y = self._value(
                 options, forward_ad.make_dual(x, tx), forward_ad.make_dual(kernel, tkernel)
             )

@@ -122,24 +122,28 @@ def second(
         return truths(given, options, format_, exact=exact)
 
     back = of(ddx, ddkernel)
-    ddy, _, _ = involution.double_backward(ddx, ddkernel, dy, x, kernel, **options)
+    # What flows back to dy is what forward mode gives for other tangents (GRD-7, GRD-8).
+    ty, ddy = (
+        involution.jvp(x, kernel, *tangents, **options)
+        for tangents in ((tx, tkernel), (ddx, ddkernel))
+    )
+    gradients = {"d2x": back["dx"], "d2kernel": back["dkernel"]}
+    if exact:
+        added = {"ty": ty, "ddy": ddy}
+        whole = {name: np.ones(value.shape, bool) for name, value in added.items()}
+        return {n: Truth(value, whole[n], None) for n, value in added.items()} | gradients
     return {
-        "ty": _added(
-            involution.jvp(x, kernel, tx, tkernel, **options),
-            of(tx, kernel)["y"],
-            of(x, tkernel)["y"],
-        ),
+        "ty": _added(ty, of(tx, kernel)["y"], of(x, tkernel)["y"]),
         "ddy": _added(ddy, of(ddx, kernel)["y"], of(x, ddkernel)["y"]),
-        "d2x": back["dx"],
-        "d2kernel": back["dkernel"],
+        **gradients,
     }
 
 
 def _added(value: Floats, one: Truth, other: Truth) -> Truth:
     """Give the truth of two sums added, whose exact value is given."""
     specified = one.specified & other.specified
-    if one.sums is None or other.sums is None:
-        return Truth(value, specified, None)
+    assert one.sums is not None
+    assert other.sums is not None
     sums = Sums(
         one.sums.terms + other.sums.terms,
         one.sums.magnitude + other.sums.magnitude,

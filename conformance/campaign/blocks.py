@@ -76,33 +76,48 @@ def run(
             here = f"{platform.node()}, process {os.getpid()},"
             alike.demand(here, like, alike.environment(judged))
         kind = judged[0].kind
-        claimed = judged[0].capabilities if len(judged) == 1 else kind.capabilities()
+        claimed = judged[0].capabilities if len(judged) == 1 else _of_all(kind, judged)
         size = min(job["size"], job["cases"] - number * job["size"])
         asked = cases_of(kind, claimed, job["seed"], number, size)
         found = outcome.empty() | {"blocks": 1, "cases": len(asked)}
+        offers: dict[str, dict[tuple[str, str], str]] = {
+            name: {} for name in job["implementations"]
+        }
         counts = {name: Counter[str]() for name in ("judged", "unclaimed", "failed")}
         for place, one in enumerate(asked):
             for implementation in judged:
-                _judge(implementation, one, (number, place), found, counts)
+                judge = Judge(
+                    implementation,
+                    Record(implementation.name, "campaign", ()),
+                    offers=offers[implementation.name],
+                )
+                _judge(judge, one, (number, place), found, counts)
         found["met"] = sorted({tuple(one.choices) for one in asked})
         return outcome.merged([found | {name: dict(count) for name, count in counts.items()}])
 
 
+def _of_all(kind: Any, judged: list[Judged]) -> Any:
+    """Give what cases are drawn for several: everything, and further functions that one has."""
+    had = {name for name in kind.further for one in judged if kind.has(name, one.capabilities)}
+    return kind.capabilities(**dict.fromkeys(had, True))
+
+
 def _judge(
-    judged: Judged,
+    judge: Judge,
     asked: Asked,
     where: tuple[int, int],
     found: dict[str, Any],
     counts: dict[str, Counter[str]],
 ) -> None:
     """Judge one implementation on one case that it claims, and note what comes of it."""
-    case, name = asked.case, judged.name
-    if judged.kind.unclaimed(case, judged.capabilities):
+    case, name, record = asked.case, judge.judged.name, judge.record
+    try:
+        judge.claim_case(case)
+        with suppress(ConformanceError, NotRunError):
+            _ask(judge, asked)
+    except NotClaimedError:
         counts["unclaimed"][name] += 1
         return
-    record = Record(name, "campaign", ())
-    with suppress(ConformanceError, NotClaimedError, NotRunError):
-        _ask(Judge(judged, record), asked)
     counts["judged"][name] += 1
     for count in record.counts.values():
         for row in (name, f"recipe {case.recipe}"):
@@ -121,13 +136,14 @@ def _ask(judge: Judge, asked: Asked) -> None:
         judge.check(asked.case)
         return
     values = judge.values(asked.case)
-    probe = Judge(judge.judged, Record(judge.judged.name, "campaign", ()))
+    record = Record(judge.judged.name, "campaign", ())
+    probe = Judge(judge.judged, record, offers=judge.offers)
     try:
         probe.check(asked.case, values=asked.viewed(values))
     except ConformanceError:
         judge.check(asked.case)
         judge.check(asked.case, values=asked.viewed(values), blame=("FWD-6",))
-    judge.record.counts.update(probe.record.counts)
+    judge.record.counts.update(record.counts)
 
 
 def _plain(failure: Failure, where: tuple[int, int], asked: Asked) -> dict[str, Any]:

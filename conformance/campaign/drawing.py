@@ -102,7 +102,8 @@ def plans(kind: Kind, claimed: Any) -> list[dict[str, Any]]:
     found = []
     formats = [name for name in FORMATS if name in claimed.dtypes]
     if kind.name == "operator":
-        for dtype, recipe in itertools.product(formats, kind.recipes.values()):
+        asked = [one for one in kind.recipes.values() if kind.is_asked(one, claimed)]
+        for dtype, recipe in itertools.product(formats, asked):
             few = {"members": (1, 2), "groups": (1, 2), "batches": (1,), "spare": 2}
             usual = {"members": (1, 2, 3, 5, 16)}
             found.append(

@@ -7,6 +7,7 @@ here judges.
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -81,17 +82,25 @@ def _normal(case: OperatorCase, bits: int, rng: np.random.Generator) -> Three:
     return x, kernel, dy
 
 
-def _second(make: Make) -> Callable[..., tuple[Floats, ...]]:
+def _second(make: Make, share: float = 1.0) -> Callable[..., tuple[Floats, ...]]:
     """Make a recipe of tangents, and of gradients of gradients, beside x, kernel and dy.
 
-    Sums of two parts must be exact: each has half of the room, which is a bit less.
+    Sums of two parts must be exact: each has half of the room, which is a bit less. What is made
+    beside x, kernel and dy is so much of what the recipe makes: of a sum of two parts half of each
+    is no more than one of them.
     """
 
     def made(case: OperatorCase, bits: int, rng: np.random.Generator) -> tuple[Floats, ...]:
         first, *others = (make(case, bits - 1, rng) for _ in range(3))
-        return (*first, *(array for other in others for array in other[:2]))
+        return (*first, *(array * share for other in others for array in other[:2]))
 
     return made
+
+
+def further(recipe: str) -> str | None:
+    """Name the recipe that makes the operands of every function as one makes x, kernel and dy."""
+    name = f"second-{recipe}"
+    return name if name in RECIPES else None
 
 
 def _wide(case: OperatorCase, bits: int, rng: np.random.Generator) -> Three:
@@ -193,7 +202,7 @@ def _of_specials(result: str, got: float, expected: float) -> str:
     """Which clause a wrong element breaks where NaN and infinities are about."""
     if math.isfinite(got) and math.isfinite(expected):
         return ""
-    if result != "y":
+    if result in {"dx", "dkernel"}:
         return "SPC-3"
     return "SPC-2" if math.isinf(expected) else "SPC-1"
 
@@ -245,7 +254,16 @@ RECIPES: Mapping[str, Recipe] = {
         Recipe("ties", _ties),
         Recipe("beyond", _beyond),
         Recipe("specials", _specials, exact=True, rule=_of_specials),
-        Recipe("second", _second(integers), exact=True, decides=SECOND, operands=FURTHER),
-        Recipe("second-real", _second(_normal), decides=SECOND, operands=FURTHER),
+        *(
+            replace(recipe, name=f"second-{recipe.name}", decides=SECOND, operands=FURTHER)
+            for recipe in (
+                Recipe("integers", _second(integers), exact=True),
+                Recipe("normal", _second(_normal)),
+                Recipe("wide", _second(_wide)),
+                Recipe("subnormal", _second(_subnormal), rule=_of_subnormal),
+                Recipe("large", _second(_large, 0.5), rule=_of_large),
+                Recipe("specials", _second(_specials), exact=True, rule=_of_specials),
+            )
+        ),
     )
 }

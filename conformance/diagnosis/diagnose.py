@@ -54,11 +54,16 @@ class Diagnosis:
 
 
 class Known(NamedTuple):
-    """What a kind is compared with: a right implementation, the mutants, pairs of them."""
+    """What a kind is compared with: a right implementation, the mutants, pairs of them.
+
+    And what has further functions: one that is right, and mutants of it. No fault is compared with
+    these; they tell what a run would have caught.
+    """
 
     right: Factory
     mutants: Mapping[str, Factory]
     pairs: Callable[[], Iterator[tuple[str, Factory]]]
+    further: tuple[Factory, Mapping[str, Factory]] | None = None
 
 
 @dataclass(frozen=True)

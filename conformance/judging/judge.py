@@ -55,6 +55,8 @@ class Judge(Scope):
     beside : Executor, optional
         Compares one answer while the next is asked for. What is wrong is raised then by the next
         demand, by whoever looks at the results, or by `settle`.
+    offers : dict of (str, str) to str, optional
+        Where to note what functions that are offered, and not declared, raised in a format.
 
     Attributes
     ----------
@@ -80,8 +82,10 @@ class Judge(Scope):
         one_in: int = 1,
         waivers: Waivers | None = None,
         beside: Executor | None = None,
+        offers: dict[tuple[str, str], str] | None = None,
     ) -> None:
         super().__init__(judged, record, seed, share, one_in, beside)
+        self.offers = {} if offers is None else offers
         self._comparison = _nothing
         self.passed: list[Any] = [] if passed is None else passed
         self.overwritten: list[str] = []
@@ -90,6 +94,14 @@ class Judge(Scope):
         self._watch, self._late, self._waivers = watch, late, waivers
 
     # Other processes.
+
+    def beyond(self) -> "Judge":
+        """Give a judge of the functions that there may be or not, on behalf of the same check."""
+        __tracebackhide__ = True
+        self.settle()
+        other = copy.copy(self)
+        other.further, other._drawing = True, {}
+        return other
 
     @contextlib.contextmanager
     def beside(self, **variables: str) -> "Iterator[Judge]":
@@ -115,7 +127,7 @@ class Judge(Scope):
         results: Collection[str] | None = None,
         *,
         values: Mapping[str, Array] | None = None,
-        functions: Collection[str] = FUNCTIONS,
+        functions: Collection[str] | None = None,
         blame: tuple[str, ...] = (),
         course: str = "",
         **how: Any,
@@ -133,8 +145,9 @@ class Judge(Scope):
             Which to demand; by default all that the recipe decides.
         values : mapping, optional
             Operands in the place of the case's own.
-        functions : collection of str
-            Which functions to call; by default those that give a demanded result.
+        functions : collection of str, optional
+            Which functions to call, where none is demanded in particular; by default all that the
+            judge asks.
         blame : tuple of str
             What is broken if anything is wrong; by default the clause of what is wrong, or that of
             memory if it is right on an implementation made anew.
@@ -156,9 +169,10 @@ class Judge(Scope):
         plain = values is None and not blame and not course and not set(how) - {"backward_first"}
         values = self.values(case) if values is None else values
         wanted = results or self.kind.recipe_of(case).decides
+        functions = functions or self.functions
         if wanted:
             asked = dict.fromkeys(self.kind.function_of(name) for name in wanted)
-            functions = self._claimed(asked)
+            functions = self._claimed(asked, case.dtype)
             wanted = [name for name in wanted if self.kind.function_of(name) in functions]
         if plain:
             self.record.asked.append((case.token, *(wanted or ())))
@@ -234,7 +248,7 @@ class Judge(Scope):
         """Demand that results were right, and that nothing else was found."""
         __tracebackhide__ = True
         right, wrong = examined
-        rules, decides = self.kind.rules, self.record.clauses
+        rules, decides = self.kind.rules, self.clauses
         for name, used in right.items():
             own = rules.bound[name] if used.worst else (rules.value[name],)
             self.record.count((*decides, *own), used, rules.others(name))
@@ -257,7 +271,7 @@ class Judge(Scope):
         case: Any,
         values: Mapping[str, Array] | None = None,
         *,
-        functions: Collection[str] = FUNCTIONS,
+        functions: Collection[str] | None = None,
         **how: Any,
     ) -> Mapping[str, Array]:
         """Demand an answer of the due form, whatever its values, and return it.
@@ -268,7 +282,7 @@ class Judge(Scope):
         self.settle()
         values = self.values(case) if values is None else values
         self.record.otherwise += 1
-        answer = self._ask(case, values, functions, **how)
+        answer = self._ask(case, values, functions or self.functions, **how)
         if answer.findings:
             self.fail(case, answer.findings)
         return Answered(answer.results)
@@ -279,13 +293,17 @@ class Judge(Scope):
         self.settle()
         asked = [(case, self.values(case)) for case in cases]
         self.record.otherwise += len(asked)
-        for function in self.functions:
+        for function in self._claimed(self.functions, cases[0].dtype):
             self._in_time()
             replies = ask_together(self.judged, asked, function, rounds)
             for (case, values), answers in zip(asked, replies, strict=False):
+                # What is due is the same of every answer.
+                given = any(answer.results for answer in answers)
+                expected = self.kind.expected(case, values, self.claimed) if given else {}
                 for answer in answers:
                     self.record.tolerated += answer.tolerated
-                    self.compare(case, values, answer.results, answer.findings, blame)
+                    examined = examine(self.judged, case, answer.results, expected)
+                    self._compare(case, values, examined, answer.findings, blame)
 
     def refuses(
         self, case: Any, function: str, operands: Mapping[str, Array], options: Mapping[str, Any]
@@ -293,7 +311,7 @@ class Judge(Scope):
         """Tell whether a call that is no call raises an exception."""
         __tracebackhide__ = True
         self.settle()
-        self._claimed([function])
+        self._claimed([function], case.dtype)
         self._in_time()
         self.record.otherwise += 1
         try:
@@ -311,7 +329,19 @@ class Judge(Scope):
         self.settle()
         if not holds:
             self.fail(case, [Finding(self.record.clauses[:1], words)])
-        self.record.count(self.record.clauses)
+        self.count()
+
+    def count(self) -> None:
+        """Count that what the check asks, and is no value, is right once more."""
+        self.record.count(self.clauses)
+
+    @property
+    def clauses(self) -> tuple[str, ...]:
+        """What the check decides, as far as it is about the functions that are asked."""
+        listed = self.record.clauses
+        if self.further:
+            return listed
+        return tuple(number for number in listed if number != self.kind.rules.further)
 
     def fail(self, case: Any, findings: Iterable[Finding], blamed: tuple[str, ...] = ()) -> None:
         """Note what is wrong and raise it.
@@ -325,6 +355,7 @@ class Judge(Scope):
         """
         __tracebackhide__ = True
         about = (self.judged, self.record, self.seed, case)
+        blamed = (*blamed, self.kind.rules.further) if self.further else blamed
         found = [failure(*about, one, blamed) for one in findings]
         waived = [one for one in found if self._waivers and self._waivers.cover(one)]
         failures = [one for one in found if one not in waived]
@@ -334,35 +365,44 @@ class Judge(Scope):
 
     @property
     def functions(self) -> tuple[str, ...]:
-        """Forward, and backward if there is one."""
-        return FUNCTIONS if self.claimed.backward else FUNCTIONS[:1]
+        """What it asks: forward, and backward if there is one; or those that there are besides."""
+        listed = tuple(self.kind.further) if self.further else FUNCTIONS
+        return tuple(name for name in listed if self.kind.has(name, self.claimed))
 
-    def answering(self, case: Any, functions: Collection[str]) -> list[str]:
-        """Of some functions give those that are claimed, or are offered and do not raise here.
+    def among(self, results: Collection[str]) -> Collection[str]:
+        """Of what it asks give some results of forward or backward; of others all, as none says."""
+        return () if self.further else results
 
-        The check is not claimed if none is.
+    def _claimed(self, functions: Collection[str], dtype: str) -> Collection[str]:
+        """Of some functions those that there are; the check is not claimed if none is.
+
+        Of those that are offered, and not declared, those that do not raise in a format.
         """
         __tracebackhide__ = True
-        self.settle()
-        left, raised = [], []
-        for name in self._claimed(functions):
-            if getattr(self.claimed, name) == OFFERED:
-                answer = self._ask(case, self.values(case), [name])
-                raised += [one.words for one in answer.findings if one.refusal][:1]
-                if any(one.refusal for one in answer.findings):
-                    continue
-            left.append(name)
-        if not left:
-            raise NotClaimedError(f"not claimed, as it is not declared: {'; '.join(raised)}")
-        return left
-
-    def _claimed(self, functions: Collection[str]) -> Collection[str]:
-        """Of some functions those that there are; the check is not claimed if none is."""
-        __tracebackhide__ = True
-        left = [name for name in functions if self.kind.has(name, self.claimed)]
+        there = [name for name in functions if self.kind.has(name, self.claimed)]
+        raised = {name: words for name in there if (words := self._refused(name, dtype))}
+        left = [name for name in there if name not in raised]
+        if not left and raised:
+            words = "; ".join(raised.values())
+            raise NotClaimedError(f"not claimed, as it is not declared: {words}")
         if not left:
             raise NotClaimedError(f"not claimed: {', '.join(functions)}")
         return left
+
+    def _refused(self, function: str, dtype: str) -> str:
+        """Give what a function that is offered raised in a format, on a plain case; asked once."""
+        __tracebackhide__ = True
+        if function not in self.kind.further or getattr(self.claimed, function) != OFFERED:
+            return ""
+        if dtype not in self.claimed.dtypes:
+            return ""
+        if (function, dtype) not in self.offers:
+            case = self.kind.beyond(self.kind.plain(self.claimed, dtype=dtype))
+            self._in_time()
+            answer = ask(self.judged, case, self.values(case), functions=[function])
+            said = [one.words for one in answer.findings if one.refusal]
+            self.offers[function, dtype] = said[0] if said else ""
+        return self.offers[function, dtype]
 
     def _in_time(self) -> None:
         if reason := self._late():
@@ -392,7 +432,7 @@ class Judge(Scope):
     ) -> Answer:
         __tracebackhide__ = True
         self.claim_case(case)
-        functions = self._claimed(functions)
+        functions = self._claimed(functions, case.dtype)
         self._in_time()
         start = time.perf_counter()
         answer = ask(self.judged, case, values, functions=functions, **options)

@@ -43,6 +43,9 @@ class Rules:
         What else is about derivatives alone.
     shape, memory, empty : str
         For a wrong shape; for what is written or shared; for an empty batch.
+    further : str
+        By which further functions are held to what is said of the others; nothing where there are
+        none. A check that names it is run for them too.
     """
 
     value: Mapping[str, str]
@@ -53,6 +56,7 @@ class Rules:
     memory: str
     empty: str
     derivatives: tuple[str, ...] = ()
+    further: str = ""
 
     def others(self, result: str) -> set[str]:
         """Give the clauses of the values and bounds of other results, and not of one."""
@@ -290,10 +294,24 @@ class Kind(ABC):
         """Tell whether a function is claimed."""
         return function == FUNCTIONS[0] or bool(getattr(claimed, function))
 
+    def operands_for(self, function: str) -> tuple[str, ...]:
+        """Name the positional arguments of a function."""
+        own = {FUNCTIONS[0]: self.operands[1:], FUNCTIONS[1]: self.operands}
+        return {**own, **self.further}[function]
+
+    def beyond(self, case: Any) -> Any:  # noqa: ARG002
+        """Give a case with operands of further functions; None where its recipe makes none."""
+        return None
+
     def is_beyond(self, case: Case) -> bool:
         """Tell whether a case is about none but functions that there may be or not."""
         decides = self.recipe_of(case).decides
         return bool(decides) and all(self.function_of(name) in self.further for name in decides)
+
+    def is_asked(self, recipe: Recipe, claimed: Any) -> bool:
+        """Tell whether a recipe is about no further function, or about one that is claimed."""
+        functions = {self.function_of(name) for name in recipe.decides} & set(self.further)
+        return not functions or any(self.has(name, claimed) for name in functions)
 
     def clauses(self, check: Check, claimed: Any) -> tuple[str, ...]:
         """Of a check's clauses those that can be decided on what is claimed; none may be left."""
@@ -318,6 +336,8 @@ class Kind(ABC):
         results = [name for name in self.rules.value if self.function_of(name) == function]
         own = {self.rules.value[name] for name in results}
         own |= {self.rules.bound[name][0] for name in results} | {self.rules.dtype[function]}
+        if function in self.further:
+            return own | {self.rules.further}
         return own | (set(self.rules.derivatives) if function == "backward" else set())
 
     def recipe_of(self, case: Case) -> Recipe:

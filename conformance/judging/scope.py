@@ -9,6 +9,7 @@ from concurrent.futures import Executor, Future
 from typing import Any
 from unittest import SkipTest
 
+from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from conformance.cases.case import Array
@@ -37,7 +38,15 @@ class Scope:
         Of such a list one in so many is asked.
     beside : Executor, optional
         Makes the operands of the next case of a list while one is asked.
+
+    Attributes
+    ----------
+    further : bool
+        It asks the functions that an implementation may have or not, and not those that it has:
+        its cases are the same, with the operands of these.
     """
+
+    further = False
 
     def __init__(
         self,
@@ -101,11 +110,20 @@ class Scope:
 
     def cases(self, **wanted: Any) -> SearchStrategy[Any]:
         """Give what draws cases that are claimed; the kind says what can be wanted."""
+        if self.further and self.claimed.compiles:
+            # Each function is compiled for each new call; chapter GRD has a few geometries of them.
+            return st.just(self._plain_of(**wanted))
         key = tuple(wanted.items())
         if key not in self._drawing:
             # Made once for all draws: to make it takes longer than to draw from it.
-            self._drawing[key] = self.kind.draw(self.claimed, **wanted)
+            drawn = self.kind.draw(self.claimed, **wanted)
+            self._drawing[key] = drawn.map(self.kind.beyond) if self.further else drawn
         return self._drawing[key]
+
+    def _plain_of(self, **wanted: Any) -> Any:
+        """Give a plain case of a wanted format and recipe, and of an empty batch."""
+        changes = {name: wanted[name] for name in ("dtype", "recipe") if name in wanted}
+        return self.plain(**changes, **({"batch": 0} if wanted.get("batches") == (0,) else {}))
 
     def enlarged(self, case: Any, spare: tuple[int, int]) -> Any:
         """Give a case on the smallest image that fits it, and so many pixels more, as claimed."""
@@ -113,7 +131,8 @@ class Scope:
 
     def plain(self, **changes: Any) -> Any:
         """Give a case of moderate sizes in the plainest geometry that is claimed, with changes."""
-        return self.kind.plain(self.claimed, **changes)
+        case = self.kind.plain(self.claimed, **changes)
+        return self.kind.beyond(case) if self.further else case
 
     def values(self, case: Any) -> dict[str, Array]:
         """Make the operands of a case."""

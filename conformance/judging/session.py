@@ -41,6 +41,9 @@ _DEATHS = 3
 _LONG, _LAST = 0.2, 0.1
 # The least number of cases that a drawn check draws, whatever the time.
 _LEAST = 2
+# Of functions that there may be or not it draws no more than so many: the first that is drawn is
+# the smallest that there is, and each asks more than one of forward and backward does.
+_FURTHER = 2
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,8 @@ class Session:
         Whether the checks that the budget does not reach are run too, with the fewest cases.
     waivers : iterable of Waiver
         Those of this implementation and of others.
+    further_alone : bool
+        Whether a check asks none but the functions that there may be or not.
     """
 
     def __init__(
@@ -134,8 +139,10 @@ class Session:
         until_failure: bool = False,
         to_the_end: bool = False,
         waivers: Iterable[Waiver] = (),
+        further_alone: bool = False,
     ) -> None:
         self.profile, self.until_failure = profile, until_failure
+        self.further_alone = further_alone
         self.to_the_end = to_the_end
         seed = profile.seed if seed is None else seed
         self.seed = fresh_seed() if seed is None else seed
@@ -146,6 +153,7 @@ class Session:
         self._interruption = Interruption()
         self._pool: ThreadPoolExecutor | None = None
         self._passed: list[Any] = []
+        self._offers: dict[tuple[str, str], str] = {}
         self._deaths: Counter[str] = Counter()
         own = (one for one in waivers if one.clause[:3] in judged.kind.chapters)
         self.waivers = Waivers(
@@ -256,7 +264,7 @@ class Session:
         some = self.profile.one_in
         return Judge(
             self.judged, record, self.seed, watch, late, self._passed, share, some, self.waivers,
-            self._beside(),
+            self._beside(), self._offers,
         )  # fmt: skip
 
     def not_run(self, check: Check, reason: str) -> Record:
@@ -278,10 +286,10 @@ class Session:
     def _run(self, check: Check, judge: Judge) -> None:
         try:
             try:
-                if check.drawn:
-                    self._draw(check, judge)
-                else:
-                    check.function(judge, **check.parameters)
+                if not self.further_alone:
+                    self._run_for(check, judge)
+                if judge.kind.rules.further in judge.record.clauses:
+                    self._run_for(check, judge.beyond())
             except KeyboardInterrupt:
                 raise
             except BaseException:
@@ -292,10 +300,20 @@ class Session:
         except ConformanceError:
             assert judge.record.failures
 
+    def _run_for(self, check: Check, judge: Judge) -> None:
+        """Run a check for the functions that a judge asks."""
+        if check.drawn:
+            self._draw(check, judge)
+        else:
+            check.function(judge, **check.parameters)
+        judge.settle()
+
     def _draw(self, check: Check, judge: Judge) -> None:
         """Repeat a check on drawn cases; the first failure ends it."""
         stop, drawn = time.perf_counter() + self._time_for_one(), 0
         examples = max(_LEAST, self.profile.examples // judge.kind.share)
+        if judge.further:
+            examples = min(examples, _FURTHER)
 
         def example(data: Any) -> None:
             nonlocal drawn
@@ -313,7 +331,7 @@ class Session:
                 raise _EnoughError
 
         try:
-            self._drawing(example, examples, check.name)()
+            self._drawing(example, examples, f"{check.name}{' further' * judge.further}")()
         except _EnoughError as enough:
             if isinstance(enough.__cause__, ConformanceError):
                 assert judge.record.failures

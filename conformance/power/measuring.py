@@ -8,14 +8,15 @@ a process of its own.
 
 import contextlib
 import functools
+import itertools
 import math
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
 from typing import Any
 
-from conformance.claims.capabilities import Capabilities, declared
+from conformance.claims.capabilities import OFFERED, Capabilities, declared
 from conformance.claims.formats import ACCUMULATORS, FORMATS
 from conformance.claims.loading import Judged, load
 from conformance.claims.program import DiedError
@@ -56,20 +57,33 @@ def measure(session: Session, records: Sequence[Record]) -> Power:
         What came of its checks.
     """
     start, kind = time.perf_counter(), session.judged.kind
-    run = _Run(session, records)
-    mutants: Mapping[str, Any] = kind.known().mutants
-    # What leaves something behind in its process shows in no case.
-    in_turn = [name for name, one in mutants.items() if _module(one) in _IN_TURN]
-    single = [name for name, one in mutants.items() if _module(one) not in {*_IN_TURN, _APART}]
+    known = kind.known()
+    runs = [_Run(session, records, known.right, known.mutants)]
+    if known.further and any(kind.has(one, session.judged.capabilities) for one in kind.further):
+        runs.append(_Run(session, records, *known.further, further=True))
+    parts = [_counted(run) for run in runs]
+    caught, missed, beyond = (tuple(itertools.chain(*some)) for some in zip(*parts, strict=True))
+    return Power(
+        caught,
+        missed,
+        beyond,
+        runs[0].generated(GENERATED) if kind.guards else None,
+        time.perf_counter() - start,
+    )
+
+
+def _counted(run: "_Run") -> tuple[list[str], list[str], list[str]]:
+    """Name the faults that a run catches, those that it misses, and those beyond its claims."""
+    mutants, single = run.mutants, run.single
     hosted = {name: run.judged(one) for name, one in mutants.items()}
 
     def put(names: Iterable[str], asked: Iterable[Asked], *, turns: bool = False) -> set[str]:
         faults = {name: hosted[name] for name in names}
-        return screen(run.right, faults, asked, in_turn=turns)
+        return screen(run.right, faults, asked, in_turn=turns or run.further)
 
     cheap, dear = run.by_size
     in_order = [one for one in run.asked if _size(one[0]) <= _CHEAP]
-    caught = put(single, cheap) | put(in_turn, in_order, turns=True)
+    caught = put(single, cheap) | put(run.in_turn, in_order, turns=True)
     left = [name for name in mutants if name not in caught]
     # What depends on one call alone is asked others that are claimed, until one shows it.
     other = [name for name in left if run.asks_of(mutants[name])]
@@ -81,33 +95,61 @@ def measure(session: Session, records: Sequence[Record]) -> Power:
     caught |= put([name for name in single if name in left and name not in beyond], dear)
     left = [name for name in left if name not in caught | beyond]
     # To start a process is dearer than what such a fault is asked in it.
-    caught |= {one for one in left if one in single and run.catches(hosted[one])}
-    left = [name for name in left if name not in single]
+    here = [one for one in left if one in single or run.further]
+    caught |= {one for one in here if run.catches(hosted[one])}
+    left = [name for name in left if name not in here]
     # What is judged is in a process of its own, and leaves a core free.
     with ThreadPoolExecutor(2) as pool:
         rejected = pool.map(lambda name: run.catches(run.apart(name)), left)
         caught |= {name for name, one in zip(left, rejected, strict=True) if one}
-    return Power(
-        tuple(name for name in mutants if name in caught),
-        tuple(name for name in mutants if name not in caught | beyond),
-        tuple(name for name in mutants if name in beyond),
-        run.generated(GENERATED) if kind.guards else None,
-        time.perf_counter() - start,
+    return (
+        [name for name in mutants if name in caught],
+        [name for name in mutants if name not in caught | beyond],
+        [name for name in mutants if name in beyond],
     )
 
 
 class _Run:
-    """What a run asked, and what can be asked within its claims."""
+    """What a run asked, and what can be asked within its claims.
 
-    def __init__(self, session: Session, records: Sequence[Record]) -> None:
+    Of faults of forward and backward, or of those of further functions (`further`).
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        records: Sequence[Record],
+        right: Any,
+        mutants: Mapping[str, Any],
+        *,
+        further: bool = False,
+    ) -> None:
         self._session, self._records = session, records
-        self._kind = session.judged.kind
-        self.right = self.judged(self._kind.known().right)
+        self._kind, self.mutants, self.further = session.judged.kind, mutants, further
+        self.right = self.judged(right)
+
+    @property
+    def single(self) -> list[str]:
+        """Faults that a call may show which stands alone."""
+        # What leaves something behind in its process shows in no case.
+        return [name for name, one in self.mutants.items() if self._stands_alone(one)]
+
+    @property
+    def in_turn(self) -> list[str]:
+        """Faults that depend on the calls before."""
+        listed = (n for n, one in self.mutants.items() if not self._stands_alone(one))
+        return [name for name in listed if _module(self.mutants[name]) != _APART]
+
+    def _stands_alone(self, mutant: Any) -> bool:
+        if self.further:
+            return not mutant.needs
+        return _module(mutant) not in {*_IN_TURN, _APART}
 
     def judged(self, make: Any) -> Judged:
         """Give a fault, in this process, with what is claimed as far as it concerns the fault."""
         host = Host(make)
-        claimed = within(self._session.judged.capabilities, host.capabilities)
+        own = self._kind.implied(host.capabilities, host.offers)
+        claimed = within(self._session.judged.capabilities, own)
         return Judged("conformance.mutants", host, claimed, self._kind)
 
     @functools.cached_property
@@ -128,14 +170,22 @@ class _Run:
     def apart(self, name: str) -> Judged:
         """Give a fault in a process of its own."""
         place = "conformance.mutants" + (".layer" if self._kind.name == "layer" else "")
-        claimed = self.judged(self._kind.known().mutants[name]).capabilities
+        claimed = self.judged(self.mutants[name]).capabilities
         return load(f"{place}:{name}", self._kind, claimed)
 
     def catches(self, judged: Judged) -> bool:
         """Tell whether checks of the run that ask in other ways reject a fault."""
-        session = Session(judged, self._session.profile, seed=self._session.seed, to_the_end=True)
+        session = Session(
+            judged,
+            self._session.profile,
+            seed=self._session.seed,
+            to_the_end=True,
+            further_alone=self.further,
+        )
         by_name = {check.name: check for check in self._session.checks}
         ran = [one for one in self._records if one.outcome == "passed" and one.otherwise]
+        if self.further:
+            ran = [one for one in ran if self._kind.rules.further in one.clauses]
         ran.sort(key=lambda one: (one.check in _LAST, one.seconds))
         try:
             return any(session.run(by_name[one.check]).failures for one in ran)
@@ -144,16 +194,17 @@ class _Run:
 
     def asks_of(self, mutant: Any) -> bool:
         """Tell whether a call of its own is looked for that shows a fault."""
-        single = _module(mutant) not in {*_IN_TURN, _APART}
-        return single or getattr(mutant, "needs", "") == "geometry"
+        return self._stands_alone(mutant) or getattr(mutant, "needs", "") == "geometry"
 
     def has_room_for(self, mutant: Any, fault: Judged) -> bool:
         """Tell whether a fault that depends on more than one call has what it needs claimed."""
         needs = "" if self.asks_of(mutant) else getattr(mutant, "needs", "")
-        return bool(getattr(fault.capabilities, needs, True)) if needs else True
+        return all(getattr(fault.capabilities, one, True) for one in needs.split())
 
     def shows(self, fault: Judged) -> bool:
-        """Tell whether a probe that is claimed shows a fault."""
+        """Tell whether a probe that is claimed shows a fault: none is of further functions."""
+        if self.further:
+            return False
         for probe, right in self._answered:
             if self._kind.unclaimed(probe.case, fault.capabilities):
                 continue
@@ -180,8 +231,21 @@ class _Run:
     def others(self) -> list[Asked]:
         """Small cases of many kinds that are claimed."""
         listed = self._kind.networks(self.right.capabilities, self._session.seed + 1)
+        if self.further:
+            beyond = (self._kind.beyond(case) for case in listed)
+            listed = [*self._plain_of_further(), *(case for case in beyond if case is not None)]
         small = sorted((case for case in listed if _size(case) <= _SMALL), key=_size)
         return [(case, ()) for case in small[:: max(1, len(small) // _NUMBER)]]
+
+    def _plain_of_further(self) -> Iterator[Any]:
+        """Give a plain case of each format and each recipe that further functions have."""
+        claimed = self.right.capabilities
+        for dtype, recipe in itertools.product(claimed.dtypes, self._kind.recipes):
+            for batch in (2, 0):
+                plain = self._kind.plain(claimed, dtype=dtype, recipe=recipe, batch=batch)
+                case = self._kind.beyond(plain)
+                if case is not None and not self._kind.unclaimed(case, claimed):
+                    yield case
 
     def generated(self, number: int) -> Generated:
         """Put the run to faults behind guards that can be expressed in its claims."""
@@ -214,17 +278,19 @@ def within(claimed: Capabilities, own: Any) -> Capabilities:
     that is finer than a careful implementation's is replaced by it.
     """
     theirs = declared(own, type(claimed))
-    flags = {
-        one.name: getattr(claimed, one.name) and getattr(theirs, one.name)
-        for one in fields(claimed)
-        if isinstance(getattr(claimed, one.name), bool) and one.name != "compiles"
-    }
+    flags = {name: getattr(claimed, name) and getattr(theirs, name) for name in _flags(claimed)}
     formats = {}
     for name in claimed.dtypes:
         careful, accumulator = FORMATS[name].careful, claimed.arithmetic(name).accumulator.name
         coarser = ACCUMULATORS[accumulator].bits < ACCUMULATORS[careful].bits
         formats[name] = accumulator if coarser else careful
     return replace(claimed, **flags, accumulator=formats, result=None)
+
+
+def _flags(claimed: Capabilities) -> list[str]:
+    """Name what is claimed or is not, and what may be offered."""
+    values = ((one.name, getattr(claimed, one.name)) for one in fields(claimed))
+    return [n for n, one in values if (isinstance(one, bool) or one == OFFERED) and n != "compiles"]
 
 
 def _module(mutant: Any) -> str:

@@ -72,8 +72,9 @@ def _due(right: Judged, case: Any, demanded: tuple[str, ...]) -> "_Due | None":
     values = kind.values(case, kind.bits(case, claimed))
     expected = kind.expected(case, values, claimed)
     names = demanded or kind.recipe_of(case).decides or tuple(expected)
-    # Faults that are planted are those of forward and backward.
-    asked = [name for name in FUNCTIONS if kind.has(name, claimed)]
+    # Those that it has itself, of those that are claimed.
+    there = (*FUNCTIONS, *(name for name in kind.further if name in right.host.offers))
+    asked = [name for name in there if kind.has(name, claimed)]
     wanted = [one for one in names if kind.function_of(one) in asked]
     due = {name: expected[name] for name in wanted}
     return _Due(case, values, due, claimed.arithmetic(case.dtype).result) if due else None

@@ -10,14 +10,14 @@ from conformance.judging.judge import Judge
 _CASES, _ELEMENTS, _ROUNDS = 12, 1 << 15, 6
 
 
-@check("FWD-5", "LAY-17")
+@check("FWD-5", "LAY-17", "GRD-11")
 def asked_again(judge: Judge) -> None:
     """Cases that passed before, in another order, among them the first and the last."""
     for case in reversed(_earlier(judge)):
         judge.check(case, blame=judge.record.clauses[:1])
 
 
-@check("FWD-8", "LAY-17")
+@check("FWD-8", "LAY-17", "GRD-11")
 def calls_at_once(judge: Judge) -> None:
     """Calls from several threads, on other values and other shapes, are what single calls are."""
     judge.claim_flag("thread_safe")
@@ -29,7 +29,8 @@ def calls_at_once(judge: Judge) -> None:
         for one in cases:
             # What is wrong when it is asked alone is another matter.
             judge.check(one)
-        judge.check_together(cases, _ROUNDS, judge.record.clauses[:1])
+        # Of functions that there may be or not each call is dearer, and half as many are made.
+        judge.check_together(cases, _ROUNDS >> judge.further, judge.record.clauses[:1])
 
 
 def _earlier(judge: Judge) -> list[Any]:
@@ -37,7 +38,8 @@ def _earlier(judge: Judge) -> list[Any]:
     affordable = [
         case
         for case in judge.passed
-        if sum(math.prod(shape) for shape in case.shapes.values()) <= _ELEMENTS
+        if judge.kind.is_beyond(case) == judge.further
+        and sum(math.prod(shape) for shape in case.shapes.values()) <= _ELEMENTS
         and not judge.kind.unclaimed(case, judge.claimed)
     ]
     step = max(1, len(affordable) // _CASES)

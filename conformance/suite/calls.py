@@ -19,7 +19,7 @@ from conformance.judging.scope import NotClaimedError
 from conformance.worker.pages import PLACES
 
 
-@check("FWD-7", "LAY-17")
+@check("FWD-7", "LAY-17", "GRD-11")
 def process_is_left_alone(judge: Judge, draw: Any) -> None:
     """A call changes nothing of the process, but for a first one that loads what it needs."""
     case = draw(judge.cases(recipe="normal"))
@@ -35,14 +35,15 @@ def process_is_left_alone(judge: Judge, draw: Any) -> None:
 _CALLS, _STRETCHES = 10, 3
 
 
-@check("FWD-7", "LAY-17")
+@check("FWD-7", "LAY-17", "GRD-11")
 def nothing_is_kept(judge: Judge) -> None:
     """From stretch to stretch of calls the process holds no more memory, files or threads.
 
     Memory is kept where it grows by half as much as it would if the smallest operand were kept of
     each call: less is what allocators and caches of plans may do, a bounded cache stops growing.
     """
-    case = judge.enlarged(judge.plain(members=4), (31, 32))
+    batch = {"batch": 1} if judge.further else {}
+    case = judge.enlarged(judge.plain(members=4, **batch), (31, 32))
     for mode in judge.kind.modes(judge.claimed):
         one, held = case.changed(**mode), list[dict[str, int]]()
         for turn in range(_CALLS * _STRETCHES):
@@ -63,17 +64,17 @@ def nothing_is_kept(judge: Judge) -> None:
             judge.expect(one, grown < enough, words)
 
 
-@check("FWD-5", "LAY-17", dtype=FORMATS)
+@check("FWD-5", "LAY-17", "GRD-11", dtype=FORMATS)
 def memory_is_left_alone(judge: Judge, draw: Any, dtype: str) -> None:
     """Operands keep their bits, and results have memory of their own."""
     judge.claim_flag("memory")
     case = draw(judge.cases(dtype=judge.claim("dtypes", dtype)[0], recipe="normal"))
     for mode in judge.kind.modes(judge.claimed):
         judge.run(case.changed(**mode))
-        judge.record.count(judge.record.clauses)
+        judge.count()
 
 
-@check("FWD-5", "LAY-17", page=PLACES)
+@check("FWD-5", "LAY-17", "GRD-11", page=PLACES)
 def pages(judge: Judge, draw: Any, page: str) -> None:
     """Operands end at memory that nobody may touch, begin at such, or cannot be written at all."""
     judge.claim_flag("memory")
@@ -83,7 +84,7 @@ def pages(judge: Judge, draw: Any, page: str) -> None:
     judge.check(case, page=page, blame=judge.record.clauses[:1])
 
 
-@check("FWD-5", "LAY-17")
+@check("FWD-5", "LAY-17", "GRD-11")
 def calls_leave_no_trace(judge: Judge, draw: Any) -> None:
     """First results stay; and the call gives the same bits again after others, if so claimed."""
     dtypes = st.sampled_from(judge.claimed.dtypes)
@@ -120,7 +121,7 @@ def _bits(results: Mapping[str, Array]) -> dict[str, bytes]:
     return {name: array.tobytes() for name, array in results.items()}
 
 
-@check("FWD-5", "LAY-17")
+@check("FWD-5", "LAY-17", "GRD-11")
 def operands_are_read_to_the_last_bit(judge: Judge, draw: Any) -> None:
     """Operands that agree in half precision, and differ beyond it, are other operands."""
     wide = [name for name in ("float32", "float64") if name in judge.claimed.dtypes]
@@ -169,7 +170,7 @@ def sizes_in_turn(judge: Judge) -> None:
             judge.check(judge.enlarged(case, spare), blame=blame)
 
 
-@check("FWD-6", "LAY-17", view=VIEWS)
+@check("FWD-6", "LAY-17", "GRD-11", view=VIEWS)
 def views(judge: Judge, draw: Any, view: Callable[[Array], Array]) -> None:
     """Views give what their C-contiguous copies give: one operand at a time, and all."""
     judge.claim_flag("memory")

@@ -4,7 +4,7 @@ Each fault changes one thing about a call that is right; the right call is judge
 implementation that rejects everything does not pass.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -86,8 +86,13 @@ FAULTS: list[tuple[str, str, Callable[[Call], Call]]] = [
 ]  # fmt: skip
 
 
+# Of each function a result; and which operands count as x and kernel do (GRD-11).
+_RESULTS = {"forward": "y", "backward": "dx", "jvp": "ty", "double_backward": "ddy"}
+_ALIKE = (("tx", "tkernel"), ("ddx", "ddkernel"))
+
+
 def _rejected(judge: Judge, fault: Callable[[Call], Call]) -> None:
-    """Forward, where the fault is in its operands or options, and backward raise an exception."""
+    """Each function that is given the fault, in an operand or an option, raises an exception."""
     __tracebackhide__ = True
     judge.claim_flag("validates")
     case = judge.plain()
@@ -95,24 +100,38 @@ def _rejected(judge: Judge, fault: Callable[[Call], Call]) -> None:
     answered = judge.run(case)
     # Who may refuse the right call, and does, has not shown that it tells the wrong one.
     for function in judge.functions:
-        answered["y" if function == "forward" else "dx"]
-    wrong = fault(right)
-    changed = {name for name in right if wrong[name] is not right[name]}
-    if not changed - {"dy"} and "backward" not in judge.functions:
+        answered[_RESULTS[function]]
+    asked = [
+        (function, wrong)
+        for function in judge.functions
+        for wrong in _wrong(right, fault)
+        if _differ(right, wrong) & {*judge.kind.operands_for(function), *judge.kind.keywords}
+    ]
+    if not asked:
         raise NotClaimedError("not claimed: backward")
-    if changed - {"dy"}:
-        _demand_exception(judge, case, "forward", wrong)
-    if "backward" in judge.functions:
-        _demand_exception(judge, case, "backward", wrong)
+    for function, wrong in asked:
+        _demand_exception(judge, case, function, wrong)
     # The rejected calls leave nothing behind (FWD-5).
     judge.check(case)
 
 
+def _wrong(right: Call, fault: Callable[[Call], Call]) -> Iterator[Call]:
+    """Give the wrong call; and that whose fault is in what counts as x and kernel."""
+    yield fault(right)
+    for x, kernel in _ALIKE:
+        if x in right:
+            wrong = fault(right | {"x": right[x], "kernel": right[kernel]})
+            yield right | {x: wrong["x"], kernel: wrong["kernel"], "dy": wrong["dy"]}
+
+
+def _differ(right: Call, wrong: Call) -> set[str]:
+    return {name for name in right if wrong[name] is not right[name]}
+
+
 def _demand_exception(judge: Judge, case: Any, function: str, given: Call) -> None:
     __tracebackhide__ = True
-    names = judge.kind.operands if function == "backward" else judge.kind.operands[1:]
+    operands, _ = judge.kind.arguments(function, case, given)
     options = {name: given[name] for name in judge.kind.keywords}
-    operands = {name: given[name] for name in names}
     shapes = ", ".join(f"{name} {one.shape} {one.dtype}" for name, one in operands.items())
     judge.expect(
         case,
@@ -129,14 +148,14 @@ def _note(clause: str) -> None:
     def rejected(judge: Judge, fault: str) -> None:
         _rejected(judge, faults[fault])
 
-    check(clause, fault=faults)(rejected)
+    check(clause, "GRD-11", fault=faults)(rejected)
 
 
 for _clause in dict.fromkeys(number for number, _, _ in FAULTS):
     _note(_clause)
 
 
-@check("ERR-9")
+@check("ERR-9", "GRD-11")
 def mixed_dtypes(judge: Judge) -> None:
     """x and kernel of different dtypes are rejected."""
 

@@ -35,7 +35,7 @@ def bilinear(judge: Judge, draw: Any) -> None:
         judge.expect(case, linear, f"y is not linear in {name}")
 
 
-@check("FWD-3")
+@check("FWD-3", "GRD-11")
 def samples_are_independent(judge: Judge, draw: Any) -> None:
     """A batch taken apart, and put together in another order, gives the same samples."""
     case = draw(judge.cases(batches=(2, 3, 5)))
@@ -51,9 +51,9 @@ def samples_are_independent(judge: Judge, draw: Any) -> None:
     judge.expect(case, same, "samples depend on their place in the batch")
 
 
-@check("FWD-4", "GRD-6", "GEO-1", dtype=FORMATS)
+@check("FWD-4", "GRD-6", "GEO-1", "GRD-11", dtype=FORMATS)
 def shapes_and_dtypes(judge: Judge, draw: Any, dtype: str) -> None:
     """Results of the due shape and format, on values that nothing is special about."""
     case = draw(judge.cases(dtype=judge.claim("dtypes", dtype)[0], recipe="normal"))
     judge.run(case)
-    judge.record.count(judge.record.clauses)
+    judge.count()

@@ -53,7 +53,7 @@ def same_padding(judge: Judge, draw: Any) -> None:
     judge.check(draw(judge.cases(paddings=judge.claim("paddings", "same"))))
 
 
-@check("GEO-2", option=["stride", "dilation"], exact=True)
+@check("GEO-2", "GRD-11", option=["stride", "dilation"], exact=True)
 def an_integer_is_a_pair(judge: Judge, option: str) -> None:
     """stride=2 means stride=(2, 2), and so for dilation."""
     supported = judge.claimed.strides if option == "stride" else judge.claimed.dilations
@@ -67,7 +67,7 @@ def an_integer_is_a_pair(judge: Judge, option: str) -> None:
         _expect_same(judge, case, options, f"{option}={pair[0]} and {option}={pair} differ")
 
 
-@check("GEO-11", exact=True)
+@check("GEO-11", "GRD-11", exact=True)
 def defaults(judge: Judge) -> None:
     """What is left out is 1, 1, "same" and "blocked"."""
     default = {"stride": (1, 1), "dilation": (1, 1), "padding": "same", "group_layout": "blocked"}

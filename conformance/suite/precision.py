@@ -11,7 +11,7 @@ from conformance.judging.scope import NotClaimedError
 RECIPES = ("normal", "wide", "cancelling")
 
 
-@check("NUM-1", dtype=FORMATS, exact=True)
+@check("NUM-1", "GRD-11", dtype=FORMATS, exact=True)
 def exact_sums(judge: Judge, draw: Any, dtype: str) -> None:
     """No rounding can happen, so any order of summation gives the same bits."""
     judge.check(draw(judge.cases(dtype=judge.claim("dtypes", dtype)[0])))
@@ -47,7 +47,7 @@ def dkernel_bound(judge: Judge, draw: Any, dtype: str, recipe: str) -> None:
     judge.check(draw(drawn), ("dkernel",))
 
 
-@check("NUM-6", dtype=FORMATS)
+@check("NUM-6", "GRD-11", dtype=FORMATS)
 def no_early_overflow(judge: Judge, draw: Any, dtype: str) -> None:
     """Sums of magnitude up to half the largest number stay finite, and within the bounds."""
     judge.check(draw(judge.cases(dtype=judge.claim("dtypes", dtype)[0], recipe="large")))

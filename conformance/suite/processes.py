@@ -45,7 +45,7 @@ def threads_of_the_environment(judge: Judge) -> None:
             return
 
 
-@check("FWD-8", "LAY-17")
+@check("FWD-8", "LAY-17", "GRD-11")
 def forked_child(judge: Judge) -> None:
     """A forked child of a process that has called before, and the process after that."""
     judge.claim_flag("fork_safe")
@@ -59,6 +59,8 @@ def forked_child(judge: Judge) -> None:
 
 def _cases(judge: Judge) -> list[Any]:
     """Give a small case, one that is worth sharing out among threads, and that on real numbers."""
-    small = judge.plain()
-    wide = judge.enlarged(judge.plain(members=8, batch=4), (18, 19))
-    return [small, wide, wide.changed(recipe="normal")]
+    wide = [
+        judge.enlarged(judge.plain(members=8, batch=4, **recipe), (18, 19))
+        for recipe in ({}, {"recipe": "normal"})
+    ]
+    return [judge.plain(), *wide]

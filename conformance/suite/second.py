@@ -1,5 +1,6 @@
 """Chapter GRD: forward mode and second derivatives, of whoever claims them.
 
+What other chapters say of forward and backward is asked of these by the checks there (GRD-11).
 Few cases: whoever sums forward and backward rightly, and is wrong here, is wrong in what is told to
 automatic differentiation, which shows in each geometry of its kind.
 """
@@ -7,7 +8,6 @@ automatic differentiation, which shows in each geometry of its kind.
 from typing import Any
 
 from conformance.cases.geometries import pairs
-from conformance.cases.operator_recipes import SECOND
 from conformance.claims.capabilities import HALF
 from conformance.judging.checks import check
 from conformance.judging.judge import Judge
@@ -20,6 +20,8 @@ _PADDINGS = {
 _STRIDES = ((2, 2), (2, 1), (1, 1), (1, 2))
 _DILATIONS = ((1, 1), (1, 2), (2, 2), (2, 1))
 _SHAPES = ((2, 2), (3, 2), (2, 3), (3, 3))
+# Formats that are asked in one check, as far as they are claimed.
+_FORMATS = {"wide": ("float32", "float64"), "half": ("float16", "bfloat16")}
 # So many are asked where each is compiled, and of those who claim one kind of padding.
 _LEAST = 2
 
@@ -27,28 +29,24 @@ _LEAST = 2
 @check("GRD-7", exact=True)
 def forward_mode(judge: Judge) -> None:
     """What a change of x and of kernel makes of y, exactly."""
-    cases = _cases(judge, recipe="second")
-    judge.answering(cases[0], ["jvp"])
-    for case in cases:
+    for case in _cases(judge, recipe="second-integers"):
         judge.check(case, ("ty",))
 
 
 @check("GRD-8", exact=True)
 def second_derivatives(judge: Judge) -> None:
     """What flows back from dx and dkernel to dy, x and kernel, exactly."""
-    cases = _cases(judge, recipe="second")
-    judge.answering(cases[0], ["double_backward"])
-    for case in cases:
+    for case in _cases(judge, recipe="second-integers"):
         judge.check(case, ("ddy", "d2x", "d2kernel"))
 
 
-@check("GRD-9", "GRD-10", dtype=["float32", "float16"])
-def second_bound(judge: Judge, dtype: str) -> None:
-    """Both on real numbers, in one geometry."""
-    (dtype,) = judge.claim("dtypes", dtype)
-    case = _cases(judge, dtype=dtype, recipe="second-real", seed=judge.seed % 1000)[0]
-    functions = judge.answering(case, list(judge.kind.further))
-    judge.check(case, [name for name in SECOND if judge.kind.function_of(name) in functions])
+@check("GRD-9", "GRD-10", formats=_FORMATS)
+def second_bound(judge: Judge, formats: str) -> None:
+    """Both on real numbers, in one geometry and each of two formats."""
+    for dtype in judge.claim("dtypes", *_FORMATS[formats]):
+        for recipe in ("second-normal", "second-wide"):
+            seed = judge.seed % 1000
+            judge.check(_cases(judge, dtype=dtype, recipe=recipe, seed=seed)[0])
 
 
 def _cases(judge: Judge, **changes: Any) -> list[Any]:

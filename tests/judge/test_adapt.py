@@ -4,6 +4,7 @@ import importlib
 import json
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -103,6 +104,43 @@ def test_forward_mode_and_second_derivatives(framework: str, dtype: Any) -> None
         assert np.array_equal(d2x, dy * tweights)
         assert np.array_equal(d2kernel[:, :, :, 0, 0, :], dy * tx)
         assert {one.dtype for one in (ty, ddy, d2x, d2kernel)} == {np.dtype(dtype)}
+
+
+def test_what_does_not_fit_is_refused_by_every_function(framework: str) -> None:
+    """Some frameworks would broadcast or cast it."""
+    dy, x, kernel = call()
+    for adapter in adapters(framework, product):
+        for wrong in (x[:1, :1], x.astype(np.float64)):
+            with pytest.raises(ValueError, match="tx must be float32 of shape"):
+                adapter.jvp(x, kernel, wrong, kernel)
+            with pytest.raises(ValueError, match="ddx must be float32 of shape"):
+                adapter.double_backward(wrong, kernel, dy, x, kernel)
+        with pytest.raises(ValueError, match="tkernel must be float32 of shape"):
+            adapter.jvp(x, kernel, x, kernel[..., :1, :1, :1])
+        with pytest.raises(ValueError, match="ddkernel must be float32 of shape"):
+            adapter.double_backward(x, kernel.astype(np.float64), dy, x, kernel)
+        with pytest.raises(ValueError, match="dy must be float32 of shape"):
+            adapter.double_backward(x, kernel, dy[:, :1], x, kernel)
+
+
+def test_forward_mode_of_torch_is_entered_by_one_thread_at_a_time() -> None:
+    pytest.importorskip("torch", reason="torch is not installed")
+    _, x, kernel = call()
+    (adapter,) = (one for one in adapters("torch", product) if not one.compiled)
+    gate, found = threading.Barrier(4), []
+
+    def run() -> None:
+        gate.wait()
+        for _ in range(50):
+            found.append(adapter.jvp(x, kernel, x, kernel))
+
+    threads = [threading.Thread(target=run) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 200
+    assert all(np.array_equal(one, found[0]) for one in found)
 
 
 def test_all_options_are_passed_on(framework: str) -> None:

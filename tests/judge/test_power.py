@@ -168,7 +168,8 @@ def test_generated_faults_share_what_is_right(monkeypatch: pytest.MonkeyPatch) -
 
     session = Session(load(Shifted, OPERATOR), PROFILES["survey"], seed=1)
     by_name = {one.name: one for one in session.checks}
-    run = measuring._Run(session, [session.run(by_name["exact_sums[float32]"])])
+    records = [session.run(by_name["exact_sums[float32]"])]
+    run = measuring._Run(session, records, Unfold, MUTANTS)
     made = guarded(3, 6)
     monkeypatch.setattr(measuring, "guarded", lambda *_, **__: made)
     monkeypatch.setattr(Shifted, "forward", counted)

@@ -83,6 +83,7 @@ def test_they_are_small_and_catch_what_files_can_show(folder: Path, index: Any) 
         "GRD-8",
         "GRD-9",
         "GRD-10",
+        "GRD-11",
         "FWD-2",
         "FWD-3",
         "FWD-5",

@@ -15,6 +15,8 @@ from conformance.mutants.operator import (
     processes,
     rounding,
     second,
+    second_guarded,
+    second_refusals,
     state,
     taps,
 )
@@ -37,4 +39,4 @@ MUTANTS: Mapping[str, type[Unfold]] = planted(
 )
 
 # Of functions that an implementation may have or not: no dictionary, and no table of the others.
-SECOND: Mapping[str, type[Twice]] = planted(second)
+SECOND: Mapping[str, type[Twice]] = planted(second, second_guarded, second_refusals)
