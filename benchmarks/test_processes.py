@@ -1,5 +1,6 @@
 """Measurements in processes of their own, memory as it is counted, and the other layer in place."""
 
+import itertools
 import mmap
 from types import SimpleNamespace
 from typing import Any
@@ -179,9 +180,12 @@ def test_a_verdict_is_timed_only_if_it_is_right(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("conformance.judging.intact.settle", lambda _kind: None)
     monkeypatch.setattr(judge, "examine", lambda *_: "seen")
     monkeypatch.setattr(conformance, "check", check)
+    # A clock that goes on by one each time that it is asked: first by the check that fails.
+    clock = itertools.count()
+    monkeypatch.setattr(verdicts, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
     got = verdicts.measure("wrong operator")
     assert (got["elements"], got["results"]) == (20, 4)
-    assert 0 < got["to the first failure"] <= got["seconds"]
+    assert (got["to the first failure"], got["seconds"]) == (1, 2)
     with pytest.raises(AssertionError, match="numpy_unfold: fails"):
         verdicts.measure("right operator")
 
