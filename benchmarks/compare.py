@@ -1,166 +1,132 @@
 """Every figure that speed is measured by, beside its goal: ``python -m benchmarks.compare``.
 
-The oracle, the Keras operator on TensorFlow as a graph and through XLA, and the published
-formulation as a graph are called in turn on the workloads. Each answers right before it is timed.
-``--write=FILE`` keeps the times, and ``--against=FILE`` says which figures differ from a kept
-result by more than noise. Nothing is decided here but whether a figure is on its goal's side.
+Each group of figures is measured in processes of its own, one after the other: the operator in
+TensorFlow, PyTorch and JAX beside the oracle and what is published, the oracle's other costs, a
+step of training, a profile of a graph, and the time to a verdict. ``--write=FILE`` keeps what was
+measured, after each process, and ``--against=FILE`` says which figures differ from a kept result by
+more than noise. Nothing is decided here but whether a figure is on its goal's side.
 """
 
 import argparse
 import datetime
 import importlib.metadata
+import itertools
 import json
 import os
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.interleaved import Ratio, Times, in_turn, once, ratio
-from benchmarks.rivals import ORACLE, RIVALS, Call, Rival, check
-from benchmarks.workloads import WORKLOADS, Workload
+from benchmarks import children, compile_time, devices
+from benchmarks.figures import figures, gaps
+from benchmarks.memory import NOTHING_KEPT
+from benchmarks.operators import COMPARED, floors, shapes
+from benchmarks.training import MODELS, MODES
+from benchmarks.verdicts import JUDGED
 
-PASSES = {"forward": False, "forward+backward": True}
-VERSIONS = ("numpy", "numba", "tensorflow", "keras")
-ORACLES, GRAPH, XLA, PUBLISHED = "oracle", "operator-graph", "operator-xla", "published-graph"
-OPERATORS = (GRAPH, XLA)
-# Bytes read and written by a copy, and operations of a product, which stand for the floors.
-_COPIED, _MULTIPLIED = 1 << 29, 2 * 1024**3
-# How many times as fast as the published formulation, forward and both passes.
-FASTER = {GRAPH: (2.0, 2.5), XLA: (8.0, 6.0)}
+if TYPE_CHECKING:
+    from benchmarks.interleaved import Ratio
 
-
-class Figure(NamedTuple):
-    """One figure and its goal; without one it is only told."""
-
-    name: str
-    value: Ratio
-    at_least: float | None = None
-    at_most: float | None = None
-
-    @property
-    def goal(self) -> str:
-        """The goal as the table shows it."""
-        if self.at_least is not None:
-            return f">= {self.at_least:.3g}"
-        return "" if self.at_most is None else f"<= {self.at_most:.3g}"
-
-    @property
-    def verdict(self) -> str:
-        """Whether it is reached; "perhaps" where the interval is on both sides of the goal."""
-        if self.at_least is None and self.at_most is None:
-            return ""
-        low, high = self.value.low, self.value.high
-        if self.at_most is not None:
-            low, high = -high, -low
-        goal = self.at_least if self.at_least is not None else -(self.at_most or 0)
-        return "yes" if low >= goal else "no" if high < goal else "perhaps"
+VERSIONS = ("numpy", "numba", "tensorflow", "keras", "torch", "jax", "matplotlib", "scipy")
+GROUPS = ("tensorflow", "torch", "jax", "compiled", "oracle", "training", "profile", "verdicts")
+# Seconds that a part may take. Compilers take minutes for a network, and have no end of their own.
+LONGEST = 1800.0
+# Messages of TensorFlow and of XLA, and memory that JAX would take before it needs any.
+QUIET = {"TF_CPP_MIN_LOG_LEVEL": "2", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
 
 
-def rivals() -> dict[str, Rival]:
-    """Give who is compared, by name."""
-    named = {rival.name: rival for rival in (ORACLE, *RIVALS["tensorflow"])}
-    return {name: named[name] for name in (ORACLES, GRAPH, XLA, PUBLISHED)}
+class Part(NamedTuple):
+    """One measurement: where it is kept, and how it is made."""
+
+    place: tuple[str, ...]
+    make: Callable[[], Any]
 
 
-def floors(rounds: int) -> dict[str, Times]:
-    """Time what nothing can be faster than: copying memory, and multiply-adds of float32.
-
-    The copy is of 256 MB by one thread; the multiply-adds are those of a product of two matrices of
-    1024 x 1024, by NumPy's library and on its threads.
-    """
-    source = np.ones(_COPIED // 8, np.float32)
-    target, matrix = np.empty_like(source), np.ones((1024, 1024), np.float32)
-    calls = {"copy": lambda: np.copyto(target, source), "product": lambda: matrix @ matrix}
-    return in_turn(calls, rounds)
-
-
-def measured(workload: Workload, rounds: int) -> dict[str, Any]:
-    """Time all rivals on a workload, and give their times, peaks of memory and compilations."""
-    operands, result = workload.operands(), dict[str, Any]()
-    for passes, backward in PASSES.items():
-        calls: dict[str, Call] = {}
-        first: dict[str, list[float]] = {}
-        for name, rival in rivals().items():
-            calls[name] = rival.call(operands, backward=backward, device="CPU:0")
-            start, busy = time.perf_counter(), time.process_time()
-            answer = calls[name]()
-            first[name] = [time.perf_counter() - start, time.process_time() - busy]
-            check(rival, operands, answer)
-            del answer
-        times = in_turn(calls, rounds)
-        peaks = {name: peak(calls[name]) for name in (*OPERATORS, PUBLISHED)}
-        result[passes] = {"times": times, "peaks": peaks, "first": first}
-    return result
+def parts(options: argparse.Namespace) -> Iterator[Part]:
+    """Give all measurements that are asked for, in the order in which they are made."""
+    asked, rounds, limit = set(options.groups), options.rounds, options.seconds
+    timed: dict[str, Any] = {"rounds": rounds, "seconds": limit}
+    yield Part(("floors",), lambda: floors(rounds))
+    for framework, workload in itertools.product(COMPARED, map(str, shapes(options.only))):
+        if framework in asked and devices.installed(framework):
+            arguments = {"framework": framework, "workload": workload, **timed}
+            arguments["compiled"] = "compiled" in asked
+            yield _child(
+                ("operators", framework, workload), "operators:measure", arguments, framework
+            )
+    if "oracle" in asked:
+        yield from _of_oracle(options)
+    if "training" in asked:
+        for model, mode in itertools.product(MODELS, MODES):
+            arguments = {"model": model, "mode": mode, **timed}
+            yield _child(("training", f"{model}, {mode}"), "training:measure", arguments)
+    if "profile" in asked:
+        for one in shapes(options.only):
+            arguments = {"workload": str(one), "rounds": min(rounds, 3)}
+            yield _child(("profile", one.name), "profiles:measure", arguments)
+    if "verdicts" in asked:
+        for judged in JUDGED:
+            yield _child(("verdicts", judged), "verdicts:measure", {"judged": judged})
 
 
-def peak(call: Call) -> int | None:
-    """Give the bytes that a call held at its peak beyond operands and results; None if unknown."""
-    import tensorflow as tf
-
-    try:
-        tf.config.experimental.reset_memory_stats("CPU:0")
-    except ValueError:  # this TensorFlow does not count what it holds on a CPU
-        return None
-    before = tf.config.experimental.get_memory_info("CPU:0")["current"]
-    results = call()
-    most = tf.config.experimental.get_memory_info("CPU:0")["peak"]
-    return int(most - before - sum(4 * np.prod(result.shape) for result in results))
-
-
-def figures(kept: dict[str, Any]) -> Iterator[Figure]:
-    """Derive every figure from what was measured."""
-    copy, product = (least(kept["floors"][name]) for name in ("copy", "product"))
-    yield Figure("copy, GB/s", once(_COPIED / copy / 1e9))
-    yield Figure("float32 product, GFLOP/s", once(_MULTIPLIED / product / 1e9))
-    for workload in WORKLOADS:
-        for passes, backward in PASSES.items():
-            if str(workload) not in kept["workloads"]:
-                continue
-            one = kept["workloads"][str(workload)][passes]
-            where = f"{workload.name}, {passes}: "
-            yield from _speeds(one, where, workload, backward)
-            yield from _costs(one, where)
-            moved, work = workload.traffic(backward=backward), workload.flops(backward=backward)
-            floor = max(moved * copy / _COPIED, work * product / _MULTIPLIED)
-            for name in (ORACLES, *OPERATORS):
-                by = least(one["times"][name]) / floor
-                yield Figure(f"{where}{name} by the floor, least times", once(by))
+def _of_oracle(options: argparse.Namespace) -> Iterator[Part]:
+    chosen, rounds = [str(one) for one in shapes(options.only)], {"rounds": options.rounds}
+    for workload in chosen:
+        place, arguments = ("oracle", "memory", workload), {"workload": workload}
+        yield _child(place, "oracle_costs:memory", arguments, environment=NOTHING_KEPT)
+    for direction, channels in compile_time.CALLS:
+        name = f"{direction}, {channels} channels a group"
+        arguments = {"dtype": "float32", "direction": direction, "channels": channels}
+        yield Part(("oracle", "first", name), _bound(compile_time.cold_and_warm, arguments))
+    yield _child(("oracle", "growth"), "oracle_costs:growth", rounds)
+    if chosen:
+        arguments = {"workload": chosen[0], **rounds}
+        yield _child(("oracle", "threads"), "oracle_costs:threads", arguments)
+    yield _child(("oracle", "in cache"), "oracle_costs:in_cache", rounds)
 
 
-def _speeds(one: Any, where: str, workload: Workload, backward: bool) -> Iterator[Figure]:
-    times = one["times"]
-    first = workload is WORKLOADS[0]
-    goals = {
-        (XLA, ORACLES): 1.0 if backward else 1 / 1.5,
-        (PUBLISHED, ORACLES): 8.0 if backward else 20.0 if first else 12.0,
-        **{(PUBLISHED, name): FASTER[name][backward] for name in OPERATORS},
-    }
-    for (slow, fast), goal in goals.items():
-        yield Figure(f"{where}{slow} by {fast}", ratio(times[slow], times[fast]), goal)
-        busy = ratio(times[slow], times[fast], "processors")
-        yield Figure(f"{where}{slow} by {fast}, processors", busy)
+def _child(
+    place: tuple[str, ...],
+    function: str,
+    arguments: Mapping[str, Any],
+    backend: str = "tensorflow",
+    environment: Mapping[str, str] | None = None,
+) -> Part:
+    variables = {**QUIET, "KERAS_BACKEND": backend, **(environment or {})}
+    where = f"benchmarks.{function}"
+    return Part(place, lambda: children.run(where, arguments, variables, timeout=LONGEST))
 
 
-def _costs(one: Any, where: str) -> Iterator[Figure]:
-    peaks = one["peaks"]
-    for name in OPERATORS:
-        if peaks[name] is not None and peaks[PUBLISHED]:
-            part = peaks[name] / peaks[PUBLISHED]
-            yield Figure(f"{where}{name}, peak memory", once(part), at_most=0.1)
-    wall, busy = one["first"][XLA]
-    yield Figure(f"{where}{XLA}, compilation, s", once(wall), at_most=3.0)
-    yield Figure(f"{where}{XLA}, compilation, s, processors", once(busy))
+def _bound(function: Callable[..., Any], arguments: Mapping[str, Any]) -> Callable[[], Any]:
+    return lambda: function(**arguments)
 
 
-def least(times: Times) -> float:
-    """Give the least of the wall clock's times, which other programs can only add to."""
-    return min(wall for wall, _ in times)
+def measure(options: argparse.Namespace, say: Callable[[str], None]) -> dict[str, Any]:
+    """Make all measurements, and keep each as soon as it is there."""
+    kept: dict[str, Any] = {"surroundings": surroundings(), "rounds": options.rounds, "failed": {}}
+    for part in parts(options):
+        start, name = time.perf_counter(), ", ".join(part.place)
+        try:
+            put(kept, part.place, part.make())
+        except children.Failed as error:
+            kept["failed"][name] = str(error)
+        say(f"{time.perf_counter() - start:6.0f} s  {name}")
+        if options.write:
+            options.write.write_text(json.dumps(kept))
+    return kept
+
+
+def put(kept: dict[str, Any], place: tuple[str, ...], value: Any) -> None:
+    """Keep a value under a path of names."""
+    *outer, last = place
+    for name in outer:
+        kept = kept.setdefault(name, {})
+    kept[last] = value
 
 
 def surroundings() -> dict[str, Any]:
@@ -169,16 +135,21 @@ def surroundings() -> dict[str, Any]:
     if (info := Path("/proc/cpuinfo")).exists():
         lines = info.read_text().splitlines()
         model = next((li.split(": ")[1] for li in lines if li.startswith("model name")), model)
+    versions = {"python": platform.python_version()}
+    for name in VERSIONS:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            versions[name] = "not installed"
     return {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "machine": f"{os.cpu_count()} processors, {model}",
         "load": os.getloadavg()[0],
-        "versions": {"python": platform.python_version()}
-        | {name: importlib.metadata.version(name) for name in VERSIONS},
+        "versions": versions,
     }
 
 
-def shown(kept: dict[str, Any], before: dict[str, Any] | None) -> Table:
+def shown(kept: Mapping[str, Any], before: Mapping[str, Any] | None) -> Table:
     """Lay out the figures, beside those of a kept result."""
     table = Table("figure", "median (95% interval)", "goal", "reached")
     old: dict[str, Ratio] = {}
@@ -194,29 +165,42 @@ def shown(kept: dict[str, Any], before: dict[str, Any] | None) -> Table:
     return table
 
 
-def main() -> None:
-    """Measure, or read what was measured, and print the table."""
+def asked() -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--seconds", type=float, default=60, help="for the rounds of one pass")
     parser.add_argument("--only", default="", help="part of the names of workloads")
+    parser.add_argument("--groups", nargs="+", choices=GROUPS, default=GROUPS)
+    parser.add_argument("--without", nargs="+", choices=GROUPS, default=[])
     parser.add_argument("--write", type=Path, help="keep the result, as JSON")
     parser.add_argument("--read", type=Path, help="measure nothing: show a kept result")
     parser.add_argument("--against", type=Path, help="a kept result to compare with")
+    parser.add_argument("--plots", type=Path, help="a folder for the pictures")
     options = parser.parse_args()
-    if options.read:
-        kept = json.loads(options.read.read_text())
-    else:
-        kept = {"surroundings": surroundings(), "rounds": options.rounds, "workloads": {}}
-        kept["floors"] = floors(options.rounds)
-        for workload in WORKLOADS:
-            if options.only in str(workload):
-                kept["workloads"][str(workload)] = measured(workload, options.rounds)
-    if options.write:
-        options.write.write_text(json.dumps(kept))
-    before = json.loads(options.against.read_text()) if options.against else None
-    console = Console(width=140)
+    options.groups = [group for group in options.groups if group not in options.without]
+    return options
+
+
+def loaded(path: Path | None) -> dict[str, Any] | None:
+    """Read a kept result."""
+    return None if path is None else dict(json.loads(path.read_text()))
+
+
+def main() -> None:
+    """Measure, or read what was measured, and print the table."""
+    options, console = asked(), Console(width=140)
+    kept = loaded(options.read) or measure(options, console.print)
+    before = loaded(options.against)
     console.print(kept["surroundings"])
     console.print(shown(kept, before))
+    for line in gaps(kept):
+        console.print("not measured:", line, markup=False)
+    if options.plots:
+        from benchmarks import plots
+
+        for path in plots.write(kept, options.plots):
+            console.print(path)
 
 
 if __name__ == "__main__":

@@ -5,12 +5,15 @@ is timed here, and frameworks are imported only when a rival is asked for. Gradi
 the adapters that the judge uses too (`conformance.adapt`), without their way from and to NumPy.
 """
 
+import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from benchmarks.devices import torch_device
 from benchmarks.workloads import Operands
 from refimpl import involution as oracle
 
@@ -33,12 +36,15 @@ class Rival:
         "CPU:0" or "GPU:" and a number.
     read : callable
         Gives a result to NumPy.
+    backend : str
+        The backend of Keras that it needs, if it needs Keras: a process has one.
     """
 
     name: str
     group_layout: str
     prepare: Callable[[Operands, bool, str, str], Call]
     read: Callable[[Any], Any] = np.asarray
+    backend: str = ""
 
     def call(self, operands: Operands, *, backward: bool, device: str) -> Call:
         """Give the call to time, its operands lying where it wants them."""
@@ -71,10 +77,8 @@ def check(rival: Rival, operands: Operands, results: tuple[Any, ...]) -> None:
         assert not wrong, f"{rival.name}: {name} differs from the oracle's in {wrong} of {due.size}"
 
 
-def runner(
-    load: Callable[[str], Any], finish: Callable[[str, Any], None]
-) -> Callable[[Operands, bool, str, str], Call]:
-    """Prepare an operator on tensors.
+class Runner:
+    """Prepares an operator on tensors.
 
     Parameters
     ----------
@@ -85,22 +89,33 @@ def runner(
         anything, and the clock must not stop before it has.
     """
 
-    def prepare(operands: Operands, backward: bool, device: str, group_layout: str) -> Call:
-        adapter = load(device)
-        x, kernel, dy = map(adapter.to_tensor, operands)
-        options = {"stride": 1, "dilation": 1, "padding": "same", "group_layout": group_layout}
+    def __init__(
+        self, load: Callable[[str], Any], finish: Callable[[str, Any], None] = lambda *_: None
+    ) -> None:
+        self.load, self.finish = load, finish
+
+    def __call__(self, operands: Operands, backward: bool, device: str, group_layout: str) -> Call:
+        """Prepare the call that `Rival` describes."""
+        function, tensors = self.bound(operands, backward, device, group_layout)
 
         def call() -> tuple[Any, ...]:
-            if backward:
-                results = adapter.value_and_gradients(dy, x, kernel, **options)
-            else:
-                results = (adapter.value(x, kernel, **options),)
-            finish(device, results)
+            results = function(*tensors)
+            results = results if backward else (results,)
+            self.finish(device, results)
             return results
 
         return call
 
-    return prepare
+    def bound(
+        self, operands: Operands, backward: bool, device: str, group_layout: str
+    ) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        """Give the function of tensors that a call calls, and the tensors."""
+        adapter = self.load(device)
+        x, kernel, dy = map(adapter.to_tensor, operands)
+        options = {"stride": 1, "dilation": 1, "padding": "same", "group_layout": group_layout}
+        if backward:
+            return partial(adapter.value_and_gradients, **options), (dy, x, kernel)
+        return partial(adapter.value, **options), (x, kernel)
 
 
 def _keras_operator(mode: str) -> Callable[[str], Any]:
@@ -120,31 +135,38 @@ def _published(device: str) -> Any:
     return adapt.tensorflow(apply, "graph", device=device, open_sizes=False)
 
 
-def _torch_unfold(device: str) -> Any:
-    from conformance import adapt
-    from conformance.implementations.operator.torch_unfold import involution
+def _torch(where: str, *, compiled: bool = False) -> Callable[[str], Any]:
+    def load(device: str) -> Any:
+        from conformance import adapt
 
-    return adapt.torch(involution, device=_torch_device(device))
+        function = _named(where)
+        if compiled:
+            import torch
+
+            # With the sizes that it is timed on; the adapter would leave them open.
+            function = torch.compile(function, dynamic=False)
+        return adapt.torch(function, device=torch_device(device))
+
+    return load
 
 
-def _torch_device(device: str) -> str:
-    return "cpu" if device == "CPU:0" else device.replace("GPU", "cuda")
+def _jax(where: str, *, jit: bool = True) -> Callable[[str], Any]:
+    def load(device: str) -> Any:
+        from conformance import adapt
+
+        return adapt.jax(_named(where), jit=jit, device=device.lower())
+
+    return load
+
+
+def _named(where: str) -> Any:
+    return importlib.import_module(where).involution
 
 
 def _read_torch(tensor: Any) -> Any:
     from conformance import adapt
 
     return adapt.from_torch(tensor)
-
-
-def _jax_patches(jit: bool) -> Callable[[str], Any]:
-    def load(device: str) -> Any:
-        from conformance import adapt
-        from conformance.implementations.operator.jax_patches import involution
-
-        return adapt.jax(involution, jit=jit, device=device.lower())
-
-    return load
 
 
 def _finish_tensorflow(device: str, results: Any) -> None:  # noqa: ARG001
@@ -157,7 +179,7 @@ def _finish_torch(device: str, results: Any) -> None:  # noqa: ARG001
     import torch
 
     if device != "CPU:0":
-        torch.cuda.synchronize(_torch_device(device))
+        torch.cuda.synchronize(torch_device(device))
 
 
 def _finish_jax(device: str, results: Any) -> None:  # noqa: ARG001
@@ -166,20 +188,57 @@ def _finish_jax(device: str, results: Any) -> None:  # noqa: ARG001
     jax.block_until_ready(results)
 
 
+def _on_torch(name: str, where: str, *, compiled: bool = False, backend: str = "") -> Rival:
+    prepare = Runner(_torch(where, compiled=compiled), _finish_torch)
+    return Rival(name, "blocked", prepare, _read_torch, backend)
+
+
+def _on_jax(name: str, where: str, *, jit: bool = True, backend: str = "") -> Rival:
+    prepare = Runner(_jax(where, jit=jit), _finish_jax)
+    return Rival(name, "blocked", prepare, np.asarray, backend)
+
+
+KERAS = "refimpl.keras.operator"
+_UNFOLD = "conformance.implementations.operator.torch_unfold"
+_PATCHES = "conformance.implementations.operator.jax_patches"
 ORACLE = Rival("oracle", "blocked", run_oracle)
 # By framework. The published formulation runs as Keras trains it, as a graph, with the only layout
-# that it has. PyTorch's compiler is left out: it takes half a minute for each shape and pass.
+# that it has.
 RIVALS: Mapping[str, tuple[Rival, ...]] = {
     "tensorflow": (
         *(
-            Rival(f"operator-{mode}", "blocked", runner(_keras_operator(mode), _finish_tensorflow))
+            Rival(
+                f"operator-{mode}",
+                "blocked",
+                Runner(_keras_operator(mode), _finish_tensorflow),
+                backend="tensorflow",
+            )
             for mode in ("eager", "graph", "xla")
         ),
-        Rival("published-graph", "interleaved", runner(_published, _finish_tensorflow)),
+        Rival("published-graph", "interleaved", Runner(_published, _finish_tensorflow)),
     ),
-    "torch": (Rival("torch-unfold", "blocked", runner(_torch_unfold, _finish_torch), _read_torch),),
+    "torch": (
+        _on_torch("operator-torch", KERAS, backend="torch"),
+        _on_torch("torch-unfold", _UNFOLD),
+    ),
     "jax": (
-        Rival("jax-patches-eager", "blocked", runner(_jax_patches(False), _finish_jax)),
-        Rival("jax-patches-jit", "blocked", runner(_jax_patches(True), _finish_jax)),
+        _on_jax("operator-jax-jit", KERAS, backend="jax"),
+        _on_jax("jax-patches-eager", _PATCHES, jit=False),
+        _on_jax("jax-patches-jit", _PATCHES),
     ),
 }
+# For whom `benchmarks.compare` alone waits: PyTorch's compiler takes a minute for a shape and pass,
+# and on a CPU XLA's gradient of patches by a convolution takes up to minutes for a call.
+AWAITED: Mapping[str, tuple[Rival, ...]] = {
+    "tensorflow": (),
+    "torch": (
+        _on_torch("operator-torch-compiled", KERAS, compiled=True, backend="torch"),
+        _on_torch("torch-unfold-compiled", _UNFOLD, compiled=True),
+    ),
+    "jax": (_on_jax("jax-conv-patches-jit", "benchmarks.conv_patches"),),
+}
+
+
+def timed(framework: str, backend: str) -> tuple[Rival, ...]:
+    """Give the rivals of a framework that can run where Keras has a backend."""
+    return tuple(rival for rival in RIVALS[framework] if rival.backend in {"", backend})

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.compare import Figure
+from benchmarks.figures import Figure
 from benchmarks.interleaved import Ratio, in_turn, median, once, ratio
 
 
