@@ -50,6 +50,9 @@ def _equal(array: Array, part: Any) -> bool:
 
 
 def _on_one_index(array: Array) -> bool:
+    # Of an axis of three or more at most a third; to list the places of more takes long.
+    if 3 * np.count_nonzero(array) > array.size:
+        return False
     places = list(zip(array.shape, np.nonzero(array), strict=True))[1:]
     return any(size > 2 and len(at) > 0 and _equal(at, at[0]) for size, at in places)
 

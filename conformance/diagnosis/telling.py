@@ -100,7 +100,7 @@ def telling_values(judged: Judged, failing: Any, stop: float) -> Telling:
     def tried(recipe: str, dtype: str) -> None:
         one = case.changed(recipe=recipe, dtype=dtype)
         if kind.askable(one, judged.capabilities) and (recipe, dtype) not in shares:
-            shares[recipe, dtype] = _shares(judged, one)
+            shares[recipe, dtype] = _shares(judged, one, stop)
 
     for recipe in dict.fromkeys(recipes):
         if not shares or time.perf_counter() < stop:
@@ -111,7 +111,8 @@ def telling_values(judged: Judged, failing: Any, stop: float) -> Telling:
             break
         # The values that tell most, in every format; then plain ones.
         for dtype in dtypes:
-            tried(best[0] if not turn else "normal", dtype)
+            if time.perf_counter() < stop:
+                tried(best[0] if not turn else "normal", dtype)
         case = case.changed(recipe=best[0], dtype=best[1])
     return Telling(case, shares, tuple(dict.fromkeys((*recipes, case.recipe))))
 
@@ -121,17 +122,20 @@ def _worth(key: tuple[str, str], shares: Mapping[str, float], case: Any) -> tupl
     return round(sum(shares.values()), 2), key == (case.recipe, case.dtype)
 
 
-def _shares(judged: Judged, case: Any) -> dict[str, float]:
-    """Give how often each result is wrong on several draws."""
+def _shares(judged: Judged, case: Any, stop: float) -> dict[str, float]:
+    """Give how often each result is wrong on several draws; on one, if time is over."""
     kind, results = judged.kind, judged.kind.first_order
-    wrong = dict.fromkeys(results, 0)
+    wrong, drawn = dict.fromkeys(results, 0), 0
     for seed in range(_DRAWN):
+        if drawn and time.perf_counter() > stop:
+            break
+        drawn += 1
         one = case.changed(seed=case.seed + seed)
         values = kind.values(one, kind.bits(one, judged.capabilities))
         for function in FUNCTIONS:
             for name in verdict(judged, one, values, function).labels & set(results):
                 wrong[name] += 1
-    return {name: count / _DRAWN for name, count in wrong.items()}
+    return {name: count / drawn for name, count in wrong.items()}
 
 
 def _wide(judged: Judged, case: Any) -> Any:
