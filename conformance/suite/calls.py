@@ -178,5 +178,6 @@ def views(judge: Judge, draw: Any, view: Callable[[Array], Array]) -> None:
     values = judge.values(case)
     for chosen in judge.kind.operands_of(values):
         seen = values | {name: view(values[name]) for name in chosen}
-        judge.check(case, values={name: np.array(array) for name, array in seen.items()})
+        copies = {name: np.array(array, order="C") for name, array in seen.items()}
+        judge.check(case, values=copies)
         judge.check(case, values=seen, blame=judge.record.clauses[:1])

@@ -62,6 +62,11 @@ def test_memory_is_a_matter_of_its_own_clause() -> None:
     assert broken(WritesItsOperand, clauses=["GEO-2", "GRD", "FWD-3"]) == {"FWD-5"}
 
 
+def test_a_view_is_held_against_a_copy_that_is_contiguous() -> None:
+    """The copy kept the view's order of axes, so that the values were blamed."""
+    assert broken("conformance.mutants:StridesInMemoryIgnored", clauses=["FWD-6"]) == {"FWD-6"}
+
+
 @pytest.mark.parametrize(
     ("buffer", "clause"),
     [("conformance.mutants:OutputBufferReused", "FWD-5"),
