@@ -244,6 +244,7 @@ def test_a_special_operand_is_asked_with_every_other_structure() -> None:
     """A condition was "x is one everywhere" where "x is constant" was true: 1 was all it saw."""
     case = OPERATOR.case.parse("dtype=float32,recipe=one,seed=3,members=8,height=2,width=2")
     others = [one for one in around(case, CLAIMED) if one.recipe not in {"one", "integers"}]
+    assert not [one.recipe for one in others if one.recipe.startswith("second")]
     assert {one.recipe for one in others} >= {"zero", "constant", "sparse", "equal", "repeated"}
     assert {one.seed % 3 for one in others if one.recipe in STRUCTURE} == {0}
     asking = Asking(load(Unfold, OPERATOR), case, 1.0)
