@@ -61,7 +61,11 @@ def an_integer_is_a_pair(judge: Judge, option: str) -> None:
     square = [judge.plain(**{option: pair}) for pair in pool if pair[0] == pair[1]]
     if not square:
         raise NotClaimedError(f"not claimed: a square {option}")
-    for case in judge.claimed_of(square):
+    cases = list(judge.claimed_of(square))
+    if judge.further and judge.claimed.compiles:
+        # Of functions that there may be or not each is compiled twice for each of them.
+        cases = cases[-1:]
+    for case in cases:
         pair = getattr(case.geometry, option)
         options = case.geometry.options | {option: pair[0]}
         _expect_same(judge, case, options, f"{option}={pair[0]} and {option}={pair} differ")
