@@ -57,7 +57,9 @@ def test_eight_threads_at_once() -> None:
 @pytest.mark.clause("NUM-7")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 # JAX, if another test of this process has imported it, warns of each fork where none can hear it.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings(
+    "ignore:Exception ignored in. <function _at_fork:pytest.PytestUnraisableExceptionWarning"
+)
 def test_forked_child() -> None:
     expected = results()
     with warnings.catch_warnings():
