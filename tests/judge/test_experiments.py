@@ -3,12 +3,14 @@
 import itertools
 from typing import Any
 
+import numpy as np
 import pytest
 
 from conformance.cases.operator import OperatorCase
 from conformance.cases.operator_recipes import STRUCTURE
 from conformance.claims.loading import load
 from conformance.diagnosis.asking import Asking
+from conformance.diagnosis.attributes import VALUES
 from conformance.diagnosis.behaviour import alone, remembers
 from conformance.diagnosis.courses import Courses, usable
 from conformance.diagnosis.experiments import around
@@ -20,6 +22,7 @@ from conformance.diagnosis.model import Part
 from conformance.diagnosis.observing import Learned, Observed, learned_rules, with_chance
 from conformance.diagnosis.readings import affordable, read
 from conformance.diagnosis.starting import least, on_integers
+from conformance.diagnosis.telling import telling_values
 from conformance.implementations.operator.numpy_unfold import Call, Entry, Place, Unfold
 from conformance.kinds import LAYER, OPERATOR
 
@@ -251,3 +254,29 @@ def test_a_special_operand_is_asked_with_every_other_structure() -> None:
     constants = [asking.values(one, 2)["x"] for one in others if one.recipe == "constant"]
     assert {float(array.flat[0]) for array in constants} == {1.0, -1.0}
     assert all((array == array.flat[0]).all() for array in constants)
+
+
+def test_values_are_tried_once_where_time_is_over() -> None:
+    """A call of a million products was tried on every kind of values, in every format."""
+    asked: list[Any] = []
+
+    class Counts(Unfold):
+        def forward(self, x: Any, kernel: Any, **options: Any) -> Any:
+            asked.append(x.dtype)
+            return super().forward(x, kernel, **options)
+
+    case = OPERATOR.case.parse("dtype=float32,recipe=normal,height=6,width=6,kernel_shape=2x2")
+    found = telling_values(load(Counts, OPERATOR), case, 0.0)
+    assert list(found.shares) == [("normal", "float32")]
+    # An answer may be asked for twice, of memory that is not zero.
+    assert len(asked) <= 2
+
+
+def test_zero_but_for_one_index_is_told_from_many_zeros() -> None:
+    holds = VALUES["{} is zero but for one index of an axis"]
+    array = np.zeros((2, 4, 5, 3))
+    array[:, 2] = 1
+    assert holds(array)
+    array[0, 0, 0, 0] = 1
+    assert not holds(array)
+    assert not holds(np.ones((2, 4, 5, 3)))
