@@ -80,8 +80,8 @@ class Formula:
         if self.operator in {"is", "is not"}:
             return _kind(self.operator, *map(str, self.parts))
         rule = OPERATORS[self.operator]
-        if self.operator == "before":
-            return self._printed_before()
+        if self.operator in RULED:
+            return self._printed_rule()
         if not rule.binds:
             return f"{self.operator}({', '.join(map(str, self.parts))})"
         left, right = self.parts
@@ -89,16 +89,15 @@ class Formula:
         said = said.replace(" * ", "*")
         return f"({said})" if rule.binds < outside else said
 
-    def _printed_before(self) -> str:
-        """The padding before an axis, with what stands there in the place of its own numbers."""
-        size, taps, stride, dilation, given, _ = map(str, self.parts)
-        own = tuple(map(str, BEFORE[given].parts))
-        changed = [
-            f"{now} for {was}"
-            for now, was in zip((size, taps, stride, dilation), own, strict=False)
-            if now != was
-        ]
-        if changed == [f"1 for {own[0]}"]:
+    def _printed_rule(self) -> str:
+        """What a rule gives, with what stands in it in the place of its own numbers."""
+        exchanged = RULED[self.operator]
+        given = next(
+            name for name, rule in RULES.items() if rule.parts[exchanged:] == self.parts[exchanged:]
+        )
+        pairs = zip(self.parts[:exchanged], RULES[given].parts, strict=False)
+        changed = [f"{now} for {own}" for now, own in pairs if now != own]
+        if given in BEFORE and changed == [f"1 for {RULES[given].parts[0]}"]:
             # On one pixel the rule gives half of what a window reaches beyond its first tap.
             return f"symmetric {given}"
         return f"{given}({', '.join(changed)})" if changed else given
@@ -144,6 +143,11 @@ def _before(
     return np.where(same, by_rule, given)
 
 
+def _group(channel: Column, groups: Column, members: Column, interleaved: Column) -> Column:
+    """The group of a channel, by the rule of either layout (GRP-2, GRP-3)."""
+    return np.where(interleaved, channel % groups, channel // members)
+
+
 OPERATORS: Mapping[str, Operator] = {
     "+": Operator(np.add, 3, commutes=True),
     "-": Operator(np.subtract, 3),
@@ -156,6 +160,8 @@ OPERATORS: Mapping[str, Operator] = {
     "&": Operator(np.bitwise_and, 5),
     # Padding before the first pixel: size, taps, stride, dilation; as given, and whether by rule.
     "before": Operator(_before, 0),
+    # The group of a channel: channel, groups, channels of a group; whether they are interleaved.
+    "group": Operator(_group, 0),
     # Of conditions.
     "=": Operator(np.equal, 2, commutes=True),
     "!=": Operator(np.not_equal, 2, commutes=True),
@@ -164,6 +170,8 @@ OPERATORS: Mapping[str, Operator] = {
     "and": Operator(np.logical_and, 1, commutes=True),
     "or": Operator(np.logical_or, 1, commutes=True),
 }
+# Rules, and how many of their parts may be exchanged: the last ones say which rule it is.
+RULED = {"before": 4, "group": 3}
 _ARITHMETIC = ("+", "-", "*", "//", "%", "min", "max")
 
 
@@ -217,6 +225,10 @@ BEFORE: Mapping[str, Formula] = {
     given: Formula("before", (*(atom(n) for n in (*sizes, given, "same")),))
     for given, sizes in (("top", ("H", "Kh", "sh", "dh")), ("left", ("W", "Kw", "sw", "dw")))
 }
+# What stands for a rule in the due formulas.
+RULES: Mapping[str, Formula] = {
+    **BEFORE, "g": Formula("group", tuple(atom(n) for n in ("c", "G", "M", "interleaved"))),
+}  # fmt: skip
 
 
 def renamed(tree: Formula, was: Formula, now: Formula) -> Formula:
@@ -226,9 +238,9 @@ def renamed(tree: Formula, was: Formula, now: Formula) -> Formula:
     if tree.operator not in OPERATORS:
         return tree
     parts = [renamed(one, was, now) for one in tree.parts]
-    if tree.operator == "before":
-        # What was given stays given.
-        parts[4:] = tree.parts[4:]
+    # What was given stays given.
+    kept = RULED.get(tree.operator, len(parts))
+    parts[kept:] = tree.parts[kept:]
     return Formula(tree.operator, tuple(parts))
 
 
@@ -243,10 +255,6 @@ NAMED: dict[str, Formula] = {
     "interleaved": _A["c"] % _A["G"],
     "next sample": (_A["b"] + _1) % _A["B"],
     "next channel": (_A["c"] + _1) % _A["C"],
-    "group of the next channel": (_A["c"] + _1) % _A["C"] // _A["M"],
-    "next group of the next channel": (_A["c"] + _1) % _A["C"] % _A["G"],
-    "channels by size, blocked": _A["c"] // _A["G"] % _A["G"],
-    "channels by size, interleaved": _A["c"] % _A["M"] % _A["G"],
     # The remainder by a power of two, of numbers that are none.
     "interleaved by a mask": Formula("&", (_A["c"], _A["G"] - _1)),
     "channels of an even group": Formula("min", (
@@ -420,7 +428,7 @@ def places(tree: Formula) -> Iterator[tuple[Formula, Callable[[Formula], Formula
     yield tree, lambda other: other
     if tree.operator not in OPERATORS:
         return
-    for index, part in enumerate(tree.parts):
+    for index, part in enumerate(tree.parts[: RULED.get(tree.operator)]):
         for inner, within in places(part):
             yield inner, _within(tree, index, within)
 

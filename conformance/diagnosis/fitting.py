@@ -22,6 +22,7 @@ from conformance.diagnosis.expressions import (
     DERIVED,
     OPERATORS,
     PLACE,
+    RULES,
     Column,
     Columns,
     Formula,
@@ -40,7 +41,7 @@ from conformance.diagnosis.model import (
     Slot,
     products,
 )
-from conformance.diagnosis.places import INDICES, KINDS, kinds_of, numbers_of, with_groups
+from conformance.diagnosis.places import FLAGS, INDICES, KINDS, kinds_of, numbers_of, with_groups
 from conformance.diagnosis.readings import ENTRY, OUTPUT, PIXEL, ROUNDINGS, Reading
 
 # Products on which formulas are tried before they are tried on all.
@@ -141,7 +142,7 @@ def _on(base: str, readings: Sequence[Reading]) -> Part | None:
         placed.append(found | {_WHICH: np.full(len(found["b"]), which)})
     columns = {
         name: np.concatenate([one[name] for one in placed])
-        for name in (*PLACE, *CALL, *DUE, *KINDS, "same", _WHICH)
+        for name in (*PLACE, *CALL, *DUE, *KINDS, *FLAGS, _WHICH)
     }
     columns, every = _repeated(columns)
     offered = []
@@ -230,7 +231,7 @@ def _repeated(columns: dict[str, Column]) -> tuple[dict[str, Column], tuple[str,
 def _slots(name: str, columns: dict[str, Column]) -> list[Slot]:
     """Find formulas of an index that is not the due one, the simplest first."""
     values = columns[name]
-    usable = {key: columns[key] for key in (*PLACE, *CALL, "same")}
+    usable = {key: columns[key] for key in (*PLACE, *CALL, *FLAGS)}
     if name == "n":
         factor = _factor(values, usable, str(columns["dtype"][0]))
         return [factor] if factor else []
@@ -292,7 +293,7 @@ def _factor(values: Column, columns: Columns, dtype: str) -> Slot | None:
 def _conditions(columns: Columns, off: Truth) -> list[Condition]:
     """Conditions on places and numbers that separate products."""
     chosen = _balanced(off, _MOST_PRODUCTS)
-    some = {name: column[chosen] for name, column in columns.items() if name != "same"}
+    some = {name: column[chosen] for name, column in columns.items() if name not in FLAGS}
     some |= {name: one(some) for name, one in DERIVED.items() if one.atoms <= set(some)}
     some = {name: column for name, column in some.items() if len(column)}
     found = separating(some, off[chosen], 8)
@@ -332,33 +333,42 @@ def _one_place(name: str, columns: Columns, wanted: Column) -> Iterator[tuple[in
     matrix = np.array([values for _, values in listed], np.int64)
     given = Formula("given", (matrix,))
     due = DUE[name]
-    changes: list[tuple[Formula | None, Any]] = list(places(due))
+    changes: list[tuple[Formula | None, Any, int]] = [(*one, 0) for one in places(due)]
+    if name == "Eg":
+        # The group itself is thought of before the rule by which it is found.
+        changes += [(*one, 1) for one in places(_by_rule(name))][1:]
     for _, border in _equal(name, due, columns, wanted, 1):
         yield 0, Slot(name, due, border)
     if due.operator in OPERATORS:
         for word in ("+", "-", "//", "%"):
-            changes.append((None, lambda other, word=word: Formula(word, (due, other))))
-    for part, whole in changes:
+            changes.append((None, lambda other, word=word: Formula(word, (due, other)), 0))
+    for part, whole, more in changes:
         for row, border in _equal(name, whole(given), columns, wanted, len(formulas)):
             formula = whole(formulas[row])
             # What is taken out, and what is put in.
-            edited = (part.size if part else 1) + formulas[row].size
+            edited = (part.size if part else 1) + formulas[row].size + more
             change = f"{formulas[row]} where {part} belongs" if part and part is not due else ""
             yield row, Slot(name, formula, border, edited=edited, change=change)
 
 
+def _by_rule(name: str) -> Formula:
+    """Give the due formula with the rules of paddings and groups in the place of their words."""
+    whole = DUE[name]
+    for given, rule in RULES.items():
+        whole = renamed(whole, atom(given), rule)
+    return whole
+
+
 def _everywhere(name: str, columns: Columns, wanted: Column) -> Iterator[tuple[int, Slot]]:
     """Exchange an atom wherever it stands, in the rule of the padding too."""
-    whole = DUE[name]
-    for given, rule in BEFORE.items():
-        whole = renamed(whole, atom(given), rule)
+    whole = _by_rule(name)
     if whole == DUE[name]:
         return
     known = [number(1), number(0), *(atom(one) for one in (*PLACE, *CALL) if one in columns)]
     leaves = {part for part, _ in places(whole) if part.operator == "atom"}
     # Steps are thought of before sizes.
     order = sorted(
-        leaves - {atom("same"), *map(atom, BEFORE)},
+        leaves - {*map(atom, FLAGS), *map(atom, BEFORE)},
         key=lambda one: (str(one)[0] not in "sd", str(one)),
     )
     for was in order:
@@ -376,12 +386,13 @@ def _two_places(name: str, columns: Columns, wanted: Column) -> Iterator[tuple[i
     known = [atom(one) for one in (*PLACE, *CALL) if one in columns] + [number(0), number(1)]
     matrix = np.array([np.broadcast_to(one(columns), len(wanted)) for one in known], np.int64)
     given = Formula("given", (matrix,))
-    leaves = [one for one, _ in places(DUE[name]) if one.operator == "atom"]
+    due = _by_rule(name) if name == "Eg" else DUE[name]
+    leaves = [one for one, _ in places(due) if one.operator == "atom"]
     for one, other in itertools.permutations(leaves, 2):
         for first in known:
-            changed = _exchanged(_exchanged(DUE[name], one, first), other, given)
+            changed = _exchanged(_exchanged(due, one, first), other, given)
             for row, border in _equal(name, changed, columns, wanted, len(known)):
-                formula = _exchanged(_exchanged(DUE[name], one, first), other, known[row])
+                formula = _exchanged(_exchanged(due, one, first), other, known[row])
                 change = f"{first} where {one} belongs, {known[row]} where {other} belongs"
                 yield row, Slot(name, formula, border, edited=4, change=change)
 

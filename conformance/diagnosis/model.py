@@ -15,7 +15,7 @@ from conformance.cases.operator import OperatorCase
 from conformance.diagnosis.attributes import of_counts, of_values
 from conformance.diagnosis.conditions import ALWAYS, Condition, Truth
 from conformance.diagnosis.expressions import Column, Columns, Formula, atom, number
-from conformance.diagnosis.places import INDICES, kinds_of, numbers_of, place_columns
+from conformance.diagnosis.places import FLAGS, INDICES, kinds_of, numbers_of, place_columns
 from conformance.diagnosis.readings import ENTRY, OUTPUT, PIXEL
 
 _A = atom
@@ -278,7 +278,8 @@ def attributes_of(case: OperatorCase, values: Mapping[str, Array]) -> dict[str, 
 def of_sizes(case: OperatorCase) -> dict[str, Any]:
     """Give all that a condition may speak of but the values."""
     row = {**numbers_of(case), **kinds_of(case), **of_counts(case)}
-    del row["same"]
+    for flag in FLAGS:
+        del row[flag]
     return row
 
 

@@ -16,6 +16,8 @@ from refimpl.geometry import WORDS
 
 # The indices of a product, in the order of the axes of the grid.
 INDICES = "bijuvc"
+# What says which rule holds: no number that a formula speaks of.
+FLAGS = ("same", "interleaved")
 
 
 def numbers_of(case: OperatorCase) -> dict[str, int]:
@@ -30,6 +32,7 @@ def numbers_of(case: OperatorCase) -> dict[str, int]:
         "dh": where.dilation[0], "dw": where.dilation[1],
         "top": vertical.before, "bottom": vertical.after,
         "left": horizontal.before, "right": horizontal.after, "same": where.padding == "same",
+        "interleaved": where.group_layout == "interleaved",
     }  # fmt: skip
 
 

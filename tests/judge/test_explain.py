@@ -18,7 +18,16 @@ from conformance.diagnosis.conduct import explain_conduct
 from conformance.diagnosis.experiments import drawn
 from conformance.diagnosis.explain import explain
 from conformance.diagnosis.explanation import Explanation
-from conformance.diagnosis.expressions import NAMED, Formula, atom, number, pool, renamed, reread
+from conformance.diagnosis.expressions import (
+    NAMED,
+    RULES,
+    Formula,
+    atom,
+    number,
+    pool,
+    renamed,
+    reread,
+)
 from conformance.diagnosis.fitting import fitted, wrong
 from conformance.diagnosis.history import explain_history
 from conformance.diagnosis.laws import suspected
@@ -235,6 +244,9 @@ def explained(operator: Any, seconds: float = 60.0) -> Explanation:
         # On both axes, though few of the cases near the failing one show it on rows.
         (MUTANTS["OddPixelBefore"], "bottom where top belongs"),
         (MUTANTS["KernelGroupMajor"], "group of the kernel"),
+        # In both layouts at once, each with its own rule.
+        (MUTANTS["GroupsAreTheirSize"], "M where G belongs, G where M belongs"),
+        (MUTANTS["GroupOfNextChannel"], "(c + 1) % C where c belongs"),
         (MUTANTS["EdgeReflected"], "reflected"),
         (MUTANTS["DkernelMean"], "1 / (M) times"),
         (MUTANTS["DxByAssignment"], "later rows of outputs that read the pixel"),
@@ -416,6 +428,8 @@ def test_formulas_print_as_they_are_written() -> None:
     assert str(a // b % one) == "a // b % 1"
     assert str(Formula("max", (a, b + one))) == "max(a, b + 1)"
     assert str(renamed(a * b + a, a, b)) == "b*b + b"
+    assert str(renamed(RULES["g"], atom("M"), atom("G"))) == "g(G for M)"
+    assert str(renamed(RULES["top"], atom("H"), number(1))) == "symmetric top"
 
 
 def test_formulas_that_agree_are_one() -> None:
