@@ -56,6 +56,8 @@ _UNSCALED = 2
 DRAWN, _BESIDE = 60, 5
 # Cases of other sizes that are drawn to tell conditions apart, and the conditions.
 _RESIZED, _RIVALS = 150, 8
+# Wrong cases that are asked of the other axis, too.
+_TURNED = 12
 _RESIZABLE = ("batch", "height", "width", "groups", "members")
 # Up to so many products the model without parts says what is due.
 _SMALL = 1 << 12
@@ -244,6 +246,13 @@ class Asking:
                 self._around(0.8 * share)
         for case in itertools.islice(self.cases(), number):
             if not self.left(share):
+                return
+            self.note(self.ask(case))
+        # The failing case may be so small on one axis that nothing near it shows what is there.
+        known = {one.case for one in self.seen}
+        wrong = [experiments.turned(one.case) for one in self.seen if any(one.wrong.values())]
+        for case in [one for one in dict.fromkeys(wrong) if one not in known][:_TURNED]:
+            if not self.left(share) or operator_cases.unclaimed(case, self.claimed):
                 return
             self.note(self.ask(case))
 

@@ -15,12 +15,12 @@ from conformance.claims.loading import Judged
 from conformance.diagnosis import experiments
 from conformance.diagnosis.courses import usable, variants
 from conformance.diagnosis.observing import (
-    FORETOLD,
     Learned,
     Observed,
     attributes_of,
     counted,
     learn,
+    put_to_test,
     shares,
     until,
     whens,
@@ -55,7 +55,7 @@ def explain_conduct(judged: Judged, failing: Any, start: float, seconds: float) 
     wrong = [one for one in seen if one.labels]
     if not wrong:
         return None
-    fresh = list(until(_observed(judged, failing, 2), FORETOLD, stop(0.9)))
+    fresh = put_to_test(_observed(judged, failing, 2), stop(0.9))
     foretold = [rules.foretells(one) for one in fresh]
     labels = dict.fromkeys(label for one in wrong for label in one.labels)
     return Learned(

@@ -145,6 +145,15 @@ def around(case: OperatorCase, claimed: Capabilities) -> Iterator[OperatorCase]:
             yield changed
 
 
+def turned(case: OperatorCase) -> OperatorCase:
+    """Give the case of the other axis: rows for columns, and columns for rows."""
+    where = case.geometry
+    changes: dict[str, Any] = {name: getattr(where, name)[::-1] for name in _PAIRS}
+    if isinstance(where.padding, tuple):
+        changes["padding"] = where.padding[::-1]
+    return case.changed(height=case.width, width=case.height, **changes)
+
+
 def _of_its_operand(case: OperatorCase, recipe: str) -> list[dict[str, int]]:
     """Give seeds by which the operand that is special in a case is special in another way.
 

@@ -24,12 +24,12 @@ from conformance.diagnosis.asking import (
 )
 from conformance.diagnosis.compared import as_foretold
 from conformance.diagnosis.conditions import ALWAYS, Condition, separating
-from conformance.diagnosis.explanation import SURE, Explanation, settled, worth
+from conformance.diagnosis.explanation import Explanation, settled, worth
 from conformance.diagnosis.laws import suspected
 from conformance.diagnosis.learning import learned
 from conformance.diagnosis.model import Model, Part
 from conformance.diagnosis.numbers import explain_numbers
-from conformance.diagnosis.observing import Learned
+from conformance.diagnosis.observing import FEWEST, SURE, Learned
 from conformance.diagnosis.parts import contradicting, found_parts
 from conformance.diagnosis.sentences import sentences
 from conformance.words import listed
@@ -172,7 +172,8 @@ def _simulated(asking: Asking, model: Model, result: str) -> Condition:
     for case in itertools.islice(asking.cases(), 300):
         if time.perf_counter() > stop:
             break
-        if case.products > 1 << 14:
+        # What has no entries is right whatever it computes.
+        if case.products > 1 << 14 or not case.products:
             continue
         values = Question(asking.judged, case, asking.values).values
         due, got = (one(case, values, (result,))[result] for one in (asking.right, model))
@@ -199,7 +200,8 @@ def _tested(
     # What was found late is tested all the same.
     stop = max(asking.start + asking.seconds, time.perf_counter() + _LEAST)
     for case in itertools.islice(asking.cases(fresh=turn), 4 * _FORETOLD):
-        if asked >= _FORETOLD or time.perf_counter() > stop:
+        # Where a fault is rare more are asked, until enough of them are wrong.
+        if (asked >= _FORETOLD and off >= FEWEST) or time.perf_counter() > stop:
             break
         if case in known:
             continue

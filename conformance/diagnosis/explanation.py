@@ -9,11 +9,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from conformance.diagnosis.asking import Asking
+from conformance.diagnosis.observing import FEWEST, SURE
 
-# Of what is foretold; below it an explanation is a hint.
-SURE = 0.95
-# Wrong answers that must be among what is foretold, or half of all where few are asked.
-_FEWEST = 5
 # How often it is learned from what fresh cases contradict, and until when.
 _TURNS, _LATE = 4, 0.75
 
@@ -66,7 +63,7 @@ class Explanation:
         if self.caught is not None and self.caught < SURE * self.faulty:
             return False
         # What `reveal` calls a hint in part is no certainty as a whole.
-        few = min(_FEWEST, (self.asked + 1) // 2)
+        few = min(FEWEST, (self.asked + 1) // 2)
         sums = self.arithmetic and not any("hint:" in one for one in self.what)
         telling = self.faulty >= few or sums
         return bool(self.asked and telling) and self.foretold >= SURE * self.asked

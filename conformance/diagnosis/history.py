@@ -23,6 +23,7 @@ from conformance.diagnosis.observing import (
     counted,
     learn,
     learned_rules,
+    put_to_test,
     results_of,
     whens,
 )
@@ -75,7 +76,7 @@ def explain_history(judged: Judged, failing: Any, start: float, seconds: float) 
     # Some are near courses in which something was wrong, on other values: a rare fault is to be
     # among them, and what was learned is not to be asked again.
     again.wrong = [[again.otherwise(step) for step in course] for course in courses.wrong]
-    fresh = list(taken(_observed(again, lengths), FORETOLD, until(0.9)))
+    fresh = put_to_test(_observed(again, lengths), until(0.9))
     foretold = [rules.foretells(one) for one in fresh]
     if rules.unknown and not alone and (counted_ := _counting(judged, failing, until(0.9))):
         return counted_

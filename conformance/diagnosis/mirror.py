@@ -5,6 +5,7 @@ cases that were asked may show it. What is made here is a guess: it counts where
 everything that was seen. Nothing is asked of an implementation.
 """
 
+import contextlib
 import re
 from dataclasses import replace
 
@@ -24,16 +25,23 @@ def _other(word: re.Match[str]) -> str:
     return _OTHER[word[0]]
 
 
-def on_both_axes(part: Part) -> Part | None:
-    """Give the part with its faults on the other axis too; nothing where that is no other part."""
-    known = {slot.name for slot in part.slots}
-    try:
-        more = [_slot(slot) for slot in part.slots if _name(slot.name) not in known]
-    except _NoOtherError:
-        return None
-    if not more or part.when is not ALWAYS or part.absent is not None:
-        return None
-    return replace(part, slots=(*part.slots, *more))
+def on_both_axes(part: Part) -> list[Part]:
+    """Give the parts with the fault of one axis on the other too, in the place of what is there."""
+    if part.when is not ALWAYS or part.absent is not None:
+        return []
+    found, neither = list[Part](), [one for one in part.slots if _name(one.name) == one.name]
+    for own in ("iuh", "jvw"):
+        slots = [one for one in part.slots if one.name[1:] in own]
+        with contextlib.suppress(_NoOtherError):
+            both = replace(part, slots=(*neither, *slots, *map(_slot, slots)))
+            if slots and set(map(_told, both.slots)) != set(map(_told, part.slots)):
+                found.append(both)
+    return found
+
+
+def _told(slot: Slot) -> Slot:
+    """Give a slot without what is said of it."""
+    return replace(slot, change="", edited=0)
 
 
 class _NoOtherError(Exception):

@@ -18,7 +18,6 @@ from conformance.claims.loading import Judged
 from conformance.diagnosis.conduct import cases_near
 from conformance.diagnosis.laws import law_of, moot_of, obeys
 from conformance.diagnosis.observing import (
-    FORETOLD,
     Learned,
     Observed,
     attributes_of,
@@ -26,9 +25,9 @@ from conformance.diagnosis.observing import (
     joint_rules,
     learn,
     learned_rules,
+    put_to_test,
     results_of,
     shares,
-    until,
     whens,
     with_chance,
 )
@@ -98,7 +97,7 @@ def explain_numbers(
         rules = with_chance(rules, seen, chance)
     summed = not law and isinstance(failing, OperatorCase)
     found = _revealed(judged, seen, stop(0.6)) if summed else None
-    fresh = list(until(_observed(judged, telling, 2), FORETOLD, stop(0.8)))
+    fresh = put_to_test(_observed(judged, telling, 2), stop(0.8))
     if law:
         fresh = [one._replace(moot=moot_of(judged, one, law)) for one in fresh]
     foretold = [rules.foretells(one) for one in fresh]

@@ -23,8 +23,12 @@ from conformance.words import listed
 
 # Labels of which conditions are looked for; fresh observations that are to be foretold.
 _LABELS, FORETOLD = 6, 240
+# Where a fault is rare, so many times as many are asked, until enough of them are wrong.
+_MORE = 4
 # Of what is foretold; below it an explanation is a hint.
 SURE = 0.95
+# Wrong ones that must be among what it is tested by, or half of all where few are asked.
+FEWEST = 5
 # Rounds of learning from what was not foretold.
 _ROUNDS = 4
 
@@ -267,6 +271,19 @@ def until(observations: Iterator[Observed], number: int, stop: float) -> Iterato
         yield one
         if count >= number or time.perf_counter() > stop:
             return
+
+
+def put_to_test(
+    observations: Iterator[Observed], stop: float, number: int = FORETOLD
+) -> list[Observed]:
+    """Give so many observations to test by, and more where few of them are wrong."""
+    taken, off = list[Observed](), 0
+    for one in until(observations, _MORE * number, stop):
+        taken.append(one)
+        off += bool(one.labels)
+        if len(taken) >= number and off >= FEWEST:
+            break
+    return taken
 
 
 def whens(rules: Rules, seen: Sequence[Observed]) -> tuple[str, ...]:

@@ -83,14 +83,20 @@ def _found(asking: Asking, result: str, before: Sequence[Part]) -> Part | None:
 
 
 def _completed(asking: Asking, result: str, part: Part) -> Part:
-    """Give the part on both axes, where that agrees with all that it contradicts alone."""
-    both = on_both_axes(part)
+    """Give the part on both axes, where that agrees with all wrong ones.
+
+    What has one fault on rows and another one on columns has more likely the same on both. What has
+    none on one axis gets one only where something contradicts it.
+    """
 
     def off(one: Part) -> list[Seen]:
         # Where it is right it may be so for a reason that is not known yet.
         return [seen for seen in contradicting(asking, result, one) if seen.wrong[result]]
 
-    return both if both is not None and off(part) and not off(both) else part
+    listed = sorted(on_both_axes(part), key=lambda one: one.cost)
+    if not listed or (len(listed) < 2 and not off(part)):
+        return part
+    return next((both for both in listed if not off(both)), part)
 
 
 def _fitted(

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from conformance.cases.case import Array
+from conformance.claims.formats import FORMATS
 from conformance.claims.loading import Judged
 from conformance.diagnosis.answers import Question
 from conformance.diagnosis.verdicts import expected, verdict
@@ -24,7 +25,7 @@ from conformance.worker.host import Call, Reply
 
 # Calls after which a count shows.
 _COUNTED = 26
-# Pixels along each axis of an image that is larger than any that is asked.
+# Pixels along each axis of an image that has to be claimed where larger ones are to come before.
 _LARGE = 97
 # How often what comes before must bring it about.
 _TRIES = 2
@@ -162,21 +163,25 @@ def _turned(call: Call, places: int = 0) -> Call:
     )
 
 
+def _cast(call: Call, dtype: str) -> Call:
+    """Give a call on the same values in another format."""
+    to = FORMATS[dtype].dtype
+    tensors = {name: array.astype(to) for name, array in call.tensors.items()}
+    return replace(call, tensors=tensors, layouts={})
+
+
 def _table(judged: Judged, failing: Any, function: str, stop: float) -> Iterator[Prelude]:
     """Give what may have to come before, the simplest first."""
     kind, claimed = judged.kind, judged.capabilities
     small = kind.plain(claimed).changed(dtype=failing.dtype)
     yield from _counts(judged, failing, small, function, stop)
     yield Prelude("a call of its shapes and options", lambda call: [_turned(call)])
-    for dtype in claimed.dtypes:
-        if dtype != failing.dtype:
-            other = _call(judged, small.changed(dtype=dtype), "forward")
-            yield Prelude("a call in another format", _always(other))
-            break
-    large = kind.enlarged(small, (_LARGE, _LARGE), claimed)
-    if kind.askable(large, claimed):
-        before = _call(judged, large, "forward")
-        yield Prelude("a call on a larger image", _always(before))
+    others = [one for one in claimed.dtypes if one != failing.dtype]
+    if others:
+        # Of the same shapes, so that it is about the format alone.
+        yield Prelude("a call in another format", lambda call: [_cast(call, others[0])])
+    if kind.askable(kind.enlarged(small, (_LARGE, _LARGE), claimed), claimed):
+        yield Prelude("a call on a larger image", _larger(judged, small))
     for name in FUNCTIONS:
         if name != function and claimed.backward:
             one = _call(judged, small, name)
@@ -185,6 +190,23 @@ def _table(judged: Judged, failing: Any, function: str, stop: float) -> Iterator
 
 def _always(*calls: Call) -> Callable[[Call], Sequence[Call]]:
     return lambda _: calls
+
+
+def _larger(judged: Judged, small: Any) -> Callable[[Call], Sequence[Call]]:
+    """Give a call of as few pixels as are more in both directions, and more entries in all."""
+    samples, _, _, channels = small.shapes["x"]
+    made: dict[tuple[int, int], Call] = {}
+
+    def calls(call: Call) -> Sequence[Call]:
+        x = call.tensors["x"]
+        wide = x.shape[2] + 1
+        size = max(x.shape[1] + 1, x.size // (samples * wide * channels) + 1), wide
+        if size not in made:
+            large = judged.kind.enlarged(small, size, judged.capabilities)
+            made[size] = _call(judged, large, "forward")
+        return [made[size]]
+
+    return calls
 
 
 def _call(judged: Judged, case: Any, function: str) -> Call:
@@ -217,6 +239,12 @@ def _counts(
         return
     least = min(wrong)
     calls = _always(*itertools.repeat(filler, least - 1))
+    # A count does not mind which calls they were; what is about another image or format does.
+    alike = Prelude(
+        "", _always(*itertools.repeat(_turned(_call(judged, failing, function)), least - 1))
+    )
+    if not _wrong(prepared(judged, alike), failing, function):
+        return
     later = set(range(least, _COUNTED + 1))
     if later <= wrong and least < _COUNTED:
         yield Prelude(f"{least - 1} calls", calls, once=True, counts=True)

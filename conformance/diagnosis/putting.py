@@ -17,13 +17,13 @@ from conformance.cases.views import VIEWS
 from conformance.claims.loading import Judged
 from conformance.diagnosis.attributes import Row, yes
 from conformance.diagnosis.observing import (
-    FORETOLD,
     Learned,
     Observed,
     attributes_of,
     counted,
     learn,
     learned_rules,
+    put_to_test,
     results_of,
     shares,
     until,
@@ -89,7 +89,7 @@ def explain_putting(judged: Judged, failing: Any, start: float, seconds: float) 
     instead = next((w for w in _table(few) if _all_give(judged, few, w)), None)
     right = [one for one in seen if not one.labels and one.about[2].answer.results][-_SAMPLE:]
     alone = instead is not None and _all_give(judged, values[-_SAMPLE:] + right, instead)
-    fresh = list(until(_Puts(judged, failing, 2, wrong).observed(), FORETOLD, stop(0.9)))
+    fresh = put_to_test(_Puts(judged, failing, 2, wrong).observed(), stop(0.9))
     foretold = [rules.foretells(one) for one in fresh]
     off = [one for one in fresh if results_of(one.labels, results)]
     exact = instead is not None and _all_give(judged, off, instead)

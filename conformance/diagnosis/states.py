@@ -15,7 +15,7 @@ from conformance.diagnosis.behaviour import alone
 from conformance.diagnosis.conditions import ALWAYS
 from conformance.diagnosis.courses import Courses, Step, behind, usable
 from conformance.diagnosis.explanation import Explanation
-from conformance.diagnosis.observing import Observed, Rules, learn, shares, until
+from conformance.diagnosis.observing import Observed, Rules, learn, put_to_test, shares
 from conformance.diagnosis.preludes import Prelude, prelude_of, prepared
 from conformance.diagnosis.starting import least
 from conformance.diagnosis.verdicts import verdict
@@ -69,7 +69,7 @@ def explain_state(
     case = least(own, case, fails, _STARTING * seconds)
     stop = shares(start, seconds)
     rules, seen = learn(_observed(judged, own, case, 1, prelude), _SEEN, stop(0.25))
-    fresh = list(until(_observed(judged, own, case, 2, prelude), _FORETOLD, stop(0.35)))
+    fresh = put_to_test(_observed(judged, own, case, 2, prelude), stop(0.35), _FORETOLD)
     found = steady(own, case, max(_LEAST, seconds - (time.perf_counter() - start)))
     return None if found is None else _joined(found, prelude, rules, seen, fresh, start)
 

@@ -1,7 +1,8 @@
 """Faults that show in some calls only: after others, on some values, on large calls, in sums."""
 
 import itertools
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from conformance.diagnosis.explanation import Explanation
 from conformance.diagnosis.expressions import atom
 from conformance.diagnosis.laws import suspected
 from conformance.diagnosis.model import DUE, RIGHT, Model, Part, Slot, products, sampled
-from conformance.diagnosis.observing import Learned
+from conformance.diagnosis.observing import FEWEST, Learned, Observed, put_to_test
 from conformance.diagnosis.preludes import prelude_of
 from conformance.diagnosis.readings import read
 from conformance.diagnosis.starting import least
@@ -32,6 +33,16 @@ SMALL = OPERATOR.case.parse(
 )
 
 
+class Moment(NamedTuple):
+    """The number of a call, what the call before was to it, and its operand."""
+
+    calls: int
+    # The call before was the same, and it was on a larger image.
+    again: bool
+    smaller: bool
+    x: Any
+
+
 class Behind:
     """A fault behind a condition on the number of the call, on the call before, and on x."""
 
@@ -39,13 +50,13 @@ class Behind:
 
     def __init__(self, fault: str, holds: Any) -> None:
         self.faulty, self.plain, self.holds = MUTANTS[fault](), Shifted(), holds
-        self.calls, self.before = 0, None
+        self.calls, self.before, self.size = 0, None, (0, 0)
 
     def _chosen(self, x: Any, kernel: Any, options: Any) -> Any:
         self.calls += 1
-        now = x.shape, kernel.shape, str(options)
-        wrong = self.holds(self.calls, self.before == now, x)
-        self.before = now
+        now, size = (x.shape, kernel.shape, str(options)), x.shape[1:3]
+        wrong = self.holds(Moment(self.calls, self.before == now, self.size > size, x))
+        self.before, self.size = now, size
         return self.faulty if wrong else self.plain
 
     def forward(self, x: Any, kernel: Any, **options: Any) -> Any:
@@ -59,20 +70,24 @@ def behind(fault: str, holds: Any) -> Any:
     return load(lambda: Behind(fault, holds), OPERATOR)
 
 
-def every_third(calls: int, again: bool, x: Any) -> bool:  # noqa: ARG001
-    return calls % 3 == 0
+def every_third(now: Moment) -> bool:
+    return now.calls % 3 == 0
 
 
-def from_the_fifth(calls: int, again: bool, x: Any) -> bool:  # noqa: ARG001
-    return calls >= 5
+def from_the_fifth(now: Moment) -> bool:
+    return now.calls >= 5
 
 
-def the_same_again(calls: int, again: bool, x: Any) -> bool:  # noqa: ARG001
-    return again
+def the_same_again(now: Moment) -> bool:
+    return now.again
 
 
-def on_large_numbers(calls: int, again: bool, x: Any) -> bool:  # noqa: ARG001
-    return bool((np.abs(x) > 1000).any())
+def after_a_larger_image(now: Moment) -> bool:
+    return now.smaller and len(now.x) >= 4
+
+
+def on_large_numbers(now: Moment) -> bool:
+    return bool((np.abs(now.x) > 1000).any())
 
 
 @pytest.mark.parametrize(
@@ -81,11 +96,13 @@ def on_large_numbers(calls: int, again: bool, x: Any) -> bool:  # noqa: ARG001
         (every_third, "2 calls", False),
         (from_the_fifth, "4 calls", True),
         (the_same_again, "a call of its shapes and options", False),
+        # Neither a count nor another format, though a plain call is on a larger image too.
+        (after_a_larger_image, "a call on a larger image", False),
     ],
     ids=lambda one: getattr(one, "__name__", ""),
 )
 def test_what_has_to_come_before_is_found(holds: Any, words: str, once: bool) -> None:
-    found = prelude_of(behind("KernelFlipped", holds), SMALL)
+    found = prelude_of(behind("KernelFlipped", holds), SMALL.changed(batch=4))
     assert found is not None
     assert (found.words, found.once) == (words, once)
 
@@ -102,6 +119,33 @@ def test_a_state_is_explained_by_what_comes_before_and_what_is_wrong_then() -> N
     assert "only if: number of the call >= 5" in found.when
     assert found.certain, found
     assert found.exact
+
+
+def test_the_fault_after_a_larger_image_is_found_on_both_axes() -> None:
+    """From a case in which rows alone show it."""
+    failing = OPERATOR.case.parse(
+        "dtype=float32,recipe=integers,batch=4,kernel_shape=2x1,dilation=2x1"
+    )
+    judged = behind("SymmetricPadding", after_a_larger_image)
+    found = explain_state(judged, failing, 60.0, steady)
+    assert found is not None
+    said = " ".join(found.what)
+    assert "(Kh - 1) // 2*dh where top belongs" in said, found
+    assert "(Kw - 1) // 2*dw where left belongs" in said, found
+    assert "B >= 4" in said, found
+    assert "only if: the call before was on a larger image" in found.when
+    assert found.certain, found
+
+
+def test_where_a_fault_is_rare_more_are_put_to_the_test() -> None:
+    def observed(every: int) -> Iterator[Observed]:
+        return (
+            Observed({}, frozenset({"wrong"} if n % every == 0 else ())) for n in itertools.count(1)
+        )
+
+    assert len(put_to_test(observed(2), float("inf"), 20)) == 20
+    assert len(put_to_test(observed(10), float("inf"), 20)) == 10 * FEWEST
+    assert len(put_to_test(observed(100), float("inf"), 20)) == 80
 
 
 def test_what_is_doubtful_in_part_is_a_hint() -> None:

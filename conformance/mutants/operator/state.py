@@ -166,7 +166,8 @@ class OrderVaries(Unfold):
 
     def total(self, products: Array) -> Array:
         self._calls += 1
-        flat = products.reshape(*products.shape[:3], -1, products.shape[5])
+        taps = products.shape[3] * products.shape[4]
+        flat = products.reshape(*products.shape[:3], taps, products.shape[5])
         ordered = np.roll(flat, self._calls, axis=3)
         total = ordered[:, :, :, :0].sum(3)
         for tap in range(ordered.shape[3]):
