@@ -47,6 +47,8 @@ from conformance.diagnosis.readings import ENTRY, OUTPUT, PIXEL, ROUNDINGS, Read
 # Products on which formulas are tried before they are tried on all.
 _SAMPLE = 60
 _SURVIVORS = 40
+# How often they are tried on more, where none agrees with all.
+_SHARPENED = 3
 # Formulas of one index, and combinations of those of several, that are held against what is absent.
 _OFFERED, _COMBINATIONS = 12, 120
 # A factor that is one over a formula.
@@ -311,19 +313,32 @@ def _balanced(off: Truth, most: int) -> Column:
 def _formulas(name: str, columns: Columns, values: Column, due: Column | None) -> Iterator[Slot]:
     """Give the formulas that agree everywhere, the simplest first."""
     chosen = _balanced(due != values if due is not None else np.ones(len(values), bool), _SAMPLE)
-    some = {key: column[chosen] for key, column in columns.items()}
-    wanted = values[chosen]
-    one = itertools.chain(_one_place(name, some, wanted), _everywhere(name, some, wanted))
-    for candidates in (one, _two_places(name, some, wanted)):
-        survivors = sorted(candidates, key=lambda one: (one[1].cost, one[0]))[:_SURVIVORS]
-        fits = [
-            slot
-            for _, slot in survivors
-            if (np.broadcast_to(slot(columns), len(values)) == values).all()
-        ]
-        yield from fits
-        if fits:
-            return
+    for candidates in (_in_one_place, _two_places):
+        for _ in range(_SHARPENED):
+            some = {key: column[chosen] for key, column in columns.items()}
+            listed = sorted(candidates(name, some, values[chosen]), key=_order)[:_SURVIVORS]
+            held = [
+                (slot, np.broadcast_to(slot(columns), len(values)) == values) for _, slot in listed
+            ]
+            fits = [slot for slot, alike in held if alike.all()]
+            yield from fits
+            if fits:
+                return
+            if not held:
+                break
+            # Of formulas that agree on the sample one is kept: what refutes it tells them apart.
+            against = [int(np.argmin(alike)) for _, alike in held]
+            chosen = np.unique([*chosen, *against])
+
+
+def _order(candidate: tuple[int, Slot]) -> tuple[float, int]:
+    rank, slot = candidate
+    return slot.cost, rank
+
+
+def _in_one_place(name: str, columns: Columns, wanted: Column) -> Iterator[tuple[int, Slot]]:
+    yield from _one_place(name, columns, wanted)
+    yield from _everywhere(name, columns, wanted)
 
 
 def _one_place(name: str, columns: Columns, wanted: Column) -> Iterator[tuple[int, Slot]]:
