@@ -108,7 +108,7 @@ def separating(columns: Columns, wrong: Truth, most: int = _MOST) -> list[Condit
     Returns
     -------
     list of Condition
-        The simplest first; empty if none of up to three parts separates.
+        The simplest first; empty if none of up to three parts separates, nor four joined by "and".
     """
     if wrong.all():
         return [ALWAYS]
@@ -138,6 +138,10 @@ def separating(columns: Columns, wrong: Truth, most: int = _MOST) -> list[Condit
                 found.append(_joined(word, picked))
     if not found:
         found = list(_nested(parts, truths, wrong))
+    if not found:
+        usable = np.flatnonzero(truths[:, wrong].all(1))
+        for chosen in _covers(~truths[usable][:, ~wrong], costs[usable], 4):
+            found.append(_joined("and", [parts[usable[n]].condition for n in chosen]))
     return sorted(found, key=lambda one: one.cost)[:most]
 
 
@@ -208,22 +212,25 @@ def _joined(word: str, parts: Sequence[Condition]) -> Condition:
     return Condition(formula, sum(part.cost for part in parts) + extra)
 
 
-def _covers(excluded: Truth, costs: npt.NDArray[Any], count: int) -> Iterator[tuple[int, ...]]:
+def _covers(
+    excluded: Truth, costs: npt.NDArray[Any], count: int, pairs: int = 200
+) -> Iterator[tuple[int, ...]]:
     """Give sets of so many rows that exclude every column together; rows are cheap ones first."""
     missing = ~excluded
     if count == 2:
-        yield from _pairs(missing, costs, 200)
+        yield from _pairs(missing, costs, pairs)
         return
-    # One that tells much, or is cheap, and two that exclude what it does not.
-    telling = np.argsort(missing.sum(1), kind="stable")[:_TELLING]
-    outer = dict.fromkeys([*telling.tolist(), *range(min(_CHEAP, len(missing)))])
-    for one in outer:
+    # One that tells much, or is cheap, and others that exclude what it does not.
+    telling = np.argsort(missing.sum(1), kind="stable")[: _TELLING if count == 3 else _OUTER]
+    cheap = range(min(_CHEAP, len(missing)) if count == 3 else 0)
+    for one in dict.fromkeys([*telling.tolist(), *cheap]):
         rest = missing[:, missing[one]]
         # Of those that are alike in what is left the cheapest.
         _, first = np.unique(np.packbits(rest, axis=1), axis=0, return_index=True)
         first = np.sort(first)[:_ALIKE_LEFT]
-        for other, third in _pairs(rest[first], costs[first], 3):
-            yield one, int(first[other]), int(first[third])
+        within = _covers(~rest[first], costs[first], count - 1, 3)
+        for others in itertools.islice(within, 3):
+            yield one, *(int(first[n]) for n in others)
 
 
 def _pairs(missing: Truth, costs: npt.NDArray[Any], most: int) -> list[tuple[int, ...]]:

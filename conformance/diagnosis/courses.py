@@ -61,6 +61,11 @@ class Step:
         """All of the call but its values and its format."""
         return self.case.changed(seed=0, recipe="", dtype="")
 
+    def repeats(self, other: "Step") -> bool:
+        """Whether it is the same call as another one, values and all."""
+        one, before = ((step.function, step.case, step.change) for step in (self, other))
+        return one == before
+
     @property
     def operands(self) -> Values:
         """What this function is given."""
@@ -109,6 +114,8 @@ COUNTED: Mapping[str, Callable[[Past, Step], int]] = {
 KEYS: Mapping[str, Callable[[Step], Any]] = {
     "its shapes": lambda step: step.shapes,
     "its shapes and format": lambda step: step.formats,
+    "the shape and format of its image": lambda step: (
+        step.values["x"].shape, step.values["x"].dtype),
     "its shapes and options": lambda step: step.options,
     "the same sums of its operands": lambda step: (
         step.options, *map(_sums, step.operands.values())),

@@ -41,7 +41,7 @@ _LENGTHS, _SEEN, _LONG = (3, 8, 8, 8, 45), 250, 1100
 _TURN, _COUNTING = 70, (45, 8, 45)
 _CHECKED = 8
 # Of the keys so many are those of a part of an answer too.
-_WHOLE = 2
+_WHOLE = 3
 # Calls on which what is given instead is tried, and the share of them that it must give.
 _SAMPLE, _MOSTLY = 100, 0.95
 
@@ -104,17 +104,21 @@ def _counts(courses: Courses, stop: float) -> bool:
 
 
 def _observed(courses: Courses, lengths: Sequence[int] = _LENGTHS) -> Iterator[Observed]:
+    overwrites = False
     while True:
         for past, step, found in courses.walk(courses.drawn(courses.rng.choice(lengths))):
             row = behind(past, step) | {"function": step.function}
             about = tuple(past), step, found
             if any(map(is_overwriting, found.labels)):
                 # Results of so many calls are looked at again, and of no more.
-                lengths = _LENGTHS[:2]
+                lengths, overwrites = _LENGTHS[:2], True
             if found.labels and len(past) < max(lengths[:2]):
                 courses.wrong.append([*past, step])
             if not step.case.batch and not found.labels:
                 # Of no samples nothing can be wrong.
+                continue
+            if overwrites and not found.labels and any(step.repeats(one) for one in past):
+                # What is overwritten by the same answer is not seen.
                 continue
             yield Observed(row, found.labels, about, attributes_of(step.case, step.values))
 
@@ -170,6 +174,8 @@ def _operand(name: str, *where: Any) -> Foreign:
         one = known(past, now, *where)
         if one is None or name not in one.operands:
             return None
+        if one.values[name].shape != now.values[name].shape:
+            return None
         foreign = one.values[name].astype(now.values[name].dtype)
         return expected(judged, now.case, {**now.values, name: foreign})
 
@@ -179,7 +185,7 @@ def _operand(name: str, *where: Any) -> Foreign:
 def _options(*where: Any) -> Foreign:
     def give(judged: Judged, past: Past, now: Step) -> Mapping[str, Expected] | None:
         one = known(past, now, *where)
-        if one is None:
+        if one is None or one.shapes != now.shapes:
             return None
         return expected(judged, one.case.changed(dtype=now.case.dtype), now.values)
 

@@ -285,6 +285,15 @@ CASE = "dtype=float32,recipe=integers,batch=2,height=5,width=4,groups=2,members=
             "had another kernel",
         ),
         (explain_history, "EveryTenthCallWrong", "calls", "number of the call"),
+        # Of an image of its shape in a call that may be otherwise in all else.
+        (
+            explain_history,
+            "ImageOfTheLastForward",
+            "with x of the last forward call of the shape and format of its image",
+            "wherever that is another answer",
+        ),
+        # A buffer that is overwritten by the same numbers is not seen.
+        (explain_history, "BuffersInTurn", "a later call writes into y", "and shapes >= 4"),
         (explain_putting, "StridesInMemoryIgnored", "in the order of its axes", "wherever"),
         (explain_conduct, "ScalesInPlace", "forward writes into x", ""),
         (explain_conduct, "EmptyBatchRefused", "raises ValueError: empty batch", "B = 0"),
@@ -419,6 +428,17 @@ def test_conditions_are_the_simplest() -> None:
     ):
         found = [str(one) for one in separating(columns, truth)]
         assert words in found[:2], found
+
+
+def test_a_condition_may_have_four_parts() -> None:
+    rng = np.random.default_rng(1)
+    columns = {name: rng.integers(1, 12, 3000) for name in ("H", "W", "C", "sh")}
+    columns["padding"] = rng.choice(["same", "valid", "explicit"], 3000)
+    parts = ("padding is same", "sh = 2", "C >= 6", "H % 2 = 0")
+    truth = columns["padding"] == "same"
+    truth = truth & (columns["sh"] == 2) & (columns["C"] >= 6) & (columns["H"] % 2 == 0)
+    found = [set(map(str, one.parts)) for one in separating(columns, truth)]
+    assert set(parts) in found[:2], found
 
 
 def test_formulas_print_as_they_are_written() -> None:
