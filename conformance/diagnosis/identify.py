@@ -21,6 +21,8 @@ from conformance.diagnosis.trees import built, in_order, names
 # Sums of each kind to choose by, and to foretell.
 _CHOOSING, _FORETELLING = 14, 36
 EXTREME = 40
+# Bits beyond those of a result that it may be rounded to first.
+_MORE = (1, 2, 3)
 # What partial sums may be kept in that are narrower elsewhere.
 _WIDE = {FORMATS[name].bits: FORMATS[name] for name in ("float32", "float64")}
 
@@ -262,6 +264,7 @@ def _alternatives(guess: Arithmetic, factors: tuple[int, int]) -> Iterator[Arith
         replace(guess, fused=frozenset()),
         replace(guess, operands=narrow),
         replace(guess, results=(Rounding.to(whole), *guess.results)),
+        *(replace(guess, results=(wider, *guess.results)) for wider in _wider(guess.results[-1])),
         replace(guess, partial=None),
     ]
     stages = ("operands", "product", "partial", "result")
@@ -270,6 +273,11 @@ def _alternatives(guess: Arithmetic, factors: tuple[int, int]) -> Iterator[Arith
             for modes in itertools.product(MODES[1:], repeat=number):
                 for one in dict.fromkeys(manners):
                     yield _in_modes(one, dict(zip(changed, modes, strict=True)))
+
+
+def _wider(last: Rounding) -> list[Rounding]:
+    """Give roundings to a few bits more, before the last one."""
+    return [replace(last, bits=last.bits + more, clips=None) for more in _MORE]
 
 
 def _products(guess: Arithmetic) -> list[Rounding | None]:

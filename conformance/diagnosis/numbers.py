@@ -15,6 +15,7 @@ import numpy as np
 
 from conformance.cases.operator import OperatorCase
 from conformance.claims.loading import Judged
+from conformance.diagnosis import evidence
 from conformance.diagnosis.conduct import cases_near
 from conformance.diagnosis.laws import law_of, moot_of, obeys
 from conformance.diagnosis.observing import (
@@ -31,7 +32,7 @@ from conformance.diagnosis.observing import (
     whens,
     with_chance,
 )
-from conformance.diagnosis.reveal import Found, reveal
+from conformance.diagnosis.reveal import SIDES, Found, reveal
 from conformance.diagnosis.sums import RESULTS, Sums
 from conformance.diagnosis.telling import Telling, telling_values
 from conformance.diagnosis.verdicts import verdict
@@ -48,6 +49,8 @@ _DRAWS = 3
 # Of the cases so many are on the values that tell most, and of those so many in any format: what
 # is right in one format alone would be learned from too few.
 _MOSTLY, _ANY_FORMAT = 0.75, 0.4
+# Of the calls that test so many more are of a function that was wrong.
+_OFTEN = 2
 # Products of a call whose sums are asked one by one, and the terms of such a sum.
 _FEW_PRODUCTS, _TERMS = 1 << 15, (3, 64)
 
@@ -90,35 +93,46 @@ def explain_numbers(
         # Where the law gives what is due, nothing can be seen of it.
         seen = [one._replace(moot=moot_of(judged, one, law)) for one in seen]
         rules = learned_rules(seen)
+    summed = not law and isinstance(failing, OperatorCase)
+    found, known = _revealed(judged, seen, stop(0.6)) if summed else (None, {})
+    faulty = {one.about[0].dtype for one in wrong}
+    if known:
+        # An arithmetic that is known says itself where it would show.
+        seen = [evidence.told(known, faulty, one) for one in seen]
+        rules = learned_rules(seen)
     sure = joint_rules(seen) or rules
     if sure is rules and not law:
         # Where the values show it each time, next to nothing is right by chance.
         chance = _BY_CHANCE * (_SELDOM if telling.sure(telling.case) else 1.0)
         rules = with_chance(rules, seen, chance)
-    summed = not law and isinstance(failing, OperatorCase)
-    found = _revealed(judged, seen, stop(0.6)) if summed else None
-    fresh = put_to_test(_observed(judged, telling, 2), stop(0.8))
+    own = {str(one.row["function"]) for one in wrong}
+    asked = _observed(judged, telling, 2, [*FUNCTIONS, *sorted(own) * _OFTEN])
     if law:
-        fresh = [one._replace(moot=moot_of(judged, one, law)) for one in fresh]
+        asked = (one._replace(moot=moot_of(judged, one, law)) for one in asked)
+    elif known:
+        asked = (evidence.told(known, faulty, one) for one in asked)
+    # Calls in which nothing could be seen are no test.
+    results_ = set(judged.kind.first_order)
+    fresh = put_to_test((one for one in asked if one.labels or results_ - one.moot), stop(1.0))
     foretold = [rules.foretells(one) for one in fresh]
     when = whens(rules, seen)
     if alone and not all(foretold):
         names = {label for one in wrong for label in one.labels}
         foretold = [obeys(judged, one, law, names) for one in fresh]
         when = ("wherever that is another number than what is due", when[-1])
-    # Calls in which nothing could be seen are no test.
-    told = [one for one in fresh if one.labels or set(judged.kind.first_order) - one.moot]
     exact = bool(law) and all(obeys(judged, one, law, one.labels) for one in fresh if one.labels)
     results = results_of({label for one in wrong for label in one.labels}, judged.kind.first_order)
     what = [f"{listed(results)}: {law}"] if law else _of_sums(found, results, wrong)
     learned = Learned(
         tuple(what), (listed(results),), when, *counted(foretold, fresh), exact,
-        granting=sure.conditions != rules.conditions, scant=len(told) < _SCANT,
+        granting=sure.conditions != rules.conditions, scant=len(fresh) < _SCANT,
     )  # fmt: skip
     return Numbers(learned, found)
 
 
-def _observed(judged: Judged, telling: Telling, seed: int) -> Iterator[Observed]:
+def _observed(
+    judged: Judged, telling: Telling, seed: int, functions: Sequence[str] = FUNCTIONS
+) -> Iterator[Observed]:
     """Ask case after case; labels are the results that are wrong."""
     rng, kind = random.Random(seed), judged.kind
     own = telling.case.recipe, telling.case.dtype
@@ -132,7 +146,7 @@ def _observed(judged: Judged, telling: Telling, seed: int) -> Iterator[Observed]
         if not kind.askable(asked, judged.capabilities):
             continue
         values = kind.values(asked, kind.bits(asked, judged.capabilities))
-        function = rng.choice(FUNCTIONS)
+        function = rng.choice(functions)
         found = verdict(judged, asked, values, function)
         for _ in range(_DRAWS):
             if found.labels or found.raised or telling.sure(asked):
@@ -150,8 +164,13 @@ def _observed(judged: Judged, telling: Telling, seed: int) -> Iterator[Observed]
         yield Observed(row, labels, (asked, found), moot=moot)
 
 
-def _revealed(judged: Judged, seen: Sequence[Observed], stop: float) -> Found | None:
-    """Reveal the arithmetic of the usual calls if it is wrong in all, else of calls that were."""
+def _revealed(
+    judged: Judged, seen: Sequence[Observed], stop: float
+) -> tuple[Found | None, dict[str, Found]]:
+    """Reveal the arithmetic of the usual calls if it is wrong in all, else of calls that were.
+
+    Besides, by format, the arithmetics of calls that were wrong, as time allows.
+    """
     wrong = [one for one in seen if one.labels]
     # Where some calls are right that might show it, the usual ones may be.
     right = Counter(one.about[0].dtype for one in seen if not one.labels | one.moot)
@@ -165,14 +184,27 @@ def _revealed(judged: Judged, seen: Sequence[Observed], stop: float) -> Found | 
             break
         found = reveal(judged, dtype)
         if found.words:
-            return found
+            return found, {dtype: found} | _in_others(judged, wrong, dtype, stop)
     cases = {name: case for name in RESULTS if (case := _summing(judged, wrong, name)) is not None}
     if not cases:
-        return None
+        return None, {}
     dtype = next(iter(cases.values())).dtype
     same = {name: case for name, case in cases.items() if case.dtype == dtype}
     found = reveal(judged, dtype, results=same, cases=same)
-    return found if found.words else None
+    return (found, {dtype: found}) if found.words else (None, {})
+
+
+def _in_others(
+    judged: Judged, wrong: Sequence[Observed], dtype: str, stop: float
+) -> dict[str, Found]:
+    """Reveal the arithmetic in the other formats in which something is wrong, in few calls."""
+    known = dict[str, Found]()
+    for name in dict.fromkeys(one.about[0].dtype for one in wrong):
+        if name != dtype and time.perf_counter() < stop:
+            found = reveal(judged, name, sides=SIDES[:1], network=False)
+            if found.words:
+                known[name] = found
+    return known
 
 
 def _summing(judged: Judged, wrong: Sequence[Observed], result: str) -> OperatorCase | None:

@@ -6,6 +6,7 @@ sums is called a hint. The map, which pixel meets which kernel entry, is taken t
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -58,7 +59,7 @@ class Part:
         """All that was found."""
         return (*self.found, *(() if self.large is None else (self.large,)))
 
-    @property
+    @cached_property
     def names(self) -> list[str]:
         """Names of orders that fit every number of terms."""
         listed = [trees.names(one.arithmetic.tree, one.terms) for one in self.found if one.ordered]
