@@ -27,7 +27,7 @@ def operands(case: LayerCase, bits: int) -> dict[str, Array]:
     rng = np.random.default_rng([case.seed, *sizes, *config.taps])
     values = RECIPES[case.recipe].make(case, bits, rng)
     dtype = FORMATS[case.dtype].dtype
-    return {name: a.astype(dtype) for name, a in zip(case.shapes, values, strict=True)}
+    return {name: a.astype(dtype, order="C") for name, a in zip(case.shapes, values, strict=True)}
 
 
 def _small(case: LayerCase, bits: int, rng: np.random.Generator) -> Iterator[Array]:  # noqa: ARG001

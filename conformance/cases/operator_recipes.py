@@ -58,7 +58,8 @@ def operands(case: OperatorCase, bits: int) -> dict[str, Array]:
     names = recipe.operands or OPERANDS
     # An overflow here would be a fault of the recipe; NaN and infinity pass silently.
     with np.errstate(over="raise"):
-        return {name: a.astype(dtype) for name, a in zip(names, values, strict=True)}
+        # In the usual order of memory: what lies otherwise is for FWD-6 to ask.
+        return {name: a.astype(dtype, order="C") for name, a in zip(names, values, strict=True)}
 
 
 def read(case: OperatorCase) -> npt.NDArray[np.bool_]:

@@ -166,7 +166,8 @@ def _turned(call: Call, places: int = 0) -> Call:
 def _cast(call: Call, dtype: str) -> Call:
     """Give a call on the same values in another format."""
     to = FORMATS[dtype].dtype
-    tensors = {name: array.astype(to) for name, array in call.tensors.items()}
+    with np.errstate(over="ignore", invalid="ignore"):
+        tensors = {name: array.astype(to) for name, array in call.tensors.items()}
     return replace(call, tensors=tensors, layouts={})
 
 

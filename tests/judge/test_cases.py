@@ -131,3 +131,13 @@ def test_simpler_cases_are_cases(data: st.DataObject) -> None:
             assert min(simpler.grid) >= 1
             # The truth is defined there.
             assert kind.expected(simpler, kind.values(simpler, 8), claimed)
+
+
+@pytest.mark.parametrize(
+    ("kind", "recipe"), [(kind, name) for kind in KINDS for name in kind.recipes]
+)
+def test_operands_lie_in_the_usual_order_of_memory(kind: Any, recipe: str) -> None:
+    """Else a check of rounding would ask what FWD-6 is about, and be blamed for it."""
+    case = kind.plain(kind.capabilities()).changed(recipe=recipe, dtype="float32")
+    values = kind.values(case.large_enough if hasattr(case, "large_enough") else case, 24)
+    assert all(array.flags.c_contiguous for array in values.values())
