@@ -36,6 +36,7 @@ from conformance.diagnosis.numbers import explain_numbers
 from conformance.diagnosis.observing import Learned
 from conformance.diagnosis.putting import explain_putting
 from conformance.diagnosis.readings import read
+from conformance.diagnosis.reveal import reveal
 from conformance.implementations.operator.numpy_shifted import Shifted
 from conformance.implementations.operator.numpy_unfold import (
     Call,
@@ -270,6 +271,25 @@ def test_an_exception_is_explained_by_its_condition() -> None:
 def test_an_arithmetic_is_explained_where_the_map_is_right() -> None:
     found = explained(MUTANTS["OperandsThroughTensorCores"])
     assert any("factors are" in line for line in found.what), found
+
+
+def test_an_arithmetic_that_is_known_says_in_which_calls_it_would_show() -> None:
+    """Half of the calls in half precision are within their bound by chance."""
+    judged = load(MUTANTS["DxRoundedPerOutput"], OPERATOR)
+    case = OPERATOR.case.parse("dtype=float16,recipe=normal,seed=37,width=7,kernel_shape=1x2")
+    found = explain_numbers(judged, case, time.perf_counter(), 15.0)
+    assert found is not None
+    assert found.learned.what[0].startswith("dx: sums are kept in"), found
+    assert found.learned.when[0] == "bytes of an entry < 4", found
+    assert found.learned.certain, found
+
+
+def test_results_that_are_rounded_twice_are_told() -> None:
+    found = reveal(load(MUTANTS["RoundsTwice"], OPERATOR), "float16", results=("y",))
+    assert found.certain
+    assert found.words[0] == (
+        "y: results are through 13 bits in the range of float16, rounded to nearest"
+    )
 
 
 CASE = "dtype=float32,recipe=integers,batch=2,height=5,width=4,groups=2,members=2,kernel_shape=3x3"
