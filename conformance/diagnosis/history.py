@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from conformance.bounds.expected import Expected
+from conformance.claims.formats import FORMATS
 from conformance.claims.loading import Judged
 from conformance.diagnosis.courses import KEYS, Courses, Past, Step, behind, known, repeated
 from conformance.diagnosis.observing import (
@@ -194,15 +195,23 @@ def _options(*where: Any) -> Foreign:
 
 def _added(judged: Judged, past: Past, now: Step) -> Mapping[str, Expected] | None:
     """The sum of this answer and the one before, as values that may be rounded once more."""
-    if not past:
-        return None
     own = [one for one in past if one.function == now.function]
-    if not own or own[-1].shapes != now.shapes:
+    if not own:
         return None
     one, other = (expected(judged, s.case, s.values) for s in (own[-1], now))
+    # What was kept may be rounded to the format of this call, and the sum once more.
+    unit = float(FORMATS[now.case.dtype].unit_roundoff)
+
+    def summed(due: Expected, kept: Expected) -> Expected:
+        rounded = unit * (2 * np.abs(kept.value) + np.abs(due.value))
+        return Expected(due.value + kept.value, due.bound + kept.bound + rounded)
+
     return {
-        name: Expected(other[name].value + one[name].value, other[name].bound + one[name].bound)
-        for name in other
+        name: summed(due, one[name])
+        # What has another shape was not kept for it.
+        if due.value.shape == one[name].value.shape
+        else due
+        for name, due in other.items()
     }
 
 
