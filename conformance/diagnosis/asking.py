@@ -248,13 +248,20 @@ class Asking:
             if not self.left(share):
                 return
             self.note(self.ask(case))
-        # The failing case may be so small on one axis that nothing near it shows what is there.
-        known = {one.case for one in self.seen}
-        wrong = [experiments.turned(one.case) for one in self.seen if any(one.wrong.values())]
-        for case in [one for one in dict.fromkeys(wrong) if one not in known][:_TURNED]:
-            if not self.left(share) or operator_cases.unclaimed(case, self.claimed):
+        for case in self.turned([one for one in self.seen if any(one.wrong.values())]):
+            if not self.left(share):
                 return
             self.note(self.ask(case))
+
+    def turned(self, wrong: Sequence[Any]) -> list[Any]:
+        """Give wrong cases with rows and columns exchanged.
+
+        The failing case may be so small on one axis that nothing near it shows what is there.
+        """
+        known = {one.case for one in self.seen}
+        cases = dict.fromkeys(experiments.turned(one.case) for one in wrong)
+        claimed = (one for one in cases if not operator_cases.unclaimed(one, self.claimed))
+        return [one for one in claimed if one not in known][:_TURNED]
 
     def beside(self, wrong: Sequence[Any]) -> list[Any]:
         """Give cases beside wrong ones: of those most parts of a condition hold."""

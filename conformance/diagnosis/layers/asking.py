@@ -135,6 +135,10 @@ class LayerAsking(Asking):
         """One of the numbers of a case."""
         return numbers_of(case)[name]
 
+    def turned(self, wrong: Sequence[Any]) -> list[Any]:  # noqa: ARG002
+        """Give none: `cases` draws both axes alike."""
+        return []
+
     def beside(self, wrong: Sequence[Any]) -> list[Any]:  # noqa: ARG002
         """Give none: `cases` are near the failing one already."""
         return []
