@@ -5,7 +5,7 @@ call whether it would show there. If so, a right call was computed otherwise; if
 says nothing. Nothing is asked of an implementation here.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -23,43 +23,41 @@ _ENTRIES, _MOST_PRODUCTS = 48, 1 << 18
 _TINY = 2.0**24
 
 
-def told(known: Mapping[str, Found], faulty: Collection[str], one: Observed) -> Observed:
+def told(known: Mapping[str, Found], one: Observed) -> Observed:
     """Give an observation with the results that say nothing, as far as an arithmetic tells.
 
     Parameters
     ----------
     known : mapping of str to Found
         The arithmetic of calls that were wrong, by format.
-    faulty : collection of str
-        The formats in which some call was wrong.
     one : Observed
         About a case and its verdict.
 
     Returns
     -------
     Observed
-        The same in formats in which nothing was wrong. Where something was, and its arithmetic is
-        not known, or is a hint, what is right says nothing.
+        The same where the arithmetic is not known, or is a hint.
     """
     case, verdict = one.about
-    if case.dtype not in faulty:
+    found, moot = known.get(case.dtype), set(one.moot)
+    if found is None or not 0 < case.products <= _MOST_PRODUCTS:
         return one
-    found, asked = known.get(case.dtype), 0 < case.products <= _MOST_PRODUCTS
-    showing = {
-        name
-        for name in set(verdict.answer.results) - one.labels
-        if found is not None and asked and _shows(found, case, name, verdict.due[name])
-    }
-    return one._replace(moot=frozenset({*verdict.due, *one.moot} - showing))
+    for name in set(verdict.due) - one.labels:
+        # What was not asked says nothing.
+        asked = name in verdict.answer.results
+        shows = _shows(found, case, name, verdict.due[name]) if asked else False
+        if shows is not None:
+            moot = moot - {name} if shows else moot | {name}
+    return one._replace(moot=frozenset(moot))
 
 
-def _shows(found: Found, case: OperatorCase, result: str, due: Expected) -> bool:
-    """Tell whether an arithmetic is known to give something that is not due."""
+def _shows(found: Found, case: OperatorCase, result: str, due: Expected) -> bool | None:
+    """Tell whether an arithmetic gives something that is not due; None if it is not known."""
     where, part = case.geometry, found.parts.get(result)
     number = where.members if result == "dkernel" else where.taps
     known = None if part is None else part.arithmetic(number)
     if known is None or not all(one.certain for one in part.every):
-        return False
+        return None
     judged = found.judged
     values = judged.kind.values(case, judged.kind.bits(case, judged.capabilities))
     a, b = (one.reshape(-1, one.shape[-1]) for one in foretell.terms(case, values, result))

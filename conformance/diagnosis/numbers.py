@@ -94,14 +94,17 @@ def explain_numbers(
         seen = [one._replace(moot=moot_of(judged, one, law)) for one in seen]
         rules = learned_rules(seen)
     summed = not law and isinstance(failing, OperatorCase)
-    found, known = _revealed(judged, seen, stop(0.6)) if summed else (None, {})
+    found, known = _revealed(judged, seen, stop(0.6), stop(0.75)) if summed else (None, {})
     faulty = {one.about[0].dtype for one in wrong}
+    # What is right in a format whose arithmetic is wrong, and not known, says nothing.
+    unasked = faulty - known.keys() if known else set[str]()
     if known:
         # An arithmetic that is known says itself where it would show.
-        seen = [evidence.told(known, faulty, one) for one in seen]
+        seen = [evidence.told(known, one) for one in seen if one.about[0].dtype not in unasked]
         rules = learned_rules(seen)
-    sure = joint_rules(seen) or rules
-    if sure is rules and not law:
+    joint = joint_rules(seen)
+    rules = sure = joint or rules
+    if joint is None and not law:
         # Where the values show it each time, next to nothing is right by chance.
         chance = _BY_CHANCE * (_SELDOM if telling.sure(telling.case) else 1.0)
         rules = with_chance(rules, seen, chance)
@@ -110,12 +113,15 @@ def explain_numbers(
     if law:
         asked = (one._replace(moot=moot_of(judged, one, law)) for one in asked)
     elif known:
-        asked = (evidence.told(known, faulty, one) for one in asked)
+        asked = (evidence.told(known, o) for o in asked if o.about[0].dtype not in unasked)
     # Calls in which nothing could be seen are no test.
     results_ = set(judged.kind.first_order)
     fresh = put_to_test((one for one in asked if one.labels or results_ - one.moot), stop(1.0))
     foretold = [rules.foretells(one) for one in fresh]
     when = whens(rules, seen)
+    if unasked:
+        besides = f"in {listed(sorted(unasked))} it is wrong too; when was not asked"
+        when = (*when[:-1], besides, when[-1])
     if alone and not all(foretold):
         names = {label for one in wrong for label in one.labels}
         foretold = [obeys(judged, one, law, names) for one in fresh]
@@ -165,7 +171,7 @@ def _observed(
 
 
 def _revealed(
-    judged: Judged, seen: Sequence[Observed], stop: float
+    judged: Judged, seen: Sequence[Observed], stop: float, later: float
 ) -> tuple[Found | None, dict[str, Found]]:
     """Reveal the arithmetic of the usual calls if it is wrong in all, else of calls that were.
 
@@ -184,7 +190,7 @@ def _revealed(
             break
         found = reveal(judged, dtype)
         if found.words:
-            return found, {dtype: found} | _in_others(judged, wrong, dtype, stop)
+            return found, {dtype: found} | _in_others(judged, wrong, dtype, later)
     cases = {name: case for name in RESULTS if (case := _summing(judged, wrong, name)) is not None}
     if not cases:
         return None, {}
