@@ -54,9 +54,10 @@ def told(known: Mapping[str, Found], one: Observed) -> Observed:
 def _shows(found: Found, case: OperatorCase, result: str, due: Expected) -> bool | None:
     """Tell whether an arithmetic gives something that is not due; None if it is not known."""
     where, part = case.geometry, found.parts.get(result)
-    number = where.members if result == "dkernel" else where.taps
-    known = None if part is None else part.arithmetic(number)
-    if known is None or not all(one.certain for one in part.every):
+    if part is None or not all(one.certain for one in part.every):
+        return None
+    known = part.arithmetic(where.members if result == "dkernel" else where.taps)
+    if known is None:
         return None
     judged = found.judged
     values = judged.kind.values(case, judged.kind.bits(case, judged.capabilities))
