@@ -29,6 +29,7 @@ from conformance.diagnosis.observing import (
     put_to_test,
     results_of,
     shares,
+    until,
     whens,
     with_chance,
 )
@@ -40,6 +41,8 @@ from conformance.judging.kind import FUNCTIONS
 from conformance.words import listed
 
 _SEEN = 120
+# Calls that are asked to test by, of which those count that show something.
+_ASKED = 4000
 # Fewer calls that show anything are no test.
 _SCANT = 40
 # Right calls for each wrong one, if those are right by chance alone.
@@ -109,14 +112,16 @@ def explain_numbers(
         chance = _BY_CHANCE * (_SELDOM if telling.sure(telling.case) else 1.0)
         rules = with_chance(rules, seen, chance)
     own = {str(one.row["function"]) for one in wrong}
-    asked = _observed(judged, telling, 2, [*FUNCTIONS, *sorted(own) * _OFTEN])
+    # Time is kept here: of what is asked all may be passed over below.
+    end = stop(1.0)
+    asked = until(_observed(judged, telling, 2, [*FUNCTIONS, *sorted(own) * _OFTEN]), _ASKED, end)
     if law:
         asked = (one._replace(moot=moot_of(judged, one, law)) for one in asked)
     elif known:
         asked = (evidence.told(known, o) for o in asked if o.about[0].dtype not in unasked)
     # Calls in which nothing could be seen are no test.
     results_ = set(judged.kind.first_order)
-    fresh = put_to_test((one for one in asked if one.labels or results_ - one.moot), stop(1.0))
+    fresh = put_to_test((one for one in asked if one.labels or results_ - one.moot), end)
     foretold = [rules.foretells(one) for one in fresh]
     when = whens(rules, seen)
     if unasked:

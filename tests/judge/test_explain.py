@@ -11,6 +11,7 @@ import pytest
 import conformance
 from conformance.cases.operator_recipes import operands
 from conformance.claims.loading import load
+from conformance.diagnosis import numbers
 from conformance.diagnosis.attributes import negated
 from conformance.diagnosis.behaviour import explain_behaviour, remembers
 from conformance.diagnosis.conditions import separating
@@ -242,6 +243,8 @@ def explained(operator: Any, seconds: float = 60.0) -> Explanation:
         (SidesExchanged, "right where left belongs"),
         (LeftOversSplit, "(H - ((Ho - 1)*sh + (Kh - 1)*dh + 1)) // 2"),
         (MUTANTS["VerticalStrideForBoth"], "sh where sw belongs"),
+        # Of the formulas that agree on a sample of products the simplest is another one.
+        (MUTANTS["HalfKernelPadding"], "Kh // 2*dh where top belongs"),
         # On both axes, though few of the cases near the failing one show it on rows.
         (MUTANTS["OddPixelBefore"], "bottom where top belongs"),
         (MUTANTS["KernelGroupMajor"], "group of the kernel"),
@@ -282,6 +285,24 @@ def test_an_arithmetic_that_is_known_says_in_which_calls_it_would_show() -> None
     assert found.learned.what[0].startswith("dx: sums are kept in"), found
     assert found.learned.when[0] == "bytes of an entry < 4", found
     assert found.learned.certain, found
+
+
+def test_where_nothing_that_is_asked_shows_the_time_is_kept(monkeypatch: Any) -> None:
+    """It asked without end."""
+    judged = load(MUTANTS["DxRoundedPerOutput"], OPERATOR)
+    case = OPERATOR.case.parse("dtype=float16,recipe=normal,seed=37,width=7,kernel_shape=1x2")
+    drawn = numbers._observed
+
+    def observed(judged: Any, telling: Any, seed: int, *functions: Any) -> Any:
+        for one in drawn(judged, telling, seed, *functions):
+            moot = frozenset(("y", "dx", "dkernel"))
+            yield one if seed == 1 else one._replace(labels=frozenset(), moot=moot)
+
+    monkeypatch.setattr(numbers, "_observed", observed)
+    monkeypatch.setattr(numbers, "_revealed", lambda *_: (None, {}))
+    found = explain_numbers(judged, case, time.perf_counter(), 2.0)
+    assert found is not None
+    assert not found.learned.certain
 
 
 def test_results_that_are_rounded_twice_are_told() -> None:
