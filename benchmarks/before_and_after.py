@@ -17,62 +17,18 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.geometries import Problem, odd, workloads
 from benchmarks.interleaved import CLOCKS, in_turn, ratio
-from benchmarks.workloads import WORKLOADS
-from refimpl import geometry, involution
+from refimpl import involution
 
 ROOT = Path(__file__).parents[1]
 NAME = "refimpl_before"
-
-
-class Problem(NamedTuple):
-    """What is timed: x of (batch, size, size, channels), and the rest of a call."""
-
-    name: str
-    batch: int
-    size: int
-    channels: int
-    groups: int
-    taps: tuple[int, int]
-    options: dict[str, Any]
-
-
-def odd_problems() -> list[Problem]:
-    """Strides, dilations, kernels from 1 to 11, one group and as many as channels, interleaved."""
-    plain: dict[str, Any] = {"stride": 1}
-    changes: list[tuple[str, int, int, int, dict[str, Any]]] = [
-        *((f"stride {s}, {c} channels", 7, c, 4, {"stride": s}) for s in (2, 3) for c in (16, 64)),
-        *((f"dilation {d}", 3, c, 4, {"dilation": d}) for d in (2, 5) for c in (16, 64)),
-        *((f"kernel {k}", k, c, 4, plain) for k in (1, 3, 11) for c in (16, 64)),
-        *((f"G = 1, {c} channels", 7, c, 1, plain) for c in (1, 3, 8, 20, 64)),
-        *((f"G = C = {c}", 7, c, c, plain) for c in (8, 64)),
-        *(
-            (f"interleaved, {c} channels", 7, c, 4, {"group_layout": "interleaved"})
-            for c in (16, 64)
-        ),
-        ("valid, stride 2, dilation 2", 3, 32, 4, {"stride": 2, "dilation": 2, "padding": "valid"}),
-    ]
-    large = [Problem(name, 4, 28, c, g, (k, k), options) for name, k, c, g, options in changes]
-    tiny = [
-        Problem(f"{size} x {size}, M = {m}", 64, size, 8 * m, 8, (3, 3), plain)
-        for size in (1, 2, 4)
-        for m in (1, 4, 16)
-    ]
-    return large + tiny
-
-
-def shapes() -> list[Problem]:
-    """The workloads of the benchmarks."""
-    return [
-        Problem(str(one), one.batch, one.size, one.channels, one.groups, (one.taps,) * 2, {})
-        for one in WORKLOADS
-    ]
 
 
 def older(commit: str, folder: str) -> ModuleType:
@@ -91,21 +47,8 @@ def older(commit: str, folder: str) -> ModuleType:
 
 def calls(problem: Problem, dtype: str) -> Callable[[ModuleType], dict[str, Callable[[], Any]]]:
     """Draw operands, and give what calls of an oracle are to be timed on them."""
-    rng = np.random.default_rng(1)
-    side = (problem.size, problem.size)
-    o = problem.options
-    pair = {name: (o.get(name, 1),) * 2 for name in ("stride", "dilation")}
-    padding = o.get("padding", "same")
-    axes = geometry.axes(side, problem.taps, pair["stride"], pair["dilation"], padding)
-    grid = (problem.batch, axes[0].outputs, axes[1].outputs)
-    x, kernel, dy = (
-        rng.standard_normal(shape).astype(dtype)
-        for shape in (
-            (problem.batch, *side, problem.channels),
-            (*grid, *problem.taps, problem.groups),
-            (*grid, problem.channels),
-        )
-    )
+    rng, o = np.random.default_rng(1), problem.options
+    x, kernel, dy = (rng.standard_normal(shape).astype(dtype) for shape in problem.shapes())
 
     def of(oracle: ModuleType) -> dict[str, Callable[[], Any]]:
         return {
@@ -126,7 +69,7 @@ def main() -> None:
     table = Table("problem", "dtype", "pass", "now [ms]", "before : now", "processors' time")
     with tempfile.TemporaryDirectory() as folder:
         before = older(options.before, folder)
-        for problem in odd_problems() if options.odd else shapes():
+        for problem in odd() if options.odd else workloads():
             for dtype in ("float32", "float64"):
                 of = calls(problem, dtype)
                 old, new = of(before), of(involution)

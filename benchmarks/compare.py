@@ -1,10 +1,10 @@
 """Every figure that speed is measured by, beside its goal: ``python -m benchmarks.compare``.
 
 Each group of figures is measured in processes of its own, one after the other: the operator in
-TensorFlow, PyTorch and JAX beside the oracle and what is published, the oracle's other costs, a
-step of training, a profile of a graph, and the time to a verdict. ``--write=FILE`` keeps what was
-measured, after each process, and ``--against=FILE`` says which figures differ from a kept result by
-more than noise. Nothing is decided here but whether a figure is on its goal's side.
+TensorFlow, PyTorch and JAX beside the oracle and what is published, the oracle's other costs, odd
+geometries, a step of training, a profile of a graph, and the time to a verdict. ``--write=FILE``
+keeps what was measured, after each process, and ``--against=FILE`` says which figures differ from a
+kept result by more than noise. Nothing is decided here but whether a figure is on its goal's side.
 """
 
 import argparse
@@ -33,7 +33,17 @@ if TYPE_CHECKING:
     from benchmarks.interleaved import Ratio
 
 VERSIONS = ("numpy", "numba", "tensorflow", "keras", "torch", "jax", "matplotlib", "scipy")
-GROUPS = ("tensorflow", "torch", "jax", "compiled", "oracle", "training", "profile", "verdicts")
+GROUPS = (
+    "tensorflow",
+    "torch",
+    "jax",
+    "compiled",
+    "oracle",
+    "geometries",
+    "training",
+    "profile",
+    "verdicts",
+)
 # Seconds that a part may take. Compilers take minutes for a network, and have no end of their own.
 LONGEST = 1800.0
 # Messages of TensorFlow and of XLA, and memory that JAX would take before it needs any.
@@ -61,6 +71,8 @@ def parts(options: argparse.Namespace) -> Iterator[Part]:
             )
     if "oracle" in asked:
         yield from _of_oracle(options)
+    if "geometries" in asked:
+        yield _child(("geometries",), "geometries:measure", {"rounds": rounds})
     if "training" in asked:
         for model, mode in itertools.product(MODELS, MODES):
             arguments = {"model": model, "mode": mode, **timed}

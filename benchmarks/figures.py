@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmarks.devices import COPIED
+from benchmarks.geometries import OURS, PUBLISHED
 from benchmarks.interleaved import Ratio, Times, median, once, ratio
 from benchmarks.operators import MULTIPLIED, PASSES
 from benchmarks.profiles import EMPTY
@@ -81,6 +82,12 @@ def figures(kept: Mapping[str, Any]) -> Iterator[Figure]:
                 for passes, one in both.items():
                     yield from _of_operators(kept, framework, workload, device, passes, one)
     yield from _of_oracle(kept.get("oracle", {}))
+    for name, both in kept.get("geometries", {}).items():
+        for passes, times in both.items():
+            for ours in OURS:
+                value = ratio(times[PUBLISHED], times[ours])
+                goal = 1.0 if ours == "oracle" else None
+                yield Figure(f"{name}, {passes}: {PUBLISHED} by {ours}", value, goal)
     for name, one in kept.get("training", {}).items():
         yield from _of_training(name, one)
     for name, both in kept.get("profile", {}).items():

@@ -31,7 +31,7 @@ def peak(
     if framework == "torch":
         return _of_torch_cpu(call) if device == "CPU:0" else _of_torch_gpu(call, device)
     assert isinstance(rival.prepare, Runner)
-    return _of_jax(*rival.prepare.bound(operands, backward, device, rival.group_layout))
+    return _of_jax(*rival.prepare.bound(operands, backward, device, rival.options()))
 
 
 def of_tensorflow(call: Callable[[], Any], device: str = "CPU:0") -> int | None:

@@ -13,7 +13,7 @@ import numba.core.config
 from benchmarks.interleaved import Times, in_turn
 from benchmarks.memory import resident
 from benchmarks.operators import PASSES
-from benchmarks.rivals import ORACLE, run_oracle
+from benchmarks.rivals import ORACLE
 from benchmarks.workloads import WORKLOADS, Workload
 
 # Four decades of work, in steps of a quarter of one: multiply-adds grow with the pixels alone.
@@ -47,7 +47,7 @@ def growth(rounds: int) -> dict[str, Any]:
         result[passes] = {}
         for side in SIDES:
             problem = Workload("growth", 1, side, channels=16, taps=7, groups=1, rounds=1)
-            call = run_oracle(problem.operands(), backward, "CPU:0", "blocked")
+            call = ORACLE.call(problem.operands(), backward=backward, device="CPU:0")
             result[passes][str(problem.flops(backward=backward))] = in_turn({"": call}, rounds)[""]
     return result
 
@@ -89,7 +89,7 @@ def in_cache(rounds: int) -> dict[str, Any]:
     problem = Workload("in cache", batch=1, size=16, channels=256, taps=7, groups=1, rounds=1)
     operands, result = problem.operands(), dict[str, Any]()
     for passes, backward in PASSES.items():
-        call = run_oracle(operands, backward, "CPU:0", "blocked")
+        call = ORACLE.call(operands, backward=backward, device="CPU:0")
         times = in_turn({"": _on(1, call)}, rounds)[""]
         result[passes] = {"times": times, "flops": problem.flops(backward=backward)}
     return result

@@ -38,9 +38,9 @@ def measure(workload: str, rounds: int) -> dict[str, Any]:
     for passes, backward in PASSES.items():
         call = named["operator-graph"].call(operands, backward=backward, device="CPU:0")
         times = in_turn({"times": call, "empty": lambda: empty(number).numpy()}, rounds)
-        prepare = named["operator-eager"].prepare
-        assert isinstance(prepare, Runner)
-        body, tensors = prepare.bound(operands, backward, "CPU:0", "blocked")
+        eager = named["operator-eager"]
+        assert isinstance(eager.prepare, Runner)
+        body, tensors = eager.prepare.bound(operands, backward, "CPU:0", eager.options())
         result[passes] = {**times, **summed(traced(body, tensors))}
     return result
 

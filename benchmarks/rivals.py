@@ -19,6 +19,8 @@ from refimpl import involution as oracle
 
 # Returns (y,) or (y, dx, dkernel), arrays or tensors, when they are there to be read.
 Call = Callable[[], tuple[Any, ...]]
+# Those of an operator's call, by name.
+Options = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Rival:
     group_layout : str
         The one that it is timed with.
     prepare : callable
-        ``prepare(operands, backward, device, group_layout)`` gives the call to time. A device is
+        ``prepare(operands, backward, device, options)`` gives the call to time. A device is
         "CPU:0" or "GPU:" and a number.
     read : callable
         Gives a result to NumPy.
@@ -42,36 +44,42 @@ class Rival:
 
     name: str
     group_layout: str
-    prepare: Callable[[Operands, bool, str, str], Call]
+    prepare: Callable[[Operands, bool, str, Options], Call]
     read: Callable[[Any], Any] = np.asarray
     backend: str = ""
 
-    def call(self, operands: Operands, *, backward: bool, device: str) -> Call:
+    def options(self, **changed: Any) -> dict[str, Any]:
+        """Give all options of a call: those of the workloads, but for what is changed."""
+        plain = {"stride": 1, "dilation": 1, "padding": "same", "group_layout": self.group_layout}
+        return plain | changed
+
+    def call(self, operands: Operands, *, backward: bool, device: str, **changed: Any) -> Call:
         """Give the call to time, its operands lying where it wants them."""
-        return self.prepare(operands, backward, device, self.group_layout)
+        return self.prepare(operands, backward, device, self.options(**changed))
 
 
-def run_oracle(operands: Operands, backward: bool, device: str, group_layout: str) -> Call:
+def run_oracle(operands: Operands, backward: bool, device: str, options: Options) -> Call:
     """Prepare the oracle, which runs on the host alone."""
     if device != "CPU:0":
         raise ValueError(f"the oracle runs on CPU:0, got {device}")
     x, kernel, dy = operands
 
     def forward() -> tuple[Any, ...]:
-        return (oracle.forward(x, kernel, group_layout=group_layout),)
+        return (oracle.forward(x, kernel, **options),)
 
     def forward_and_backward() -> tuple[Any, ...]:
-        return (*forward(), *oracle.backward(dy, x, kernel, group_layout=group_layout))
+        return (*forward(), *oracle.backward(dy, x, kernel, **options))
 
     return forward_and_backward if backward else forward
 
 
-def check(rival: Rival, operands: Operands, results: tuple[Any, ...]) -> None:
+def check(rival: Rival, operands: Operands, results: tuple[Any, ...], **changed: Any) -> None:
     """Hold results against the oracle's, bit for bit."""
     x, kernel, dy = operands
-    expected = [oracle.forward(x, kernel, group_layout=rival.group_layout)]
+    options = rival.options(**changed)
+    expected = [oracle.forward(x, kernel, **options)]
     if len(results) > 1:
-        expected += oracle.backward(dy, x, kernel, group_layout=rival.group_layout)
+        expected += oracle.backward(dy, x, kernel, **options)
     for name, got, due in zip(("y", "dx", "dkernel"), results, expected, strict=False):
         wrong = np.count_nonzero(rival.read(got) != due)
         assert not wrong, f"{rival.name}: {name} differs from the oracle's in {wrong} of {due.size}"
@@ -94,9 +102,9 @@ class Runner:
     ) -> None:
         self.load, self.finish = load, finish
 
-    def __call__(self, operands: Operands, backward: bool, device: str, group_layout: str) -> Call:
+    def __call__(self, operands: Operands, backward: bool, device: str, options: Options) -> Call:
         """Prepare the call that `Rival` describes."""
-        function, tensors = self.bound(operands, backward, device, group_layout)
+        function, tensors = self.bound(operands, backward, device, options)
 
         def call() -> tuple[Any, ...]:
             results = function(*tensors)
@@ -107,12 +115,11 @@ class Runner:
         return call
 
     def bound(
-        self, operands: Operands, backward: bool, device: str, group_layout: str
+        self, operands: Operands, backward: bool, device: str, options: Options
     ) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         """Give the function of tensors that a call calls, and the tensors."""
         adapter = self.load(device)
         x, kernel, dy = map(adapter.to_tensor, operands)
-        options = {"stride": 1, "dilation": 1, "padding": "same", "group_layout": group_layout}
         if backward:
             return partial(adapter.value_and_gradients, **options), (dy, x, kernel)
         return partial(adapter.value, **options), (x, kernel)

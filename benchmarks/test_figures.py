@@ -10,6 +10,7 @@ from benchmarks import plots, summary
 from benchmarks.compare import put, shown
 from benchmarks.devices import COPIED
 from benchmarks.figures import arithmetic, bandwidth, figures, gaps, slope
+from benchmarks.geometries import OURS, PUBLISHED
 from benchmarks.operators import MULTIPLIED, fewer, too_slow
 from benchmarks.profiles import summed
 from benchmarks.workloads import WORKLOADS
@@ -45,6 +46,7 @@ def result() -> dict[str, Any]:
     floors = {"copy, one thread": 2.0, "copy, all threads": 1.0, "product": 4.0}
     step = {"times": {"ours": times(1), "published": times(6)}, "failed": {}}
     step |= {"peaks": {"ours": 10, "published": 30}, "first": {"ours": [3.0, 1.0]}}
+    odd = {PUBLISHED: times(3), **dict.fromkeys(OURS, times(1))}
     profile = {"times": times(4), "empty": times(2), "nodes": 1000, "seconds": 2.0}
     return {
         "floors": {name: times(one) for name, one in floors.items()},
@@ -59,6 +61,7 @@ def result() -> dict[str, Any]:
             "threads": {one: {"1": times(3), "2": times(2)} for one in both},
             "in cache": {one: {"times": times(2), "flops": 10**10} for one in both},
         },
+        "geometries": {"1 x 1": {"forward": odd}},
         "training": {"classifier, graph": step},
         "profile": {"a": {"forward": {**profile, "operations": {"Mul": [10, 1.0, 10**9]}}}},
         "verdicts": {"wrong operator": {"seconds": 4, "elements": 100, "to the first failure": 2}},
@@ -84,6 +87,8 @@ def by_name(kept: dict[str, Any]) -> dict[str, Any]:
         ("keras-example, forward: operator-xla, peak memory by published-graph", 1 / 16, "<= 0.1"),
         ("keras-example, forward: operator-xla, compilation, s", 1, "<= 3"),
         ("keras-example, forward+backward, GPU:0: torch-unfold by operator-torch", 4, ""),
+        ("1 x 1, forward: published-graph by oracle", 3, ">= 1"),
+        ("1 x 1, forward: published-graph by operator-xla", 3, ""),
         ("training step, classifier, graph, published by ours", 6, ""),
         ("training step, classifier, graph, ours, peak memory, MB", 1e-5, ""),
         ("oracle, forward, import with its cache, s", 0.4, "<= 0.5"),

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import children, devices, verdicts
+from benchmarks import children, devices, geometries, verdicts
 from benchmarks.memory import highest, resident, sizes
 from benchmarks.operators import compared, measured
 from benchmarks.oracle_costs import SIDES
@@ -64,7 +64,7 @@ def test_what_a_call_holds_is_seen_by_the_system() -> None:
 def test_what_fails_or_is_wrong_is_not_timed() -> None:
     """The reason stands in the place of its times; the others are timed."""
 
-    def prepare(_operands: Any, _backward: bool, _device: str, _layout: str) -> Any:
+    def prepare(_operands: Any, _backward: bool, _device: str, _options: Any) -> Any:
         return lambda: (np.zeros((2, 6, 6, 8)),)
 
     def refuse(*_: Any) -> Any:
@@ -127,6 +127,40 @@ def test_the_compiler_of_torch_can_be_left_out() -> None:
         {rival.name for rival in compared("torch", compiled)} for compiled in (True, False)
     )
     assert with_it - without == {"operator-torch-compiled", "torch-unfold-compiled"}
+
+
+def test_odd_geometries_are_timed_where_both_are_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All are asked the same; what is wrong is not timed."""
+    keras = pytest.importorskip("keras", reason="keras is not installed")
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("the published formulation is one of TensorFlow's")
+    options = {"stride": 2, "dilation": 2, "padding": "valid", "group_layout": "blocked"}
+    problem = geometries.Problem("odd", 2, 7, 6, 2, (3, 2), options)
+    monkeypatch.setattr(geometries, "odd", lambda: [problem])
+    got = geometries.measure(2)["odd"]
+    assert set(got) == {"forward", "forward+backward"}
+    for times in got.values():
+        names = (*geometries.OURS, geometries.PUBLISHED)
+        assert {name: len(one) for name, one in times.items()} == dict.fromkeys(names, 2)
+    monkeypatch.setattr(
+        geometries,
+        "RIVALS",
+        {"tensorflow": [Rival("published-graph", "blocked", lambda *_: lambda: (np.zeros(1),))]},
+    )
+    with pytest.raises(AssertionError, match="published-graph: y differs from the oracle's"):
+        geometries.measure(2)
+
+
+def test_odd_geometries_are_those_that_are_promised() -> None:
+    """Strides, dilations, kernels from 1 to 11, one group, as many as channels, both layouts."""
+    problems = geometries.odd()
+    assert len({one.name for one in problems}) == len(problems)
+    assert {one.options.get("stride", 1) for one in problems} == {1, 2, 3}
+    assert {one.options.get("dilation", 1) for one in problems} == {1, 2, 5}
+    assert {1, 3, 7, 11} == {one.taps[0] for one in problems}
+    assert any(one.groups == 1 for one in problems)
+    assert any(one.groups == one.channels for one in problems)
+    assert all(one.channels % one.groups == 0 for one in problems)
 
 
 def test_work_grows_over_four_decades() -> None:

@@ -12,8 +12,9 @@ from typing import Any
 
 import numba.core.config
 
-# Below this many multiply-adds starting a thread costs more than it saves (about 50 microseconds).
-_WORTH_A_THREAD = 1 << 17
+# Below this many multiply-adds for each thread starting them costs more than it saves: two take 0.2
+# milliseconds (measured), in which one thread does as many.
+_WORTH_A_THREAD = 1 << 20
 # Below this many a chunk of rows takes half its time to fetch its memory (measured).
 _WORTH_A_CHUNK = 1 << 22
 

@@ -6,6 +6,7 @@ sizes are right when they come here, and no patch is ever made: a sum goes from 
 holds a few tensors of the size of an image, and one row of the kernel's taps.
 """
 
+import functools
 import itertools
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ from keras import ops
 
 
 class Reads(NamedTuple):
-    """What taps read along an axis: for each tap a slice, and how many pixels there are in all."""
+    """What taps read along an axis: for each tap a slice, and how many pixels it holds."""
 
     slices: dict[int, slice]
     number: Any
@@ -46,6 +47,18 @@ class Axis(NamedTuple):
         span = (self.outputs - 1) * self.stride + 1
         slices = {first: slice(first, first + span, self.stride) for first in self.firsts}
         return Reads(slices, self.outputs)
+
+    @property
+    def reads_of_phase(self) -> Reads:
+        """The same, counted among the padded pixels of the tap's phase: neighbours there."""
+        starts = {first: first // self.stride for first in self.firsts}
+        slices = {first: slice(at, at + self.outputs) for first, at in starts.items()}
+        return Reads(slices, self.outputs)
+
+    @property
+    def length(self) -> Any:
+        """The pixels of a phase that are read, or skipped before the last that is."""
+        return (self.taps - 1) * self.dilation // self.stride + self.outputs
 
     @property
     def phases(self) -> list[list[int]]:
@@ -98,13 +111,21 @@ class Sums:
     blocked: bool
     fused: bool
 
+    def shape(self, name: str, first: Any) -> tuple[Any, ...]:
+        """Give the shape of the sum of a name, of which the first operand is an image."""
+        samples, *_, channels = ops.shape(first)
+        rows, columns = (a.size if name == "dx" else a.outputs for a in self._axes)
+        if name == "dkernel":
+            return samples, rows, columns, *(a.taps for a in self._axes), self.groups
+        return samples, rows, columns, channels
+
     def y(self, x: Any, kernel: Any) -> Any:
         """Sum over the taps in index order: (B, H, W, C), (B, Ho, Wo, Kh, Kw, G) to y."""
-        padded = self._padded(self._split(x), *((a.before, a.after) for a in self._axes))
         tops, lefts = (a.firsts for a in self._axes)
-        cut = self._window(padded, self.vertical.reads, self.horizontal.reads)
-        taps = self._taps(kernel, tops, lefts)
-        products = (cut(padded, top, left) * weights for top, left, weights in taps)
+        read = self._reading(x)
+        products = (
+            read(top, left) * weights for top, left, weights in self._taps(kernel, tops, lefts)
+        )
         return self._joined(_total(products))
 
     def dx(self, dy: Any, kernel: Any) -> Any:
@@ -141,25 +162,24 @@ class Sums:
 
     def dkernel(self, dy: Any, x: Any) -> Any:
         """Sum over the members of a group: (B, Ho, Wo, C), (B, H, W, C) to dkernel."""
-        padded = self._padded(self._split(x), *((a.before, a.after) for a in self._axes))
         row = self._fused_row if self.fused else self._row
-        rows = row(padded, self._split(dy))
-        return ops.stack(list(_in_turn(rows)), axis=3)
+        return ops.stack(list(_in_turn(row(x, self._split(dy)))), axis=3)
 
     @property
     def _axes(self) -> tuple[Axis, Axis]:
         return self.vertical, self.horizontal
 
-    def _row(self, padded: Any, dy: Any) -> Iterator[Any]:
+    def _row(self, x: Any, dy: Any) -> Iterator[Any]:
         """Give dkernel row by row of taps, one tap after the other."""
-        cut = self._window(padded, self.vertical.reads, self.horizontal.reads)
+        read = self._reading(x)
         for top in self.vertical.firsts:
-            views = (cut(padded, top, left) for left in self.horizontal.firsts)
+            views = (read(top, left) for left in self.horizontal.firsts)
             taps = _in_turn(ops.sum(view * dy, axis=self._members) for view in views)
             yield ops.transpose(ops.stack(list(taps)), (1, 2, 3, 0, 4))
 
-    def _fused_row(self, padded: Any, dy: Any) -> Iterator[Any]:
+    def _fused_row(self, x: Any, dy: Any) -> Iterator[Any]:
         """Give the same, a row as one sum: XLA takes seconds to compile one for each tap."""
+        padded = self._padded(self._split(x), *((a.before, a.after) for a in self._axes))
         axis = self.horizontal
         outputs = ops.arange(axis.outputs, dtype="int32")[:, None] * axis.stride
         where = outputs + ops.convert_to_tensor(list(axis.firsts), dtype="int32")
@@ -167,6 +187,41 @@ class Sums:
         for rows in self.vertical.reads.slices.values():
             read = self._cut(padded, rows, slice(None))
             yield ops.sum(ops.take(read, where, axis=2) * dy, axis=self._members + 1)
+
+    def _reading(self, x: Any) -> Callable[[int, int], Any]:
+        """Give what reads of an image, split, the pixels that a tap reads.
+
+        One by one, TensorFlow takes five times as long to read pixels that lie apart: those of a
+        phase are brought together first, and each tap reads neighbours.
+        """
+        if self.fused:
+            padded = self._padded(self._split(x), *((a.before, a.after) for a in self._axes))
+            cut = self._window(padded, self.vertical.reads, self.horizontal.reads)
+            return functools.partial(cut, padded)
+        down, across = (a.stride for a in self._axes)
+        phases = self._phases(x)
+        cut = self._window(
+            phases[0][0], self.vertical.reads_of_phase, self.horizontal.reads_of_phase
+        )
+        return lambda top, left: cut(phases[top % down][left % across], top, left)
+
+    def _phases(self, x: Any) -> list[list[Any]]:
+        """Give the padded pixels of each phase, split: [row of a run][column of a run]."""
+        if all(a.stride == 1 for a in self._axes):
+            rows, columns = ((a.before, a.after) for a in self._axes)
+            return [[self._padded(self._split(x), rows, columns)]]
+        due = [a.length * a.stride for a in self._axes]
+        margins = [
+            (a.before, _positive(length - a.before - a.size))
+            for a, length in zip(self._axes, due, strict=True)
+        ]
+        x = ops.pad(x, ((0, 0), *margins, (0, 0)))[:, : due[0], : due[1]]
+        samples, *_, channels = ops.shape(x)
+        runs = (number for a in self._axes for number in (a.length, a.stride))
+        x = ops.reshape(x, (samples, *runs, *self._parts(channels)))
+        members, groups = (6, 5) if self.blocked else (5, 6)
+        x = ops.transpose(x, (2, 4, 0, 1, members, 3, groups))
+        return [ops.unstack(row) for row in ops.unstack(x)]
 
     @property
     def _members(self) -> int:
@@ -181,9 +236,12 @@ class Sums:
         Fused to (B, H, W, G, M), or (B, H, W, M, G) where they are interleaved.
         """
         *outer, channels = ops.shape(image)
-        parts = (self.groups, channels // self.groups)
-        image = ops.reshape(image, (*outer, *(parts if self.blocked else parts[::-1])))
+        image = ops.reshape(image, (*outer, *self._parts(channels)))
         return image if self.fused else ops.transpose(image, self._order)
+
+    def _parts(self, channels: Any) -> tuple[Any, Any]:
+        members = channels // self.groups
+        return (self.groups, members) if self.blocked else (members, self.groups)
 
     def _joined(self, image: Any) -> Any:
         """Undo `_split`."""

@@ -1,6 +1,7 @@
 """The Keras operator against a loop nest written here, with equality: all numbers are integers."""
 
 import itertools
+import re
 import subprocess
 import sys
 from typing import Any
@@ -221,6 +222,44 @@ def test_a_graph_never_holds_the_patches() -> None:
         results = function(x, kernel)
         held = tf.config.experimental.get_memory_info("CPU:0")["peak"] - before
         assert held < patches / few, (held, patches, len(results))
+
+
+@pytest.mark.parametrize(("backward", "sums"), [(False, 1), (True, 3)])
+def test_xla_computes_each_sum_once(backward: bool, sums: int) -> None:
+    """Each is a computation of its own, which XLA cannot fuse into each tap that reads its result.
+
+    Fused, a step took a hundred times as long. What XLA has made of the program is looked at.
+    """
+
+    def step(x: Any, kernel: Any) -> Any:
+        with tf.GradientTape() as tape:
+            tape.watch((x, kernel))
+            y = involution(x, kernel)
+            loss = tf.reduce_sum(y * y)
+        return (loss, *tape.gradient(loss, (x, kernel))) if backward else loss
+
+    x, kernel = tf.ones((2, 5, 6, 4)), tf.ones((2, 5, 6, 3, 3, 2))
+    compiled = tf.function(step, jit_compile=True)
+    program = compiled.experimental_get_compiler_ir(x, kernel)(stage="optimized_hlo")
+    assert len(re.findall(r" conditional\(", program)) == sums
+
+
+@pytest.mark.parametrize("stride", [(2, 3), (1, 2)])
+def test_in_a_graph_taps_read_neighbours_whatever_the_stride(stride: tuple[int, int]) -> None:
+    """TensorFlow reads pixels that lie apart five times as slowly: no node of a graph does."""
+
+    def step(x: Any, kernel: Any) -> Any:
+        with tf.GradientTape() as tape:
+            tape.watch((x, kernel))
+            y = involution(x, kernel, stride=stride)
+        return (y, *tape.gradient(y, (x, kernel)))
+
+    x, outputs = tf.ones((2, 6, 6, 4)), (6 // stride[0], 6 // stride[1])
+    traced = tf.function(step).get_concrete_function(x, tf.ones((2, *outputs, 3, 3, 2)))
+    read = [node for node in traced.graph.get_operations() if node.type == "StridedSlice"]
+    steps = [tf.get_static_value(node.inputs[3]) for node in read]
+    assert steps
+    assert all(set(one) == {1} for one in steps)
 
 
 def test_channels_come_last_whatever_keras_is_set_to() -> None:
