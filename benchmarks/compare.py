@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import children, compile_time, devices
+from benchmarks import children, compile_time, devices, pages
 from benchmarks.figures import figures, gaps
 from benchmarks.memory import NOTHING_KEPT
 from benchmarks.operators import COMPARED, floors, shapes
@@ -189,6 +189,7 @@ def asked() -> argparse.Namespace:
     parser.add_argument("--read", type=Path, help="measure nothing: show a kept result")
     parser.add_argument("--against", type=Path, help="a kept result to compare with")
     parser.add_argument("--plots", type=Path, help="a folder for the pictures")
+    parser.add_argument("--page", type=Path, help="a file for tables in Markdown")
     options = parser.parse_args()
     options.groups = [group for group in options.groups if group not in options.without]
     return options
@@ -208,6 +209,8 @@ def main() -> None:
     console.print(shown(kept, before))
     for line in gaps(kept):
         console.print("not measured:", line, markup=False)
+    if options.page:
+        options.page.write_text(pages.written(kept))
     if options.plots:
         from benchmarks import plots
 

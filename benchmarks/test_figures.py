@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import plots, summary
+from benchmarks import pages, plots, summary
 from benchmarks.compare import put, shown
 from benchmarks.devices import COPIED
 from benchmarks.figures import arithmetic, bandwidth, figures, gaps, slope
@@ -17,6 +17,12 @@ from benchmarks.workloads import WORKLOADS
 
 ROUNDS = 3
 STATES = ("cold", "warm")
+SURROUNDINGS = {
+    "date": "today",
+    "machine": "a machine",
+    "load": 0.5,
+    "versions": {"numpy": "1", "numba": "2"},
+}
 PROFILED = "a, forward: operator-graph"
 
 
@@ -118,6 +124,23 @@ def test_a_figure_and_its_goal(name: str, value: float, goal: str) -> None:
     one = by_name(result())[name]
     assert f"{one.value.median:.3g}" == f"{value:.3g}"
     assert one.goal == goal
+
+
+def test_a_page_has_a_table_for_each_group_and_marks_what_is_missed() -> None:
+    """The figures are those of the screen; what was not measured has no table."""
+    text = pages.written(result() | {"surroundings": SURROUNDINGS, "rounds": 3})
+    lines = text.splitlines()
+    assert (
+        lines[0] == "today, a machine, a load of 0.5 before it began, 3 rounds. numpy 1, numba 2."
+    )
+    assert len([line for line in lines if line.startswith("### ")]) == 7
+    (own,) = [line for line in lines if line.startswith("| keras-example, forward | 32 |")]
+    # published : oracle, XLA : oracle, published : graph and XLA, the two peaks, compilation.
+    assert own == "| keras-example, forward | 32 | 2 | 8 | 16 | 0.125 **no** | 0.0625 | 1 |"
+    assert "The oracle is at least as fast as published in 1 of 1." in lines
+    assert "| a, forward | 1000 | 10 Mul 50%, 1 GB/s |" in lines
+    empty = pages.written({"surroundings": SURROUNDINGS, "rounds": 3})
+    assert "###" not in empty
 
 
 def test_floors_are_the_larger_of_both_and_the_copy_is_the_quicker() -> None:

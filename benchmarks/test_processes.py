@@ -224,6 +224,16 @@ def test_a_verdict_is_timed_only_if_it_is_right(monkeypatch: pytest.MonkeyPatch)
         verdicts.measure("right operator")
 
 
+@pytest.mark.parametrize("judged", verdicts.JUDGED)
+def test_what_is_judged_is_what_it_says(judged: str) -> None:
+    """It is found, and is of its kind; whether it is right is asked whenever it is timed."""
+    from conformance.claims.loading import load
+    from conformance.kinds import LAYER, OPERATOR
+
+    target, layer, _ = verdicts.JUDGED[judged]
+    assert load(target, LAYER if layer else OPERATOR).capabilities
+
+
 def test_a_rival_says_which_backend_it_needs() -> None:
     """What calls Keras's operator needs one, and nothing else does."""
     rivals = [one for framework in RIVALS for one in (*RIVALS[framework], *AWAITED[framework])]

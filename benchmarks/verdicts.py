@@ -12,7 +12,7 @@ from unittest import mock
 JUDGED = {
     "right operator": ("conformance.implementations.operator.numpy_unfold", False, True),
     "wrong operator": ("conformance.mutants.operator.padding:OddPixelBefore", False, False),
-    "right layer": ("conformance.implementations.layer.numpy_layer:Unfold", True, True),
+    "right layer": ("conformance.implementations.layer.numpy_layer:NumpyLayer", True, True),
     "wrong layer": ("conformance.mutants.layer:OrderExchanged", True, False),
 }
 SEED = 2021

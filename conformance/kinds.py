@@ -17,6 +17,7 @@ from conformance.bounds.expected import Array, Expected
 from conformance.cases import layer as layer_cases
 from conformance.cases import layer_network, layer_recipes, network, operator_recipes
 from conformance.cases import operator as operator_cases
+from conformance.cases.bad_calls import FAULTS, LAYER_FAULTS, MIXED, Fault, changed
 from conformance.cases.geometries import Geometry
 from conformance.cases.impulses import meetings
 from conformance.cases.layer import LayerCase
@@ -135,6 +136,17 @@ class _Operator(Kind):
 
     def values(self, case: OperatorCase, bits: int) -> dict[str, Array]:
         return operator_recipes.operands(case, bits)
+
+    def wrong_calls(
+        self, function: str, case: OperatorCase, values: Mapping[str, Array]
+    ) -> Iterator[tuple[Fault, dict[str, Array], dict[str, Any]]]:
+        right = {**values, **case.geometry.options}
+        given = {*self.operands_for(function), *self.keywords}
+        for fault in (*FAULTS, MIXED):
+            wrong = fault.change(right)
+            if changed(right, wrong) & given:
+                operands, _ = self.arguments(function, case, wrong)
+                yield fault, operands, {name: wrong[name] for name in self.keywords}
 
     def unclaimed(self, case: OperatorCase, claimed: Capabilities) -> str:
         return operator_cases.unclaimed(case, claimed)
@@ -340,6 +352,17 @@ class _Layer(Kind):
 
     def values(self, case: LayerCase, bits: int) -> dict[str, Array]:
         return layer_recipes.operands(case, bits)
+
+    def wrong_calls(
+        self, function: str, case: LayerCase, values: Mapping[str, Array]
+    ) -> Iterator[tuple[Fault, dict[str, Array], dict[str, Any]]]:
+        if function != "forward":
+            return
+        right: dict[str, Any] = {name: one for name, one in values.items() if name != "dy"}
+        for fault in LAYER_FAULTS:
+            wrong = fault.change(right | {"config": case.config, "training": case.training})
+            options = {name: wrong.pop(name) for name in ("config", "training")}
+            yield fault, wrong, options
 
     def unclaimed(self, case: LayerCase, claimed: LayerCapabilities) -> str:
         return layer_cases.unclaimed(case, claimed)

@@ -15,6 +15,8 @@ from conformance.diagnosis.courses import Courses, usable
 from conformance.diagnosis.history import explain_history
 from conformance.diagnosis.observing import Learned
 from conformance.diagnosis.putting import explain_putting
+from conformance.diagnosis.refusing import explain_refusals
+from conformance.diagnosis.together import explain_together
 from conformance.diagnosis.verdicts import verdict
 from conformance.judging.kind import FUNCTIONS
 
@@ -22,8 +24,10 @@ Explain = Callable[[Judged, Any, float, float], Learned | None]
 # Checks that ask how a call is put, what it keeps, and what comes before it.
 _PUT = ("views", "pages", "defaults", "an_integer", "forked_child", "memory_is")
 _KEEP = ("nothing_is_kept",)
+_AT_ONCE = ("calls_at_once",)
+_REFUSE = ("rejected", "mixed_dtypes", "misfits")
 _TURN = (
-    "calls_in_turn", "values_in_turn", "calls_leave_no_trace", "asked_again", "calls_at_once",
+    "calls_in_turn", "values_in_turn", "calls_leave_no_trace", "asked_again",
     "backward_needs", "shapes_do_not", "operands_are_read", "sizes_in_turn", "bilinear",
 )  # fmt: skip
 # Seconds in which a case is asked over and over.
@@ -118,6 +122,7 @@ def _in_turn(check: str, *, remembered: bool) -> Iterator[Explain]:
     first: Explain | None = None
     for names, one in (
         (_PUT, explain_putting), (_TURN, explain_history), (_KEEP, explain_keeping),
+        (_AT_ONCE, explain_together), (_REFUSE, explain_refusals),
     ):  # fmt: skip
         if check.startswith(names):
             first = one

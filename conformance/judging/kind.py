@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 from hypothesis.strategies import SearchStrategy
 
 from conformance.bounds.expected import Expected
+from conformance.cases.bad_calls import Fault
 from conformance.cases.case import Array, Case, Recipe
 from conformance.cases.picture import Picture
 from conformance.claims.capabilities import OFFERED, Capabilities, DeclarationError
@@ -117,6 +118,12 @@ class Kind(ABC):
     @abstractmethod
     def values(self, case: Any, bits: int) -> dict[str, Array]:
         """Make the operands of a case."""
+
+    @abstractmethod
+    def wrong_calls(
+        self, function: str, case: Any, values: Mapping[str, Array]
+    ) -> Iterator[tuple[Fault, dict[str, Array], dict[str, Any]]]:
+        """Give calls of a function that must be refused: the fault, operands and options."""
 
     @abstractmethod
     def unclaimed(self, case: Any, claimed: Any) -> str:

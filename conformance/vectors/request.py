@@ -10,15 +10,13 @@ import struct
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from conformance.bounds.expected import Array
+from conformance.cases.bad_calls import FAULTS, MIXED, changed
 from conformance.cases.geometries import Geometry
 from conformance.cases.operator import OperatorCase
 from conformance.claims.capabilities import Capabilities
 from conformance.claims.program import message_of
 from conformance.kinds import OPERATOR
-from conformance.suite.errors import FAULTS
 from conformance.vectors.due import operands
 from conformance.worker.host import Call
 from conformance.worker.messages import DTYPES, PROTOCOL, dump_message
@@ -62,20 +60,15 @@ def refused_calls() -> Mapping[str, Refused]:
     case = OPERATOR.plain(Capabilities())
     right = {**operands(case), **case.geometry.options}
     found = {}
-    for clause, words, fault in [*FAULTS, ("ERR-9", "operands of two dtypes", _mixed)]:
-        wrong = fault(right)
-        changed = {name for name in right if wrong[name] is not right[name]}
-        function = "forward" if changed - {"dy"} else "backward"
+    for clause, words, change in (*FAULTS, MIXED):
+        wrong = change(right)
+        function = "forward" if changed(right, wrong) - {"dy"} else "backward"
         names = OPERATOR.operands if function == "backward" else OPERATOR.operands[1:]
         given = {name: wrong[name] for name in names}
         if all(array.dtype in DTYPES.values() for array in given.values()):
             options = {name: wrong[name] for name in OPERATOR.keywords}
             found[words] = Refused(clause, (function, given, options))
     return found
-
-
-def _mixed(right: Mapping[str, Any]) -> dict[str, Any]:
-    return {**right, "kernel": right["kernel"].astype(np.float64)}
 
 
 def request(

@@ -74,13 +74,19 @@ def _inlines(sums: Sums) -> bool:
 def _apart(sums: Sums, name: str, first: Any, second: Any) -> Any:
     """Give one of the sums from a computation of its own, across whose borders nothing is fused.
 
-    It is a branch that is always taken, of which XLA cannot know: no number is above infinity.
+    It is a branch that is always taken, of which XLA cannot know: no number is above infinity. What
+    comes out of a branch is copied. Of dkernel, which is large and read once, both images are made
+    apart instead.
     """
     import tensorflow as tf
 
-    one = tf.reduce_max(tf.reshape(first, [-1])[:1])
+    never = tf.reduce_max(tf.reshape(first, [-1])[:1]) > float("inf")
+    if name == "dkernel":
+        images = first, second
+        nothing = [tf.zeros_like(image) for image in images]
+        return rounded(sums, name, *tf.cond(never, lambda: nothing, lambda: list(images)))
     return tf.cond(
-        one > float("inf"),
+        never,
         lambda: tf.zeros(sums.shape(name, first), first.dtype),
         lambda: rounded(sums, name, first, second),
     )

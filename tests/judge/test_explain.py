@@ -37,7 +37,9 @@ from conformance.diagnosis.numbers import explain_numbers
 from conformance.diagnosis.observing import Learned
 from conformance.diagnosis.putting import explain_putting
 from conformance.diagnosis.readings import read
+from conformance.diagnosis.refusing import explain_refusals
 from conformance.diagnosis.reveal import reveal
+from conformance.diagnosis.together import explain_together
 from conformance.implementations.operator.numpy_shifted import Shifted
 from conformance.implementations.operator.numpy_unfold import (
     Call,
@@ -336,8 +338,16 @@ CASE = "dtype=float32,recipe=integers,batch=2,height=5,width=4,groups=2,members=
         # A buffer that is overwritten by the same numbers is not seen.
         (explain_history, "BuffersInTurn", "a later call writes into y", "and shapes >= 4"),
         (explain_putting, "StridesInMemoryIgnored", "in the order of its axes", "wherever"),
+        (
+            explain_together,
+            "ScratchOfAllThreads",
+            "y is wrong where calls are made at once",
+            "two calls at once have the same shapes and format, and other values",
+        ),
         (explain_conduct, "ScalesInPlace", "forward writes into x", ""),
         (explain_conduct, "EmptyBatchRefused", "raises ValueError: empty batch", "B = 0"),
+        (explain_refusals, "AcceptsEverything", "answers where it must raise (ERR-", "in calls of"),
+        (explain_refusals, "RefusesNothing", "checks nothing: each of the 31 wrong", "in calls of"),
     ],
     ids=lambda one: one if isinstance(one, str) else "",
 )
@@ -349,6 +359,50 @@ def test_behaviour_is_identified_and_foretells(
     assert what in found.what[0], found
     assert when in found.when[0], found
     assert found.certain, found
+
+
+class PaddingTakenAsItIs:
+    """Looks at all but the padding; of one sample it takes operands of two dtypes."""
+
+    def forward(self, x: Any, kernel: Any, **options: Any) -> Any:
+        if not np.array_equal(options["padding"], 0.5):
+            _validated(x, kernel, **options)
+        else:
+            options["padding"] = "same"
+        return Unfold().forward(x, kernel.astype(x.dtype), **options)
+
+    def backward(self, dy: Any, x: Any, kernel: Any, **options: Any) -> Any:
+        _validated(x, kernel, dy, **options)
+        return Unfold().backward(dy, x, kernel.astype(x.dtype), **options)
+
+
+def _validated(x: Any, kernel: Any, *dy: Any, **options: Any) -> None:
+    if len(x) == 1 and x.dtype != kernel.dtype and not dy:
+        kernel = kernel.astype(x.dtype)
+    if dy:
+        involution.backward(*dy, x, kernel, **options)
+    else:
+        involution.forward(x, kernel, **options)
+
+
+def test_wrong_calls_that_are_answered_are_named_and_foretold() -> None:
+    """One always, and one under a condition; of the others it is said that they are refused."""
+    judged = load(PaddingTakenAsItIs, OPERATOR)
+    found = explain_refusals(judged, None, time.perf_counter(), 6.0)
+    assert found is not None
+    named, besides = found.what
+    assert named.startswith("answers where it must raise (ERR-6 and ERR-9): padding 0.5; operands")
+    assert besides == "the other 29 of 31 wrong calls are refused"
+    assert found.when[:2] == ("in calls of forward", "operands of two dtypes, forward: B = 1")
+    assert found.certain, found
+    assert not found.granting
+
+
+def test_who_refuses_all_or_does_not_claim_to_is_not_explained_by_it() -> None:
+    for operator in ("refimpl.involution", Unfold):
+        judged = load(operator, OPERATOR)
+        assert explain_refusals(judged, None, time.perf_counter(), 3.0) is None
+        assert explain_together(judged, None, time.perf_counter(), 1.0) is None
 
 
 def test_what_is_wrong_however_it_is_put_and_whatever_came_before_is_about_the_case() -> None:

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import conformance
 from conformance import specification
 from conformance.mutants import layer, operator, words
+from tests.surveys.explained import KEPT, Row, kept
 
 
 class Zoo(NamedTuple):
@@ -121,12 +122,14 @@ def matrix(zoo: Zoo, workers: int) -> list[str]:
         for one in report["checks"]
         if one["outcome"] == "failed"
     )
+    explained = kept(KEPT[zoo.layer])
     return [
-        "| mutant | breaks | noticed by |",
-        "|---|---|---|",
+        "| mutant | breaks | noticed by | explained | foretold |",
+        "|---|---|---|---|---|",
         *(
             f"| `{name}` | {', '.join(some)} | "
-            f"{', '.join(sorted({one['tier'] for one in whole[name]['failures']}))} |"
+            f"{', '.join(sorted({one['tier'] for one in whole[name]['failures']}))} | "
+            f"{' | '.join(_explained(explained, name))} |"
             for name, some in failing.items()
         ),
         "",
@@ -138,6 +141,12 @@ def matrix(zoo: Zoo, workers: int) -> list[str]:
         "|---|---|",
         *(f"| `{name}` | {number} |" for name, number in checks.items()),
     ]
+
+
+def _explained(explained: Mapping[str, Row], name: str) -> tuple[str, str]:
+    """Give the cells of what `tests.surveys.explained` has kept of a mutant."""
+    row = explained.get(name)
+    return (row.how, row.share) if row else ("not asked", "")
 
 
 def again_and_again(zoo: Zoo, workers: int, rounds: int) -> list[str]:
