@@ -29,6 +29,9 @@ GEOMETRIES: list[tuple[tuple[int, int], tuple[int, int], tuple[int, int], dict[s
     ((1, 1), (5, 4), (4, 2), {"stride": 3}),
     ((8, 9), (1, 1), (2, 1), {"stride": 5}),
     ((2, 9), (3, 3), (6, 2), {"dilation": 4, "stride": (1, 2), "group_layout": "interleaved"}),
+    # Where XLA compiles, dx is summed in another form from four members of a group on.
+    ((7, 5), (2, 3), (8, 2), {"stride": (2, 3), "group_layout": "interleaved"}),
+    ((4, 4), (3, 2), (4, 1), {"padding": ((2, 0), (1, 3)), "stride": (4, 3), "dilation": (1, 2)}),
 ]
 
 
