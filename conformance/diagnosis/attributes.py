@@ -21,6 +21,11 @@ def yes(truth: Any) -> str:
     return "yes" if truth else "no"
 
 
+def _beyond(case: OperatorCase, axis: int) -> int:
+    """Count outputs beyond as many as there are whole strides, or one."""
+    return case.grid[axis] - max(case.size[axis] // case.geometry.stride[axis], 1)
+
+
 # Both numbers of a pair in one word.
 PAIRS: Mapping[str, str] = {
     "kernel": "kernel_shape", "stride": "stride", "dilation": "dilation",
@@ -39,6 +44,8 @@ COUNTS: Mapping[str, Callable[[OperatorCase], int]] = {
         case.grid[0] * case.grid[1] * case.geometry.taps * case.geometry.groups
     ),
     "products": lambda case: case.products,
+    "outputs beyond whole strides, in rows": lambda case: _beyond(case, 0),
+    "outputs beyond whole strides, in columns": lambda case: _beyond(case, 1),
     "bytes of an entry": lambda case: FORMATS[case.dtype].dtype.itemsize,
 }
 

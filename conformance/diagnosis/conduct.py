@@ -20,6 +20,7 @@ from conformance.diagnosis.observing import (
     attributes_of,
     counted,
     learn,
+    learned_rules,
     put_to_test,
     shares,
     until,
@@ -30,7 +31,7 @@ from conformance.diagnosis.verdicts import RAISES, of_dtype, verdict
 from conformance.judging.ask import ask
 from conformance.judging.kind import FUNCTIONS
 
-_SEEN = 120
+_SEEN, _TURNS, _LATE = 120, 4, 0.6
 _BESIDE = 0.5
 # Calls in a stretch, stretches, and questions that are asked of what is kept.
 _CALLS, _STRETCHES, _KEPT = 10, 3, 16
@@ -52,12 +53,17 @@ def explain_conduct(judged: Judged, failing: Any, start: float, seconds: float) 
     stop = shares(start, seconds)
     observed = _observed(judged, failing, 1)
     rules, seen = learn(observed, _SEEN, stop(0.5))
-    wrong = [one for one in seen if one.labels]
-    if not wrong:
+    if not any(one.labels for one in seen):
         return None
-    fresh = put_to_test(_observed(judged, failing, 2), stop(0.9))
-    foretold = [rules.foretells(one) for one in fresh]
-    labels = dict.fromkeys(label for one in wrong for label in one.labels)
+    for turn in range(_TURNS):
+        fresh = put_to_test(_observed(judged, failing, 2 + turn), stop(0.9))
+        foretold = [rules.foretells(one) for one in fresh]
+        if all(foretold) or turn == _TURNS - 1 or time.perf_counter() > start + _LATE * seconds:
+            break
+        # What was not foretold is learned from, and others test what comes of it.
+        seen += fresh
+        rules = learned_rules(seen)
+    labels = dict.fromkeys(label for one in seen for label in one.labels)
     return Learned(
         tuple(labels), (), whens(rules, seen),
         *counted(foretold, fresh),

@@ -158,6 +158,7 @@ OPERATORS: Mapping[str, Operator] = {
     "max": Operator(np.maximum, 0, commutes=True),
     # Of named formulas alone.
     "&": Operator(np.bitwise_and, 5),
+    "float16": Operator(lambda index: index.astype(np.float16).astype(np.int64), 0),
     # Padding before the first pixel: size, taps, stride, dilation; as given, and whether by rule.
     "before": Operator(_before, 0),
     # The group of a channel: channel, groups, channels of a group; whether they are interleaved.
@@ -173,6 +174,8 @@ OPERATORS: Mapping[str, Operator] = {
 # Rules, and how many of their parts may be exchanged: the last ones say which rule it is.
 RULED = {"before": 4, "group": 3}
 _ARITHMETIC = ("+", "-", "*", "//", "%", "min", "max")
+# Widths of vectors, blocks and narrow indices.
+POWERS = (4, 8, 16, 32, 64, 128, 256, 1 << 15, 1 << 16)
 
 
 def atom(name: str) -> Formula:
@@ -308,6 +311,10 @@ NAMED |= {
     # Rows are checked and columns are not: the last index of the image at most, and the first.
     "row of the clamped flat index": _clamped(_ROW * _A["W"] + _COLUMN) // _A["W"],
     "column of the clamped flat index": _clamped(_ROW * _A["W"] + _COLUMN) % _A["W"],
+    # Numbers beyond 2048 are rounded.
+    "row in float16": Formula("float16", (_ROW,)),
+    "column in float16": Formula("float16", (_COLUMN,)),
+    "channel in float16": Formula("float16", (_A["c"],)),
 }
 
 
@@ -341,9 +348,11 @@ def reread(
     return found
 
 
-def _memory(axes: Mapping[str, str], title: str) -> Iterator[tuple[str, Formula]]:
+def _memory(
+    axes: Mapping[str, str], title: str, due: Mapping[str, Formula] = _A
+) -> Iterator[tuple[str, Formula]]:
     names = tuple(axes)
-    places = {name: (_A[name], size) for name, size in axes.items()}
+    places = {name: (due[name], size) for name, size in axes.items()}
     for order in itertools.permutations(names):
         if order != names:
             words = f"{title} read as ({', '.join(axes[name] for name in order)})"
@@ -384,6 +393,8 @@ DERIVED: dict[str, Formula] = {
 NAMED |= dict(_memory({"u": "Kh", "v": "Kw", "g": "G"}, "kernel"))
 NAMED |= dict(_memory({"u": "Kh", "v": "Kw", "c": "C"}, "patches"))
 NAMED |= dict(_memory({"i": "Ho", "j": "Wo"}, "grid"))
+_PIXEL = {"h": _ROW, "w": _COLUMN, "c": _A["c"]}
+NAMED |= dict(_memory({"h": "H", "w": "W", "c": "C"}, "image", _PIXEL))
 
 
 def pool(columns: Columns) -> list[tuple[Formula, Column]]:
@@ -420,6 +431,12 @@ def pool(columns: Columns) -> list[tuple[Formula, Column]]:
                 alone = number_ == other_ and operator != "*"
                 if not alone and (not rule.commutes or number_ <= other_):
                     offer(Formula(operator, (one, other)), rule.on(left, right))
+    for power, name in itertools.product(map(number, POWERS), PLACE):
+        offer(power, power(columns))
+        if name in columns:
+            index = atom(name)
+            for one in (index % power, index // power, index // power * power):
+                offer(one, one(columns))
     return [(formula, np.broadcast_to(values, length)) for formula, values in kept]
 
 

@@ -65,19 +65,17 @@ def _counts(case: OperatorCase, columns: Columns) -> dict[str, Column]:
     """Count the taps of an output that are inside, and the products that read a due pixel."""
     inside, readers, later = [], [], []
     for axis, output, tap in zip(case.geometry.axes(case.size), "ij", "uv", strict=True):
-        outputs, taps = np.arange(max(axis.outputs, 0)), np.arange(axis.taps)
-        rows = outputs[:, None] * axis.stride + taps * axis.dilation - axis.before
-        found = (rows >= 0) & (rows < axis.size)
-        inside.append(found.sum(1)[columns[output]])
-        place = rows[columns[output], columns[tap]]
-        within = (place >= 0) & (place < axis.size)
-        reads = np.zeros((len(outputs), axis.size), np.int64)
-        np.add.at(reads, (np.nonzero(found)[0], rows[found]), 1)
-        kept = np.where(within, place, 0)
-        readers.append(np.where(within, reads.sum(0)[kept], 0))
-        # Of outputs that read a pixel, those after one.
-        after = (reads > 0)[::-1].cumsum(0)[::-1] - (reads > 0)
-        later.append(np.where(within, after[columns[output], kept], 0))
+        outputs, taps = np.arange(max(axis.outputs, 0))[:, None], np.arange(axis.taps)
+        rows = outputs * axis.stride + taps * axis.dilation - axis.before
+        within = (rows >= 0) & (rows < axis.size)
+        inside.append(within.sum(1)[columns[output]])
+        place = columns[output], columns[tap]
+        reads = np.bincount(rows[within], minlength=axis.size)
+        readers.append(np.where(within, reads[np.where(within, rows, 0)], 0)[place])
+        # Who reads the pixel through each tap; of these, the outputs that come after.
+        others, apart = np.divmod(rows[..., None] + axis.before - taps * axis.dilation, axis.stride)
+        after = (apart == 0) & (others > outputs[..., None]) & (others < len(outputs))
+        later.append(np.where(within, after.sum(2), 0)[place])
     return {
         "taps_inside": inside[0] * inside[1], "readers": readers[0] * readers[1],
         "later_rows": later[0], "later_columns": later[1],

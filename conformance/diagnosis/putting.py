@@ -80,6 +80,9 @@ def explain_putting(judged: Judged, failing: Any, start: float, seconds: float) 
     near = _Puts(judged, failing, 3, wrong).observed()
     seen += until(near, _SEEN, stop(0.6))
     rules, wrong = learned_rules(seen), [one for one in seen if one.labels]
+    if any(not one.about[3] and not one.about[4] for one in wrong):
+        # What is wrong in a plain call too, depends on something else.
+        return None
     if rules.conditions and not rules.unknown and rules.of_the_case_alone(seen):
         # It is wrong however it is put; of its sizes and options too few were asked here.
         return None
@@ -120,7 +123,7 @@ class _Puts:
         """Put one call after the other."""
         rng, kind, claimed = self.rng, self.judged.kind, self.judged.capabilities
         for case, function in itertools.product(self.cases, FUNCTIONS):
-            # On the plain call nothing may be wrong: else it is not how it is put.
+            # A plain call, in which nothing may be wrong: else it is not how it is put.
             yield self._put(case, {}, {}, function)
         while True:
             if self.wrong and rng.random() < 0.4:
