@@ -35,6 +35,7 @@ from conformance.diagnosis.laws import suspected
 from conformance.diagnosis.model import Model, Part
 from conformance.diagnosis.numbers import explain_numbers
 from conformance.diagnosis.observing import Learned
+from conformance.diagnosis.places import place_columns
 from conformance.diagnosis.putting import explain_putting
 from conformance.diagnosis.readings import read
 from conformance.diagnosis.refusing import explain_refusals
@@ -256,6 +257,10 @@ def explained(operator: Any, seconds: float = 60.0) -> Explanation:
         (MUTANTS["EdgeReflected"], "reflected"),
         (MUTANTS["DkernelMean"], "1 / (M) times"),
         (MUTANTS["DxByAssignment"], "later rows of outputs that read the pixel"),
+        (MUTANTS["ChannelsFirstMemory"], "reads channel of x ((c*H + (i*sh + u*dh - top))*W + "),
+        (MUTANTS["GroupOfTheVector"], "c // 4*4 where c belongs"),
+        (MUTANTS["RowIndexInAByte"], "reads row of x (i*sh + u*dh - top) % 256"),
+        (MUTANTS["ColumnIndexInHalf"], "reads column of x float16(j*sw + v*dw - left)"),
     ],
     ids=lambda one: getattr(one, "__name__", ""),
 )
@@ -345,6 +350,13 @@ CASE = "dtype=float32,recipe=integers,batch=2,height=5,width=4,groups=2,members=
             "two calls at once have the same shapes and format, and other values",
         ),
         (explain_conduct, "ScalesInPlace", "forward writes into x", ""),
+        # Few of the calls that are learned from first have rows beyond.
+        (
+            explain_conduct,
+            "RaggedRowsDropped",
+            "y is of another shape than is due",
+            "in rows != 0 or outputs beyond whole strides, in columns != 0)",
+        ),
         (explain_conduct, "EmptyBatchRefused", "raises ValueError: empty batch", "B = 0"),
         (explain_refusals, "AcceptsEverything", "answers where it must raise (ERR-", "in calls of"),
         (explain_refusals, "RefusesNothing", "checks nothing: each of the 31 wrong", "in calls of"),
@@ -415,6 +427,42 @@ def test_what_is_wrong_however_it_is_put_and_whatever_came_before_is_about_the_c
     assert found is not None
     assert found.when[0] == "C >= 64"
     assert found.certain
+
+
+def test_what_is_wrong_in_a_plain_call_is_not_how_it_is_put() -> None:
+    """It said "address of x = 0 or address of x != 0", and that foretold 230 of 240."""
+    judged = load(MUTANTS["KernelCachedByShape"], OPERATOR)
+    assert explain_putting(judged, OPERATOR.case.parse(CASE), time.perf_counter(), 4.0) is None
+
+
+def test_counts_of_products_are_those_of_a_loop_over_all() -> None:
+    """Taps inside, readers of a pixel, and later rows and columns of outputs that read it."""
+    for case in itertools.islice(drawn(CLAIMED, "float32", random.Random(7), small=True), 40):
+        (Ho, Wo), (Kh, Kw) = case.grid, case.geometry.kernel_shape
+        rows, columns = (
+            {
+                (output, tap): output * axis.stride + tap * axis.dilation - axis.before
+                for output, tap in itertools.product(range(axis.outputs), range(axis.taps))
+            }
+            for axis in case.geometry.axes(case.size)
+        )
+        got = place_columns(case)
+        names = ("taps_inside", "readers", "later_rows", "later_columns")
+        shape = (1, Ho, Wo, Kh, Kw, 1)
+        taken = {name: np.broadcast_to(got[name], shape)[0, ..., 0] for name in names}
+        for i, j, u, v in itertools.product(*map(range, (Ho, Wo, Kh, Kw))):
+            h, w = rows[i, u], columns[j, v]
+            of_rows = [at for at, pixel in rows.items() if pixel == h and 0 <= h < case.height]
+            of_columns = [at for at, pixel in columns.items() if pixel == w and 0 <= w < case.width]
+            within = sum(0 <= rows[i, tap] < case.height for tap in range(Kh))
+            across = sum(0 <= columns[j, tap] < case.width for tap in range(Kw))
+            due = {
+                "taps_inside": within * across,
+                "readers": len(of_rows) * len(of_columns),
+                "later_rows": sum(output > i for output, _ in of_rows),
+                "later_columns": sum(output > j for output, _ in of_columns),
+            }
+            assert {name: taken[name][i, j, u, v] for name in names} == due, (case.token, i, j)
 
 
 def test_a_law_of_numbers_is_identified() -> None:
