@@ -21,6 +21,7 @@ from conformance.diagnosis.observing import (
     Observed,
     attributes_of,
     counted,
+    joint_rules,
     learn,
     learned_rules,
     put_to_test,
@@ -79,7 +80,7 @@ def explain_putting(judged: Judged, failing: Any, start: float, seconds: float) 
         return None
     near = _Puts(judged, failing, 3, wrong).observed()
     seen += until(near, _SEEN, stop(0.6))
-    rules, wrong = learned_rules(seen), [one for one in seen if one.labels]
+    rules, wrong = joint_rules(seen) or learned_rules(seen), [one for one in seen if one.labels]
     if any(not one.about[3] and not one.about[4] for one in wrong):
         # What is wrong in a plain call too, depends on something else.
         return None
