@@ -28,9 +28,9 @@ from conformance.judging.kind import FUNCTIONS
 from conformance.words import listed
 
 ANSWERED = "is answered"
-# Calls of each fault and function to learn from; and of faults that are answered so many are asked
-# again to test by.
-_EACH, _OFTEN = 6, 0.4
+# Calls of each fault and function to learn from. Of those to test by, this share of the faults that
+# are refused is passed over.
+_EACH, _PASSED_OVER = 6, 0.4
 # Faults that are named one by one.
 _NAMED = 6
 
@@ -38,7 +38,12 @@ _NAMED = 6
 Key = tuple[str, str]
 
 
-def explain_refusals(judged: Judged, failing: Any, start: float, seconds: float) -> Learned | None:
+def explain_refusals(
+    judged: Judged,
+    failing: Any,  # noqa: ARG001
+    start: float,
+    seconds: float,
+) -> Learned | None:
     """Find which wrong calls are answered.
 
     Parameters
@@ -50,7 +55,6 @@ def explain_refusals(judged: Judged, failing: Any, start: float, seconds: float)
     start, seconds : float
         When the explainer began, and how long it has.
     """
-    del failing
     if not judged.capabilities.validates:
         return None
     stop = shares(start, seconds)
@@ -91,7 +95,7 @@ def _observed(judged: Judged, seed: int, often: set[Key] | None = None) -> Itera
                 continue
             for fault, operands, options in kind.wrong_calls(function, case, values):
                 key = fault.words, function
-                if often is not None and key not in often and rng.random() < _OFTEN:
+                if often is not None and key not in often and rng.random() < _PASSED_OVER:
                     continue
                 try:
                     answer = ask_faulty(judged, function, case, operands, options)

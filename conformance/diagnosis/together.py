@@ -40,7 +40,12 @@ _SPARE = ((0, 0), (6, 5), (20, 22))
 Asked = Sequence[tuple[Any, Mapping[str, Array]]]
 
 
-def explain_together(judged: Judged, failing: Any, start: float, seconds: float) -> Learned | None:
+def explain_together(
+    judged: Judged,
+    failing: Any,  # noqa: ARG001
+    start: float,
+    seconds: float,
+) -> Learned | None:
     """Find which calls are wrong when they are made at once.
 
     Parameters
@@ -52,7 +57,6 @@ def explain_together(judged: Judged, failing: Any, start: float, seconds: float)
     start, seconds : float
         When the explainer began, and how long it has.
     """
-    del failing
     if not judged.capabilities.thread_safe:
         return None
     stop = shares(start, seconds)
