@@ -12,6 +12,7 @@ import numpy as np
 
 from benchmarks.devices import COPIED
 from benchmarks.geometries import OURS, PUBLISHED
+from benchmarks.handover import HANDOVERS
 from benchmarks.interleaved import Ratio, Times, median, once, ratio
 from benchmarks.operators import MULTIPLIED, PASSES
 from benchmarks.profiles import EMPTY
@@ -170,6 +171,9 @@ def _of_operators(
                 part = _each(speeds, one["times"][name], moved / COPIED)
                 yield Figure(f"{where}{name}, part of the copy's bandwidth", part)
         return
+    if framework == "tensorflow" and "handover" in one:
+        each = [1e9 * wall / HANDOVERS for wall, _ in one["handover"]]
+        yield Figure(f"{where}from processor to processor, ns", median(each))
     floor = max(moved / bandwidth(kept), workload.flops(backward=backward) / arithmetic(kept))
     for name, times in one["times"].items():
         if name == "oracle" and framework != "tensorflow":

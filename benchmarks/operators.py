@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import devices
+from benchmarks import devices, handover
 from benchmarks.interleaved import Times, in_turn
 from benchmarks.memory import peak
 from benchmarks.rivals import AWAITED, ORACLE, RIVALS, Call, Rival, check
@@ -106,7 +106,8 @@ def measured(
 ) -> dict[str, Any]:
     """Give times, peaks of memory, first calls, and why what failed was not timed.
 
-    On a GPU "copy" is timed among the others: `devices.copy`. The oracle stays on the host.
+    On a GPU "copy" is timed among the others: `devices.copy`. The oracle stays on the host. On the
+    host `handover.call` takes its turn, and has an entry of its own.
     """
     calls: dict[str, Callable[[], Any]] = {}
     first: dict[str, list[float]] = {}
@@ -126,8 +127,13 @@ def measured(
         calls[rival.name] = call
     if device != "CPU:0":
         calls["copy"] = devices.copy(framework, device)
+    elif (handed := handover.call()) is not None:
+        calls["handover"] = handed
     times = in_turn(calls, fewer(calls, rounds, seconds))
-    return {"times": times, "peaks": peaks, "first": first, "failed": failed}
+    result: dict[str, Any] = {"times": times, "peaks": peaks, "first": first, "failed": failed}
+    if "handover" in times:
+        result["handover"] = times.pop("handover")
+    return result
 
 
 def _begun(

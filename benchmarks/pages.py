@@ -23,6 +23,7 @@ TENSORFLOW: Columns = {
     "peak, graph": "operator-graph, peak memory by published-graph",
     "peak, XLA": "operator-xla, peak memory by published-graph",
     "compilation, s": "operator-xla, compilation, s",
+    "handover, ns": "from processor to processor, ns",
 }
 OTHERS: Columns = {
     "unfold : PyTorch": "torch-unfold by operator-torch",

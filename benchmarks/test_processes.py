@@ -2,13 +2,14 @@
 
 import itertools
 import mmap
+import os
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from benchmarks import children, devices, geometries, verdicts
+from benchmarks import children, devices, geometries, handover, verdicts
 from benchmarks.memory import highest, resident, sizes
 from benchmarks.operators import compared, measured
 from benchmarks.oracle_costs import SIDES
@@ -59,6 +60,16 @@ def test_what_a_call_holds_is_seen_by_the_system() -> None:
         pytest.skip("this system does not tell the most that a process held")
     # The kernel counts in portions of some pages for each thread.
     assert size - (1 << 20) < grew < 2 * size
+
+
+def test_two_processors_count_in_turn_and_are_let_go() -> None:
+    """Each waits for the other's number, so none is left out; no thread stays held."""
+    call = handover.call()
+    if call is None:
+        pytest.skip("this process has one processor, or its threads cannot be held on one")
+    before = os.sched_getaffinity(0)
+    assert [call(), call()] == [handover.HANDOVERS] * 2
+    assert os.sched_getaffinity(0) == before
 
 
 def test_what_fails_or_is_wrong_is_not_timed() -> None:
