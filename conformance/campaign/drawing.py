@@ -22,9 +22,7 @@ from conformance.judging.kind import Kind
 
 # Views that hold the values themselves, and none in their place.
 LAYOUTS = {"contiguous": None} | {
-    view.__name__.strip("_"): view
-    for view in views.VIEWS
-    if view not in {views.broadcast, views.constant}
+    view.__name__.strip("_"): view for view in views.VIEWS if view not in views.REPEATED
 }
 # Candidates for each case that is kept.
 _CANDIDATES = 3

@@ -30,6 +30,16 @@ def broadcast(array: Array) -> Array:
     return np.broadcast_to(array[:1], array.shape)
 
 
+def one_channel(array: Array) -> Array:
+    """Give the first entry of the last axis in the place of all, in one memory."""
+    return np.broadcast_to(array[..., :1], array.shape)
+
+
+def one_pixel(array: Array) -> Array:
+    """Give one row and column in the place of all, in one memory, as the gradient of a mean has."""
+    return np.broadcast_to(array[:, :1, :1], array.shape) if array.ndim > 3 else array
+
+
 def offset(array: Array) -> Array:
     """Give the array in memory that other entries begin, at every address in turn that fits."""
     # Some number of entries, which the array itself decides: one to sixteen.
@@ -72,7 +82,8 @@ def read_only(array: Array) -> Array:
     return view
 
 
+# Views that hold an entry in the place of others; the rest hold the values themselves.
+REPEATED = (broadcast, one_channel, one_pixel, constant)
 VIEWS = (
-    transposed, strided, reversed_, broadcast, constant, offset, cropped, sliced, channels_first,
-    read_only,
+    transposed, strided, reversed_, *REPEATED, offset, cropped, sliced, channels_first, read_only,
 )  # fmt: skip

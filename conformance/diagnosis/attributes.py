@@ -26,6 +26,13 @@ def _beyond(case: OperatorCase, axis: int) -> int:
     return case.grid[axis] - max(case.size[axis] // case.geometry.stride[axis], 1)
 
 
+def _unread(case: OperatorCase, axis: int) -> int:
+    """Count the padded pixels behind the last window."""
+    where = case.geometry.axes(case.size)[axis]
+    reached = (where.outputs - 1) * where.stride + (where.taps - 1) * where.dilation + 1
+    return where.size + where.before + where.after - reached
+
+
 # Both numbers of a pair in one word.
 PAIRS: Mapping[str, str] = {
     "kernel": "kernel_shape", "stride": "stride", "dilation": "dilation",
@@ -46,6 +53,8 @@ COUNTS: Mapping[str, Callable[[OperatorCase], int]] = {
     "products": lambda case: case.products,
     "outputs beyond whole strides, in rows": lambda case: _beyond(case, 0),
     "outputs beyond whole strides, in columns": lambda case: _beyond(case, 1),
+    "rows behind the last window": lambda case: _unread(case, 0),
+    "columns behind the last window": lambda case: _unread(case, 1),
     "bytes of an entry": lambda case: FORMATS[case.dtype].dtype.itemsize,
 }
 
@@ -77,6 +86,7 @@ VALUES: Mapping[str, Callable[[Array], Any]] = {
     "{} is equal in all samples": lambda a: len(a) > 1 and _equal(a, a[:1]),
     "{} is zero but for one index of an axis": _on_one_index,
     "{} is of integers": lambda a: _equal(a, np.trunc(a)),
+    "{} has negative numbers": lambda a: (a < 0).any(),
     "{} goes beyond 1000": lambda a: (np.abs(a) > 1000).any(),
     "{} has NaN": lambda a: np.isnan(a).any(),
     "{} has infinities": lambda a: np.isinf(a).any(),

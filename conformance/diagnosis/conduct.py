@@ -4,6 +4,7 @@ Also results of another form, the process left changed, memory kept, exceptions.
 observation, on an implementation made anew or not; the condition is about the case and its values.
 """
 
+import itertools
 import random
 import re
 import time
@@ -20,10 +21,10 @@ from conformance.diagnosis.observing import (
     attributes_of,
     counted,
     learn,
-    learned_rules,
+    learned_nearly,
     put_to_test,
+    put_to_tests,
     shares,
-    until,
     whens,
 )
 from conformance.diagnosis.starting import on_integers
@@ -31,10 +32,12 @@ from conformance.diagnosis.verdicts import RAISES, of_dtype, verdict
 from conformance.judging.ask import ask
 from conformance.judging.kind import FUNCTIONS
 
-_SEEN, _TURNS, _LATE = 120, 4, 0.6
+_SEEN = 120
 _BESIDE = 0.5
 # Calls in a stretch, stretches, and questions that are asked of what is kept.
 _CALLS, _STRETCHES, _KEPT = 10, 3, 16
+# Of the time so much is for learning of it: its tests take as long.
+_LEARNING = 0.45
 _MOST_PRODUCTS = 1 << 17
 
 
@@ -55,14 +58,10 @@ def explain_conduct(judged: Judged, failing: Any, start: float, seconds: float) 
     rules, seen = learn(observed, _SEEN, stop(0.5))
     if not any(one.labels for one in seen):
         return None
-    for turn in range(_TURNS):
-        fresh = put_to_test(_observed(judged, failing, 2 + turn), stop(0.9))
-        foretold = [rules.foretells(one) for one in fresh]
-        if all(foretold) or turn == _TURNS - 1 or time.perf_counter() > start + _LATE * seconds:
-            break
-        # What was not foretold is learned from, and others test what comes of it.
-        seen += fresh
-        rules = learned_rules(seen)
+    rules, seen, fresh, foretold = put_to_tests(
+        lambda turn: _observed(judged, failing, 2 + turn),
+        learned_nearly(seen) if rules.unknown else rules, seen, stop, learned=learned_nearly,
+    )  # fmt: skip
     labels = dict.fromkeys(label for one in seen for label in one.labels)
     return Learned(
         tuple(labels), (), whens(rules, seen),
@@ -138,20 +137,21 @@ def explain_keeping(judged: Judged, failing: Any, start: float, seconds: float) 
     if plain.recipe != "integers" or plain.batch == 0:
         plain = kind.enlarged(kind.plain(claimed, members=4), (31, 32), claimed)
 
-    def observed() -> Iterator[Observed]:
-        yield _kept(judged, plain, "forward")
-        yield _kept(judged, plain, "backward")
-        while True:
+    def observed(functions: Sequence[str]) -> Iterator[Observed]:
+        for function in itertools.cycle(functions):
             spare = rng.choice(((31, 32), (13, 9), (18, 22), (24, 27), (40, 30)))
             wider = kind.plain(claimed, batch=rng.choice((1, 2, 3, 4)))
-            case = kind.enlarged(wider, spare, claimed)
-            yield _kept(judged, case, rng.choice(FUNCTIONS))
+            yield _kept(judged, kind.enlarged(wider, spare, claimed), function)
 
-    found = observed()
-    rules, seen = learn(found, _KEPT, start + 0.6 * seconds)
-    if not any(one.labels for one in seen):
+    first = (_kept(judged, plain, function) for function in FUNCTIONS)
+    found = itertools.chain(first, observed(FUNCTIONS))
+    rules, seen = learn(found, _KEPT, start + _LEARNING * seconds)
+    faulty = [one for one in FUNCTIONS if any(o.labels and o.row["function"] == one for o in seen)]
+    if not faulty:
         return None
-    fresh = list(until(found, _KEPT, max(start + seconds, time.perf_counter() + 2)))
+    # Of the calls that test most are of a function that keeps something.
+    end = max(start + seconds, time.perf_counter() + 2)
+    fresh = put_to_test(observed([*FUNCTIONS, *faulty]), end, _KEPT)
     foretold = [rules.foretells(one) for one in fresh]
     labels = sorted({label for one in seen for label in one.labels})
     return Learned(tuple(labels), (), whens(rules, seen), *counted(foretold, fresh))

@@ -25,6 +25,8 @@ Values = Mapping[str, Array]
 _MOST_SAMPLES = 64
 # What is added to a seed that none of those drawn has.
 _OTHER_VALUES = 500
+# Wrong courses near which others are drawn.
+_NEAR = 40
 # Of calls that are counted so many values are enough.
 _FEW_VALUES = 3
 # Of so few pixels along an axis values do not show where they come from.
@@ -124,9 +126,30 @@ KEYS: Mapping[str, Callable[[Step], Any]] = {
 }  # fmt: skip
 
 
+# Options as a call mostly has them.
+_USUAL = {"dilation": (1, 1), "stride": (1, 1), "padding": "same", "group_layout": "blocked"}
+
+
+def _but(name: str) -> Callable[[Step], Any]:
+    """Give what knows a call by its shapes and options but for one of these."""
+
+    def key(step: Step) -> Any:
+        part = getattr(step.case, step.case.part)
+        # What has no such option is like no other call.
+        has = hasattr(part, name)
+        return (step.shapes, step.geometry.changed(**{name: _USUAL[name]})) if has else step
+
+    return key
+
+
+# What may be forgotten of a key: one option.
+BUT = {f"its shapes and options, whatever its {name}": _but(name) for name in _USUAL}
+_KNOWN = {**KEYS, **BUT}
+
+
 def known(past: Past, now: Step, function: str, key: str, which: int) -> Step | None:
     """Give the first (0) or the last (-1) earlier call of a function, or of any, that is alike."""
-    of = KEYS[key]
+    of = _KNOWN[key]
     alike = [one for one in past if function in ("", one.function) and of(one) == of(now)]
     return alike[which] if alike else None
 
@@ -193,6 +216,7 @@ def behind(past: Past, now: Step) -> Row:
     for name, one in (
         ("the call before", past[-1] if past else None),
         ("the call of its function before", own[-1] if own else None),
+        ("the first call", past[0] if past else None),
     ):
         row |= {
             f"{name} {words}": yes(one is not None and holds(one, now))
@@ -220,8 +244,11 @@ def _differences(past: Past, now: Step) -> Row:
             there = one.values.get(name) if one else None
             apart = there is not None and not np.array_equal(there, array, equal_nan=True)
             row[f"{said} another {name}"] = yes(apart)
+            begins = there is not None and apart and array.size and there.flat[0] == array.flat[0]
+            row[f"{said} the same first entry of another {name}"] = yes(begins)
         if "dy" not in now.operands and "dy" in now.values:
             row[f"{said} another dy"] = yes(False)
+            row[f"{said} the same first entry of another dy"] = yes(False)
     return row
 
 
@@ -249,6 +276,9 @@ CHANGES: Mapping[str, Callable[[Array], Array]] = {
 }
 
 
+_CHANGED = ("x", "dy", "kernel")
+
+
 class Courses:
     """Draws courses about a case, and makes their calls.
 
@@ -263,7 +293,7 @@ class Courses:
     """
 
     def __init__(self, judged: Judged, case: Any, seed: int) -> None:
-        self.judged, self.rng = judged, random.Random(seed)
+        self.judged, self.case, self.rng = judged, case, random.Random(seed)
         # Courses in which something was wrong, near which others are drawn.
         self.wrong: list[list[Step]] = []
         self.cases = variants(judged, usable(judged, case))
@@ -321,10 +351,21 @@ class Courses:
         """Make a step."""
         return Step(case, function, self._made(case, change)[0], change, again)
 
-    def otherwise(self, step: Step) -> Step:
-        """Give a step on other values."""
-        case = step.case.changed(seed=step.case.seed + _OTHER_VALUES)
-        return self.step(case, step.function, step.change, again=step.again)
+    def otherwise(self, seed: int) -> "Courses":
+        """Give courses drawn otherwise, some near those in which something was wrong.
+
+        On other values: a rare fault is to be among them, and what was asked is not asked again.
+        """
+        found = Courses(self.judged, self.case, seed)
+        for course in self.rng.sample(self.wrong, min(_NEAR, len(self.wrong))):
+            changed = (one.case.changed(seed=one.case.seed + _OTHER_VALUES) for one in course)
+            found.wrong.append(
+                [
+                    found.step(case, one.function, one.change, again=one.again)
+                    for case, one in zip(changed, course, strict=True)
+                ]
+            )
+        return found
 
     def _made(self, case: Any, change: str) -> tuple[Values, Any]:
         key = case.token, change
@@ -332,7 +373,7 @@ class Courses:
             kind = self.judged.kind
             values = kind.values(case, kind.bits(case, self.judged.capabilities))
             if change:
-                changed = {name: CHANGES[change](values[name]) for name in ("x", "dy")}
+                changed = {name: CHANGES[change](values[name]) for name in _CHANGED}
                 values = values | (changed if change != "NaN" else {"x": changed["x"]})
             self._known[key] = values, expected(self.judged, case, values)
         return self._known[key]
@@ -378,6 +419,8 @@ def variants(judged: Judged, case: Any) -> list[Any]:
         found += [case.changed(group_layout=one) for one in ("blocked", "interleaved")]
     if "padding" in names:
         found += [case.changed(padding=one) for one in (((1, 0), (2, 0)), ((0, 1), (0, 2)))]
+    if "dilation" in names:
+        found += [case.changed(dilation=one) for one in ((2, 2), (1, 2))]
     if getattr(claimed, "empty_batch", False):
         found.append(case.changed(batch=0))
     found = [getattr(one, "large_enough", one) for one in found]

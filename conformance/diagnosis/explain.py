@@ -23,7 +23,7 @@ from conformance.diagnosis.asking import (
     patience,
 )
 from conformance.diagnosis.compared import as_foretold
-from conformance.diagnosis.conditions import ALWAYS, Condition, separating
+from conformance.diagnosis.conditions import ALWAYS, Condition, nearly, separating
 from conformance.diagnosis.explanation import Explanation, settled, worth
 from conformance.diagnosis.laws import suspected
 from conformance.diagnosis.learning import learned
@@ -40,8 +40,9 @@ _LEARNED, _FORETOLD = 90, 200
 _LEAST = 2.0
 # Wrong cases on which laws are tried, and products of one of them at most.
 _TRIED, _FEW = 3, 4000
-# So few exact answers are wrong of an arithmetic.
-_RARE = 0.05
+# So few exact answers are wrong of an arithmetic. For each wrong answer so many may be right by
+# chance.
+_RARE, _BY_CHANCE = 0.05, 0.15
 
 
 def explain(
@@ -155,10 +156,20 @@ def _conditions(
             alike = next(
                 (one for one in faulty if one in found and _alike(asking, one, result)), ""
             )
-            conditions = [found[alike]] if alike else learned(asking, result)
+            conditions = (
+                [found[alike]] if alike else learned(asking, result) or _nearly(asking, result)
+            )
             if conditions:
                 found[result] = conditions[0]
     return found
+
+
+def _nearly(asking: Asking, result: str) -> list[Condition]:
+    """Give what holds wherever a result is wrong, and hardly elsewhere: some is right by chance."""
+    cared = [one for one in asking.seen if one.wrong[result] or not one.empty]
+    wrong_ = np.array([one.wrong[result] for one in cared])
+    found = nearly(asking.columns(cared), wrong_, _BY_CHANCE) if wrong_.any() else None
+    return [] if found is None else [found]
 
 
 def _alike(asking: Asking, one: str, other: str) -> bool:

@@ -213,12 +213,17 @@ _A = {name: atom(name) for name in ATOMS}
 _1, _2 = number(1), number(2)
 
 
+def _lacking(taps: str, stride: str, dilation: Formula, size: str, outputs: str) -> Formula:
+    """How many pixels the windows take up beyond those of the image; below zero, fewer."""
+    reach = (_A[taps] - _1) * dilation
+    return (_A[outputs] - _1) * _A[stride] + reach + _1 - _A[size]
+
+
 def _same(
     taps: str, stride: str, dilation: Formula, size: str, outputs: str, more: int = 0
 ) -> Formula:
     """The rule of "same" padding (GEO-7), with parts of it exchanged; `more` to round up."""
-    reach = (_A[taps] - _1) * dilation
-    lacking = (_A[outputs] - _1) * _A[stride] + reach + _1 - _A[size]
+    lacking = _lacking(taps, stride, dilation, size, outputs)
     padded = Formula("max", (lacking, number(0)))
     return (padded + number(more) if more else padded) // _2
 
@@ -279,6 +284,8 @@ NAMED: dict[str, Formula] = {
         # What the windows do not reach is split between both sides.
         "left over": number(0)
         - (_A[n] - ((_A[o] - _1) * _A[s] + (_A[k] - _1) * _A[d] + _1)) // _2,
+        # The rule of "same" where more is left than is lacking.
+        "same below zero": _lacking(k, s, _A[d], n, o) // _2,
     }.items()},
     "both vertical": _A["top"] + _A["bottom"],
     "both horizontal": _A["left"] + _A["right"],
@@ -315,6 +322,15 @@ NAMED |= {
     "row in float16": Formula("float16", (_ROW,)),
     "column in float16": Formula("float16", (_COLUMN,)),
     "channel in float16": Formula("float16", (_A["c"],)),
+}
+
+
+# The pixels of a sample, counted in 16 bits, and then found by their number.
+_WRAPPED = ((_ROW * _A["W"] + _COLUMN) * _A["C"] + _A["c"]) % number(1 << 16)
+NAMED |= {
+    "row of the index in 16 bits": _WRAPPED // (_A["W"] * _A["C"]),
+    "column of the index in 16 bits": _WRAPPED // _A["C"] % _A["W"],
+    "channel of the index in 16 bits": _WRAPPED % _A["C"],
 }
 
 
@@ -383,7 +399,8 @@ DERIVED: dict[str, Formula] = {
     "j - W//sw": _A["j"] - _A["W"] // _A["sw"],
     # What is left over after the last whole vector or block.
     **{f"{n} - {size}//{k}*{k}": _A[n] - _A[size] // number(k) * number(k)
-       for n, size in (("c", "C"), ("j", "Wo"), ("i", "Ho"), ("m", "M")) for k in (4, 8, 16, 32)},
+       for n, size in (("c", "C"), ("j", "Wo"), ("i", "Ho"), ("m", "M"), ("b", "B"))
+       for k in (4, 8, 16, 32)},
     "i*Wo + j": _A["i"] * _A["Wo"] + _A["j"],
     "u*Kw + v": _A["u"] * _A["Kw"] + _A["v"],
     "(u*Kw + v) from the middle": _A["u"] * _A["Kw"] + _A["v"] - _A["Kh"] * _A["Kw"] // _2,

@@ -63,6 +63,8 @@ SYMMETRIC = {
 _PLAIN = 3.0
 # Products on which conditions are looked for.
 _MOST_PRODUCTS = 300
+# How often conditions on them are learned anew from what contradicts, and so many of that each.
+_ROUNDS, _AGAINST = 4, 4
 # Products of a reading that formulas are fitted to, of some outputs; held against all of them.
 _MOST_FITTED = 12_000
 # The number of a reading, as a column.
@@ -256,7 +258,7 @@ def _slots(name: str, columns: dict[str, Column]) -> list[Slot]:
         against = slot(usable) != values
         cared = off | against
         some = {key: column[cared] for key, column in (usable | kinds).items()}
-        found += [replace(slot, only=only) for only in _conditions(some, off[cared])[:3]]
+        found += [replace(slot, only=only) for only in of_places(some, off[cared])[:3]]
     return sorted(found, key=lambda slot: slot.cost)[: 2 * _OFFERED]
 
 
@@ -281,7 +283,7 @@ def _factor(values: Column, columns: Columns, dtype: str) -> Slot | None:
         if not _near(wanted, whole, dtype).all():
             continue
         off = ~_near(values, np.ones(len(values)), dtype)
-        for only in (ALWAYS, *_conditions(columns, off)[:2]):
+        for only in (ALWAYS, *of_places(columns, off)[:2]):
             kept = slice(None) if only is ALWAYS else off
             inside = {key: column[kept] for key, column in columns.items()}
             slot = next(_formulas("n", inside, whole[kept].astype(np.int64), None), None)
@@ -292,14 +294,24 @@ def _factor(values: Column, columns: Columns, dtype: str) -> Slot | None:
     return None
 
 
-def _conditions(columns: Columns, off: Truth) -> list[Condition]:
-    """Conditions on places and numbers that separate products."""
+def of_places(columns: Columns, off: Truth) -> list[Condition]:
+    """Give conditions on places and numbers that separate products, or entries.
+
+    They are learned from some of them, and from those that contradict what was learned.
+    """
     chosen = _balanced(off, _MOST_PRODUCTS)
-    some = {name: column[chosen] for name, column in columns.items() if name not in FLAGS}
-    some |= {name: one(some) for name, one in DERIVED.items() if one.atoms <= set(some)}
-    some = {name: column for name, column in some.items() if len(column)}
-    found = separating(some, off[chosen], 8)
-    return [one for one in found if (one(columns) == off).all()]
+    for _ in range(_ROUNDS):
+        some = {name: column[chosen] for name, column in columns.items() if name not in FLAGS}
+        some |= {name: one(some) for name, one in DERIVED.items() if one.atoms <= set(some)}
+        some = {name: column for name, column in some.items() if len(column)}
+        found = separating(some, off[chosen], 8)
+        against = [one(columns) != off for one in found]
+        if not found or not all(one.any() for one in against):
+            return [one for one, no in zip(found, against, strict=True) if not no.any()]
+        # A few of each: what is rare is seldom among those that are chosen by lot.
+        more = [np.flatnonzero(no)[:_AGAINST] for no in against]
+        chosen = np.unique(np.concatenate([chosen, *more]))
+    return []
 
 
 def _balanced(off: Truth, most: int) -> Column:
@@ -451,5 +463,5 @@ def _with_absent(part: Part, readings: Sequence[Reading]) -> Part | None:
         return part
     names = (*PLACE, *CALL, *KINDS, "h", "w")
     columns = {name: np.concatenate([one[name] for one in parts]) for name in names}
-    found = _conditions(columns, off)
+    found = of_places(columns, off)
     return Part(part.slots, found[0], part.every) if found else None

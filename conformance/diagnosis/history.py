@@ -15,17 +15,20 @@ import numpy as np
 from conformance.bounds.expected import Expected
 from conformance.claims.formats import FORMATS
 from conformance.claims.loading import Judged
-from conformance.diagnosis.courses import KEYS, Courses, Past, Step, behind, known, repeated
+from conformance.diagnosis.courses import BUT, KEYS, Courses, Past, Step, behind, known, repeated
 from conformance.diagnosis.observing import (
     FORETOLD,
+    TURNS,
     Learned,
     Observed,
     attributes_of,
     counted,
     learn,
+    learned_nearly,
     learned_rules,
-    put_to_test,
+    put_to_tests,
     results_of,
+    shares,
     whens,
 )
 from conformance.diagnosis.observing import (
@@ -59,10 +62,7 @@ def explain_history(judged: Judged, failing: Any, start: float, seconds: float) 
     start, seconds : float
         When the explainer began, and how long it has.
     """
-
-    def until(share: float) -> float:
-        return max(start + share * seconds, time.perf_counter() + 0.5)
-
+    until = shares(start, seconds)
     courses = Courses(judged, failing, 1)
     lengths = _COUNTING if _counts(courses, until(0.2)) else _LENGTHS
     rules, seen = learn(_observed(courses, lengths), _SEEN, until(0.5))
@@ -73,14 +73,16 @@ def explain_history(judged: Judged, failing: Any, start: float, seconds: float) 
     if not alone and not rules.unknown and rules.of_the_case_alone(seen):
         # It is wrong whatever came before; of its sizes and options too few were asked here.
         return None
-    again = Courses(judged, failing, 2)
-    # Some are near courses in which something was wrong, on other values: a rare fault is to be
-    # among them, and what was learned is not to be asked again.
-    again.wrong = [[again.otherwise(step) for step in course] for course in courses.wrong]
-    fresh = put_to_test(_observed(again, lengths), until(0.9))
-    foretold = [rules.foretells(one) for one in fresh]
-    if rules.unknown and not alone and (counted_ := _counting(judged, failing, until(0.9))):
-        return counted_
+
+    def again(turn: int) -> Iterator[Observed]:
+        # Some are near courses in which something was wrong: a rare fault is to be among them.
+        return _observed(courses.otherwise(2 + turn), lengths)
+
+    turns, unknown = 1 if alone else TURNS, bool(rules.unknown)
+    rules = learned_nearly(seen) if unknown else rules
+    rules, seen, fresh, foretold = put_to_tests(
+        again, rules, seen, until, turns=turns, learned=learned_nearly
+    )
     off = [one for one in fresh if one.labels]
     exact = bool(instead) and all(_gives(judged, one, instead) for one in off)
     when = whens(rules, seen)
@@ -88,10 +90,15 @@ def explain_history(judged: Judged, failing: Any, start: float, seconds: float) 
         others = {label for one in seen for label in one.labels} - set(judged.kind.first_order)
         foretold = [_gives(judged, one, instead) and not one.labels & others for one in fresh]
         when = ("wherever that is another answer than what is due", when[-1])
-    return Learned(
+    found = Learned(
         _what(courses, wrong, instead), _where(judged, wrong), when,
         *counted(foretold, fresh), exact,
     )  # fmt: skip
+    if unknown and not alone and not found.certain:
+        # What no condition separates is counted, perhaps.
+        other = _counting(judged, failing, until(0.9))
+        return other if other is not None and other.share > found.share else found
+    return found
 
 
 def _counts(courses: Courses, stop: float) -> bool:
@@ -136,7 +143,7 @@ def _counting(judged: Judged, failing: Any, stop: float) -> Learned | None:
         asked = _long(courses, case.changed(seed=case.seed + 5), function, len(seen), stop + 2)
         # Calls of one kind do not tell their number from what else they have behind them.
         mixed = Courses(judged, case, 4)
-        asked = asked[:FORETOLD] + list(taken(_observed(mixed), FORETOLD, stop + 3))
+        asked = _ending(asked) + list(taken(_observed(mixed), FORETOLD, stop + 3))
         foretold = [rules.foretells(one) for one in asked]
         said = listed(sorted({label for one in seen for label in one.labels}))
         return Learned(
@@ -144,6 +151,13 @@ def _counting(judged: Judged, failing: Any, stop: float) -> Learned | None:
             (said,), whens(rules, seen), *counted(foretold, asked),
         )  # fmt: skip
     return None
+
+
+def _ending(asked: Sequence[Observed]) -> list[Observed]:
+    """Keep what was wrong of a long course, and of the rest what is nearest to its end."""
+    wrong = [one for one in asked if one.labels][-FORETOLD:]
+    right = [one for one in asked if not one.labels]
+    return wrong + right[max(0, len(right) - FORETOLD + len(wrong)) :]
 
 
 def _long(courses: Courses, case: Any, function: str, number: int, stop: float) -> list[Observed]:
@@ -198,21 +212,40 @@ def _added(judged: Judged, past: Past, now: Step) -> Mapping[str, Expected] | No
     own = [one for one in past if one.function == now.function]
     if not own:
         return None
-    one, other = (expected(judged, s.case, s.values) for s in (own[-1], now))
-    # What was kept may be rounded to the format of this call, and the sum once more.
+    return _summed(judged, [own[-1], now])
+
+
+def _summed(judged: Judged, steps: Sequence[Step]) -> Mapping[str, Expected]:
+    """Add the answers of calls to that of the last one, each rounded to the format of that."""
+    now = steps[-1]
     unit = float(FORMATS[now.case.dtype].unit_roundoff)
+    total = dict(expected(judged, now.case, now.values))
+    for step in steps[:-1]:
+        kept = expected(judged, step.case, step.values)
+        for name, due in total.items():
+            # What has another shape was not kept for it.
+            if due.value.shape == kept[name].value.shape:
+                rounded = unit * (2 * np.abs(kept[name].value) + np.abs(due.value))
+                total[name] = Expected(
+                    due.value + kept[name].value, due.bound + kept[name].bound + rounded
+                )
+    return total
 
-    def summed(due: Expected, kept: Expected) -> Expected:
-        rounded = unit * (2 * np.abs(kept.value) + np.abs(due.value))
-        return Expected(due.value + kept.value, due.bound + kept.bound + rounded)
 
-    return {
-        name: summed(due, one[name])
-        # What has another shape was not kept for it.
-        if due.value.shape == one[name].value.shape
-        else due
-        for name, due in other.items()
-    }
+def _accumulated(of: Callable[[Step], Any], *, since: bool) -> Foreign:
+    """The sum of this answer and those before of its function that are alike.
+
+    All of them, or `since` another call, which clears what was added up.
+    """
+
+    def give(judged: Judged, past: Past, now: Step) -> Mapping[str, Expected] | None:
+        alike = [one.function == now.function and of(one) == of(now) for one in past]
+        last = max((n for n, is_alike in enumerate(alike) if not is_alike), default=-1)
+        first = last + 1 if since else 0
+        own = [past[n] for n in range(first, len(past)) if alike[n]]
+        return _summed(judged, [*own, now]) if own else None
+
+    return give
 
 
 def _zero(judged: Judged, past: Past, now: Step) -> Mapping[str, Expected] | None:  # noqa: ARG001
@@ -232,6 +265,15 @@ def _table() -> Iterator[tuple[str, Foreign]]:
                     yield f"it is computed with {name} {said}", _operand(name, *where)
                 yield f"it is computed with the options {said}", _options(*where)
     yield "the answer of the call before is added to it", _added
+    for key, (since, calls) in itertools.product(
+        list(KEYS)[:2], ((False, "all calls before"), (True, "the calls just before"))
+    ):
+        words = f"the answers of {calls} of its function and {key[4:]} are added to it"
+        yield words, _accumulated(KEYS[key], since=since)
+    for key, (which, ordinal) in itertools.product(BUT, ((0, "first"), (-1, "last"))):
+        for function, word in (("", ""), ("forward", "forward "), ("backward", "backward ")):
+            words = f"it is computed with the options of the {ordinal} {word}call of {key}"
+            yield words, _options(function, key, which)
     yield "zeros are given", _zero
 
 

@@ -14,6 +14,7 @@ from conformance.cases.case import Array
 from conformance.cases.operator import OperatorCase
 from conformance.claims.formats import FORMATS, Format
 from conformance.claims.loading import Judged
+from conformance.diagnosis.model import DUE, Model, Part, Slot
 from conformance.diagnosis.observing import Observed
 from conformance.judging.examine import compare
 from refimpl import involution
@@ -56,6 +57,22 @@ LAWS: Mapping[str, Law] = {
 Values = Mapping[str, Array]
 _TAPS = (3, 4)
 
+# Which pixel padded taps read, and multiply by zero, as a rule of an index outside.
+PADDED: Mapping[str, str] = {
+    f"padded taps read {words} and multiply by zero, so that its NaN and infinities show": rule
+    for words, rule in (
+        ("the nearest pixel", "clamped"),
+        ("pixel 0 of the axis", "zero in the place of those outside"),
+        ("the pixel at the other end", "modulo the size"),
+    )
+}
+# What a result becomes where an operand of its shape is so.
+MASKS: Mapping[str, tuple[str, Callable[[Values], Array]]] = {
+    "it is zero where x is zero": ("dx", lambda values: values["x"] != 0),
+    "it is zero where x is not positive": ("dx", lambda values: values["x"] > 0),
+    "it is zero where the kernel is zero": ("dkernel", lambda values: values["kernel"] != 0),
+}
+
 
 def _over(array: Array, sums: Array) -> Array:
     return np.asarray(array / np.where(sums == 0, 1, sums))
@@ -92,7 +109,7 @@ def law_of(judged: Judged, seen: Sequence[Observed]) -> tuple[str, bool]:
     right = [one for one in seen if not one.labels][:_SAMPLE]
     of_operands = bool(wrong) and isinstance(wrong[0].about[0], OperatorCase)
     names = frozenset().union(*(one.labels for one in wrong))
-    for words in (*LAWS, *(OPERANDS if of_operands else ())):
+    for words in (*LAWS, *((*OPERANDS, *MASKS, *PADDED) if of_operands else ())):
         if not all(obeys(judged, one, words, one.labels) for one in wrong):
             continue
         # A law that gives what is due, or nearly so, explains nothing: its own bound is wider.
@@ -107,12 +124,8 @@ def suspected(case: OperatorCase, values: Values, got: Mapping[str, Any], name: 
     wide = {one: array.astype(np.float64) for one, array in values.items()}
     with np.errstate(all="ignore"):
         plain = _results(case, wide)[name]
-    for words, (operand, change) in OPERANDS.items():
-        wide = {one: array.astype(np.float64) for one, array in values.items()}
-        with np.errstate(all="ignore"):
-            wide[operand] = change(wide[operand])
-            due = _results(case, wide)[name]
-            size = _results(case, {one: np.abs(array) for one, array in wide.items()})[name]
+    for words in (*OPERANDS, *MASKS):
+        due, size = _changed(case, wide, words)[name]
         if isinstance(answer, np.ndarray) and answer.shape == due.shape:
             allowed = _roundings(case) * size
             off = np.abs(answer.astype(np.float64) - due) > allowed
@@ -120,6 +133,21 @@ def suspected(case: OperatorCase, values: Values, got: Mapping[str, Any], name: 
             other = np.abs(plain - due) > 2 * allowed
             found |= {words} if other.any() and not off.any() else set()
     return found
+
+
+def _changed(case: OperatorCase, values: Values, words: str) -> dict[str, tuple[Array, Array]]:
+    """Give results, and the sums of the magnitudes, where an operand is changed or one masked."""
+    values = dict(values)
+    with np.errstate(all="ignore"):
+        if words in OPERANDS:
+            operand, change = OPERANDS[words]
+            values[operand] = change(values[operand])
+        results = _results(case, values)
+        sizes = _results(case, {name: np.abs(array) for name, array in values.items()})
+        if words in MASKS:
+            name, kept = MASKS[words]
+            results[name] = np.where(kept(values), results[name], 0.0)
+    return {name: (results[name], sizes[name]) for name in results}
 
 
 def obeys(judged: Judged, one: Observed, words: str, names: Collection[str]) -> bool:
@@ -165,17 +193,31 @@ def _given(judged: Judged, one: Observed, words: str) -> Mapping[str, Expected]:
     kind = judged.kind
     made = kind.values(case, kind.bits(case, judged.capabilities))
     values = {name: array.astype(np.float64) for name, array in made.items()}
-    operand, change = OPERANDS[words]
-    with np.errstate(all="ignore"):
-        values[operand] = change(values[operand])
+    if words in PADDED:
+        shown = _shown(case, values["x"], PADDED[words])
         return {
-            name: Expected(value, _roundings(case) * size)
-            for (name, value), size in zip(
-                _results(case, values).items(),
-                _results(case, {n: np.abs(a) for n, a in values.items()}).values(),
-                strict=True,
+            name: Expected(
+                np.where(shown[name], np.nan, due.value), np.where(shown[name], 0.0, due.bound)
             )
+            if name in shown
+            else due
+            for name, due in found.due.items()
         }
+    return {
+        name: Expected(value, _roundings(case) * size)
+        for name, (value, size) in _changed(case, values, words).items()
+    }
+
+
+def _shown(case: OperatorCase, x: Array, rule: str) -> dict[str, Array]:
+    """Tell which entries of y and dkernel a special pixel reaches through a padded tap."""
+    part = Part(tuple(Slot(name, DUE[name], rule) for name in ("Ph", "Pw")))
+    special = (~np.isfinite(x)).astype(np.float64)
+    ones = {name: np.ones(case.shapes[name]) for name in ("kernel", "dy")}
+    results = ("y", "dkernel")
+    read = Model(dict.fromkeys(results, part))(case, {"x": special, **ones}, results)
+    due = Model()(case, {"x": special, **ones}, results)
+    return {name: read[name] > due[name] for name in results}
 
 
 def _roundings(case: OperatorCase) -> float:

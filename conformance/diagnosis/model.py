@@ -15,7 +15,14 @@ from conformance.cases.operator import OperatorCase
 from conformance.diagnosis.attributes import of_counts, of_values
 from conformance.diagnosis.conditions import ALWAYS, Condition, Truth
 from conformance.diagnosis.expressions import Column, Columns, Formula, atom, number
-from conformance.diagnosis.places import FLAGS, INDICES, kinds_of, numbers_of, place_columns
+from conformance.diagnosis.places import (
+    FLAGS,
+    INDICES,
+    entries_of,
+    kinds_of,
+    numbers_of,
+    place_columns,
+)
 from conformance.diagnosis.readings import ENTRY, OUTPUT, PIXEL
 
 _A = atom
@@ -56,6 +63,9 @@ BORDERS: Mapping[str, Callable[[Column, Column], Column]] = {
     "": lambda values, size: values,  # noqa: ARG005
     "clamped": lambda values, size: np.clip(values, 0, size - 1),
     "modulo the size": lambda values, size: values % size,
+    "zero in the place of those outside": lambda values, size: np.where(
+        (values >= 0) & (values < size), values, 0
+    ),
     # As Python's and NumPy's indices are, where only the upper end is checked.
     "negative ones from the end": lambda values, size: np.where(
         (values < 0) & (values >= -size), values + size, values
@@ -115,6 +125,20 @@ class Slot:
         return self.edited + border + 2 * self.only.cost
 
 
+class Constant(NamedTuple):
+    """A number that is added to entries of a result, in the format of the result."""
+
+    value: float
+    only: Condition = ALWAYS
+
+    def added(self, case: OperatorCase, result: str, sums: Array) -> Array:
+        """Add it to sums that are rounded to the format already."""
+        there = np.broadcast_to(self.only(entries_of(case, result)), sums.size)
+        number, rounded = np.dtype(case.dtype).type(self.value), sums.astype(case.dtype)
+        found: Array = rounded.astype(np.float64) + there.reshape(sums.shape) * float(number)
+        return found
+
+
 @dataclass(frozen=True)
 class Part:
     """How one result is computed.
@@ -129,18 +153,23 @@ class Part:
         Indices that run over their whole axis: products of all of them are summed.
     when : Condition
         In which cases; in others it is right.
+    constant : Constant, optional
+        What is added to its sums.
     """
 
     slots: tuple[Slot, ...] = ()
     absent: Condition | None = None
     every: tuple[str, ...] = ()
     when: Condition = ALWAYS
+    constant: Constant | None = None
 
     @property
     def cost(self) -> float:
         """How far from the simplest."""
         absent = self.absent.cost if self.absent else 0.0
-        return sum(slot.cost for slot in self.slots) + absent + 2 * len(self.every) + self.when.cost
+        added = 1 + self.constant.only.cost if self.constant else 0.0
+        costs = (*(slot.cost for slot in self.slots), absent, added, self.when.cost)
+        return sum(costs) + 2 * len(self.every)
 
 
 RIGHT = Part()
@@ -176,6 +205,8 @@ class Model:
             if part not in listed:
                 listed[part] = _products(case, part, some)
             foretold[result] = _summed(result, listed[part], wide)
+            if part.constant is not None:
+                foretold[result] = part.constant.added(case, result, foretold[result])
         return foretold
 
     @property

@@ -29,8 +29,10 @@ _MORE = 4
 SURE = 0.95
 # Wrong ones that must be among what it is tested by, or half of all where few are asked.
 FEWEST = 5
-# Rounds of learning from what was not foretold.
+# Rounds of learning from what was not foretold, before it is tested; and how often it is tested
+# and learned from that, until which share of the time, and until which the last test lasts.
 _ROUNDS = 4
+TURNS, _LATE, _TESTED = 4, 0.65, 0.9
 
 
 class Observed(NamedTuple):
@@ -74,6 +76,11 @@ class Learned(NamedTuple):
             return False
         enough = self.foretold >= SURE * self.asked and self.caught >= SURE * self.faulty
         return bool(self.faulty) and enough
+
+    @property
+    def share(self) -> float:
+        """How much was foretold."""
+        return self.foretold / max(self.asked, 1)
 
 
 @dataclass(frozen=True)
@@ -172,6 +179,20 @@ def joint_rules(seen: Sequence[Observed]) -> Rules | None:
     return Rules({label: Rule(condition, function) for label, function in labels})
 
 
+# For each observation that has a label so many may lack it by chance.
+_SELDOM = 0.15
+
+
+def learned_nearly(seen: Sequence[Observed]) -> Rules:
+    """Find conditions, and where none separates one that holds hardly anywhere else."""
+    rules = learned_rules(seen)
+    for label in sorted(rules.unknown):
+        if (rule := _nearly(label, seen, _SELDOM)) is not None:
+            rules.conditions[label] = rule
+            rules.unknown.discard(label)
+    return rules
+
+
 # So much dearer a condition is that was fitted to what is right by chance.
 _FITTED = 2.0
 
@@ -193,17 +214,21 @@ def with_chance(rules: Rules, seen: Sequence[Observed], share: float) -> Rules:
     """
     found = Rules(dict(rules.conditions), set(rules.unknown))
     for label in sorted({*rules.unknown, *rules.conditions}):
-        function, own = _own(label, seen)
-        cared = [one for one in own if label in one.labels or label not in one.moot]
-        wrong = np.array([label in one.labels for one in cared])
-        condition = nearly(columns_of([one.whole for one in cared]), wrong, share)
-        exact = rules.conditions.get(label)
-        if condition is not None and (
-            exact is None or condition.cost + _FITTED <= exact.condition.cost
+        rule, exact = _nearly(label, seen, share), rules.conditions.get(label)
+        if rule is not None and (
+            exact is None or rule.condition.cost + _FITTED <= exact.condition.cost
         ):
-            found.conditions[label] = Rule(condition, function)
+            found.conditions[label] = rule
             found.unknown.discard(label)
     return found
+
+
+def _nearly(label: str, seen: Sequence[Observed], share: float) -> Rule | None:
+    function, own = _own(label, seen)
+    cared = [one for one in own if label in one.labels or label not in one.moot]
+    wrong = np.array([label in one.labels for one in cared])
+    condition = nearly(columns_of([one.whole for one in cared]), wrong, share)
+    return None if condition is None else Rule(condition, function)
 
 
 def _own(label: str, seen: Sequence[Observed]) -> tuple[str, list[Observed]]:
@@ -284,6 +309,51 @@ def put_to_test(
         if len(taken) >= number and off >= FEWEST:
             break
     return taken
+
+
+class Tested(NamedTuple):
+    """Conditions, what they were learned from, and the fresh observations that tested them."""
+
+    rules: Rules
+    seen: list[Observed]
+    fresh: list[Observed]
+    foretold: list[bool]
+
+
+def put_to_tests(
+    observed: Callable[[int], Iterator[Observed]],
+    rules: Rules,
+    seen: Sequence[Observed],
+    until_: Callable[[float], float],
+    *,
+    turns: int = TURNS,
+    learned: Callable[[Sequence[Observed]], Rules] = learned_rules,
+) -> Tested:
+    """Put conditions to fresh observations; from those that contradict is learned, others test.
+
+    Parameters
+    ----------
+    observed : callable
+        Gives of the number of a turn observations that no other turn makes.
+    rules, seen : Rules, sequence of Observed
+        What was learned, and from what.
+    until_ : callable
+        As `shares` gives it.
+    turns : int
+        How often at most.
+    learned : callable
+        Gives the conditions of what was observed.
+    """
+    seen = list(seen)
+    for turn in range(turns):
+        late = until_(_LATE)
+        fresh = put_to_test(observed(turn), until_(_TESTED))
+        foretold = [rules.foretells(one) for one in fresh]
+        if all(foretold) or turn == turns - 1 or time.perf_counter() > late:
+            break
+        seen += fresh
+        rules = learned(seen)
+    return Tested(rules, seen, fresh, foretold)
 
 
 def whens(rules: Rules, seen: Sequence[Observed]) -> tuple[str, ...]:

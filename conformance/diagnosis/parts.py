@@ -11,6 +11,7 @@ from conformance.cases.operator import OperatorCase, unclaimed
 from conformance.diagnosis.asking import Asking, Seen
 from conformance.diagnosis.compared import as_foretold
 from conformance.diagnosis.conditions import ALWAYS
+from conformance.diagnosis.constants import constant_part
 from conformance.diagnosis.fitting import fitted, wrong
 from conformance.diagnosis.learning import learned
 from conformance.diagnosis.mirror import on_both_axes
@@ -39,7 +40,8 @@ def found_parts(asking: Asking, faulty: Sequence[str]) -> dict[str, Part]:
         if (part := next(known, None)) is not None:
             parts[result] = part
             continue
-        part = _found(asking, result, [one for name, one in parts.items() if name != result])
+        before = [one for name, one in parts.items() if name != result]
+        part = _constant(asking, result) or _found(asking, result, before)
         if part is not None:
             parts[result] = part
     for result in faulty:
@@ -52,6 +54,14 @@ def found_parts(asking: Asking, faulty: Sequence[str]) -> dict[str, Part]:
         if part is not None:
             parts[result] = part
     return parts
+
+
+def _constant(asking: Asking, result: str) -> Part | None:
+    """Give a part that adds a constant and is right besides, where that is so."""
+    part = constant_part(asking, result, lambda one: contradicting(asking, result, one))
+    if part is None or not contradicting(asking, result, part):
+        return part
+    return _gated(asking, result, part)
 
 
 def _of_others(asking: Asking, result: str, others: Sequence[Part]) -> Part | None:

@@ -12,7 +12,7 @@ import numpy as np
 from conformance.cases.case import Array
 from conformance.cases.operator import OperatorCase
 from conformance.diagnosis.expressions import Column, Columns
-from refimpl.geometry import WORDS
+from refimpl.geometry import WORDS, Axis
 
 # The indices of a product, in the order of the axes of the grid.
 INDICES = "bijuvc"
@@ -66,8 +66,7 @@ def _counts(case: OperatorCase, columns: Columns) -> dict[str, Column]:
     inside, readers, later = [], [], []
     for axis, output, tap in zip(case.geometry.axes(case.size), "ij", "uv", strict=True):
         outputs, taps = np.arange(max(axis.outputs, 0))[:, None], np.arange(axis.taps)
-        rows = outputs * axis.stride + taps * axis.dilation - axis.before
-        within = (rows >= 0) & (rows < axis.size)
+        rows, within = _rows(axis), _meets(axis)
         inside.append(within.sum(1)[columns[output]])
         place = columns[output], columns[tap]
         reads = np.bincount(rows[within], minlength=axis.size)
@@ -80,6 +79,53 @@ def _counts(case: OperatorCase, columns: Columns) -> dict[str, Column]:
         "taps_inside": inside[0] * inside[1], "readers": readers[0] * readers[1],
         "later_rows": later[0], "later_columns": later[1],
     }  # fmt: skip
+
+
+def entries_of(case: OperatorCase, result: str) -> dict[str, Column]:
+    """Give the places of the entries of a result, in their order, and the numbers of the call.
+
+    An entry of dx that nothing reads has no product, and yet a place here.
+    """
+    where, axes = case.geometry, case.geometry.axes(case.size)
+    names, shape = {
+        "y": ("bijc", case.shapes["dy"]),
+        "dx": ("bhwc", case.shapes["x"]),
+        "dkernel": ("bijuvg", case.shapes["kernel"]),
+    }[result]
+    places = np.unravel_index(np.arange(int(np.prod(shape))), shape)
+    columns: dict[str, Column] = dict(zip(names, places, strict=True))
+    if "c" in columns:
+        c = columns["c"]
+        blocked = where.group_layout == "blocked"
+        columns["g"] = c // where.members if blocked else c % where.groups
+    counts = [_meets(axis) for axis in axes]
+    if result == "y":
+        columns["taps_inside"] = counts[0].sum(1)[columns["i"]] * counts[1].sum(1)[columns["j"]]
+    elif result == "dx":
+        reads = [
+            np.bincount(_rows(axis)[meets], minlength=axis.size)
+            for axis, meets in zip(axes, counts, strict=True)
+        ]
+        columns["readers"] = reads[0][columns["h"]] * reads[1][columns["w"]]
+    else:
+        for name, output, tap, axis in zip("hw", "ij", "uv", axes, strict=True):
+            columns[name] = _rows(axis)[columns[output], columns[tap]]
+    length = len(places[0])
+    call = {**numbers_of(case), **kinds_of(case)}
+    return columns | {name: np.full(length, value) for name, value in call.items()}
+
+
+def _rows(axis: Axis) -> Column:
+    """Pixel that each output reads through each tap, outside too: (outputs, taps)."""
+    outputs, taps = np.arange(max(axis.outputs, 0))[:, None], np.arange(axis.taps)
+    rows: Column = outputs * axis.stride + taps * axis.dilation - axis.before
+    return rows
+
+
+def _meets(axis: Axis) -> Column:
+    rows = _rows(axis)
+    meets: Column = (rows >= 0) & (rows < axis.size)
+    return meets
 
 
 def place_columns(

@@ -17,14 +17,16 @@ from conformance.cases.views import VIEWS
 from conformance.claims.loading import Judged
 from conformance.diagnosis.attributes import Row, yes
 from conformance.diagnosis.observing import (
+    TURNS,
     Learned,
     Observed,
+    Rules,
     attributes_of,
     counted,
     joint_rules,
     learn,
     learned_rules,
-    put_to_test,
+    put_to_tests,
     results_of,
     shares,
     until,
@@ -39,6 +41,8 @@ from conformance.worker.memory import layout_of
 from conformance.worker.pages import PLACES
 
 _SEEN, _CHECKED, _SAMPLE = 150, 8, 60
+# Seeds of what is put: to learn from, near what was wrong, and from this one on to test.
+_FIRST, _NEAR, _FRESH = 1, 2, 3
 
 
 # How memory that is no plain C-contiguous array may be read as if it were one.
@@ -73,14 +77,14 @@ def explain_putting(judged: Judged, failing: Any, start: float, seconds: float) 
         When the explainer began, and how long it has.
     """
     stop = shares(start, seconds)
-    puts = _Puts(judged, failing, 1)
+    puts = _Puts(judged, failing, _FIRST)
     rules, seen = learn(puts.observed(), _SEEN, stop(0.5))
     wrong = [one for one in seen if one.labels]
     if not wrong:
         return None
-    near = _Puts(judged, failing, 3, wrong).observed()
+    near = _Puts(judged, failing, _NEAR, wrong).observed()
     seen += until(near, _SEEN, stop(0.6))
-    rules, wrong = joint_rules(seen) or learned_rules(seen), [one for one in seen if one.labels]
+    rules, wrong = _rules(seen), [one for one in seen if one.labels]
     if any(not one.about[3] and not one.about[4] for one in wrong):
         # What is wrong in a plain call too, depends on something else.
         return None
@@ -93,8 +97,10 @@ def explain_putting(judged: Judged, failing: Any, start: float, seconds: float) 
     instead = next((w for w in _table(few) if _all_give(judged, few, w)), None)
     right = [one for one in seen if not one.labels and one.about[2].answer.results][-_SAMPLE:]
     alone = instead is not None and _all_give(judged, values[-_SAMPLE:] + right, instead)
-    fresh = put_to_test(_Puts(judged, failing, 2, wrong).observed(), stop(0.9))
-    foretold = [rules.foretells(one) for one in fresh]
+    rules, seen, fresh, foretold = put_to_tests(
+        lambda turn: _Puts(judged, failing, _FRESH + turn, wrong).observed(),
+        rules, seen, stop, learned=_rules, turns=1 if alone else TURNS,
+    )  # fmt: skip
     off = [one for one in fresh if results_of(one.labels, results)]
     exact = instead is not None and _all_give(judged, off, instead)
     labels = sorted({label for one in wrong for label in one.labels})
@@ -106,6 +112,11 @@ def explain_putting(judged: Judged, failing: Any, start: float, seconds: float) 
         _what(judged, labels, wrong, instead), _where(judged, labels), when,
         *counted(foretold, fresh), exact,
     )  # fmt: skip
+
+
+def _rules(seen: Sequence[Observed]) -> Rules:
+    """Learn one condition for all labels, or one for each."""
+    return joint_rules(seen) or learned_rules(seen)
 
 
 Views = Mapping[str, Callable[[Array], Array]]

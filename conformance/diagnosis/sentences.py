@@ -93,6 +93,10 @@ def of_part(part: Part) -> Iterable[str]:
     if part.absent is not None:
         some = "all products" if part.absent is ALWAYS else f"products with {part.absent}"
         yield f"leaves out {some}"
+    if part.constant is not None:
+        number, only = part.constant
+        where = "" if only is ALWAYS else f", where {only}"
+        yield f"adds {number:g} to each sum{where}; nothing is due besides"
     if part.when is not ALWAYS:
         yield f"this where {part.when}; elsewhere it is right"
 

@@ -148,7 +148,8 @@ def _observed(
         for number, (past, step, found) in enumerate(courses.walk(iter(steps))):
             if not shown[number]:
                 continue
-            row = behind(past, step) | {"function": step.function}
+            # No rule of one function alone: that is a condition, which has to separate.
+            row = behind(past, step) | {"function of the call": step.function}
             wrong = bool(found.labels & set(judged.kind.first_order))
             if wrong and len(past) < max(_LENGTHS):
                 courses.wrong.append([*past, step])

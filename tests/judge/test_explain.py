@@ -15,7 +15,7 @@ from conformance.diagnosis import numbers
 from conformance.diagnosis.attributes import negated
 from conformance.diagnosis.behaviour import explain_behaviour, remembers
 from conformance.diagnosis.conditions import separating
-from conformance.diagnosis.conduct import explain_conduct
+from conformance.diagnosis.conduct import explain_conduct, explain_keeping
 from conformance.diagnosis.experiments import drawn
 from conformance.diagnosis.explain import explain
 from conformance.diagnosis.explanation import Explanation
@@ -202,6 +202,15 @@ class LargeBatchesRaise(Unfold):
         return super().forward(x, kernel, **options)
 
 
+class BiasOfTheLastRow(Unfold):
+    """With an even number of columns a half is added to the last row of y."""
+
+    def y(self, call: Call, x: Any, kernel: Any) -> Any:
+        y = super().y(call, x, kernel)
+        y[:, -1:] += x.dtype.type(0.5 if call.size[1] % 2 == 0 else 0)
+        return y
+
+
 class BackwardRaises(MUTANTS["FirstGroupForAll"]):  # type: ignore[misc]
     """Gives a wrong y, and no derivatives."""
 
@@ -259,6 +268,9 @@ def explained(operator: Any, seconds: float = 60.0) -> Explanation:
         (MUTANTS["DxByAssignment"], "later rows of outputs that read the pixel"),
         (MUTANTS["ChannelsFirstMemory"], "reads channel of x ((c*H + (i*sh + u*dh - top))*W + "),
         (MUTANTS["GroupOfTheVector"], "c // 4*4 where c belongs"),
+        (MUTANTS["EpsilonAdded"], "adds 1e-07 to each sum; nothing is due besides"),
+        (MUTANTS["DxOfUnreadPixelsIsDy"], "to each sum, where products that read the pixel = 0;"),
+        (BiasOfTheLastRow, "adds 0.5 to each sum, where Ho - 1 - i = 0 and W % 2 = 0;"),
     ],
     ids=lambda one: getattr(one, "__name__", ""),
 )
@@ -348,6 +360,9 @@ CASE = "dtype=float32,recipe=integers,batch=2,height=5,width=4,groups=2,members=
             "had another kernel",
         ),
         (explain_history, "EveryTenthCallWrong", "calls", "number of the call"),
+        # Calls from the thousandth on are among those that test it.
+        (explain_history, "WrongFromTheThousandthCall", "calls", "number of the call >= 1000"),
+        (explain_keeping, "ImagesKept", "memory of the process grows with each call", "always"),
         # Of an image of its shape in a call that may be otherwise in all else.
         (
             explain_history,
@@ -389,7 +404,9 @@ def test_behaviour_is_identified_and_foretells(
     explains: Any, mutant: str, what: str, when: str
 ) -> None:
     judged = load(MUTANTS[mutant], OPERATOR)
-    found = explains(judged, OPERATOR.case.parse(CASE), time.perf_counter(), 6.0)
+    # What is kept takes many calls to see.
+    seconds = 20.0 if explains is explain_keeping else 6.0
+    found = explains(judged, OPERATOR.case.parse(CASE), time.perf_counter(), seconds)
     assert what in found.what[0], found
     assert when in found.when[0], found
     assert found.certain, found
