@@ -64,7 +64,7 @@ _PLAIN = 3.0
 # Products on which conditions are looked for.
 _MOST_PRODUCTS = 300
 # How often conditions on them are learned anew from what contradicts, and so many of that each.
-_ROUNDS, _AGAINST = 4, 4
+_ROUNDS, _AGAINST = 3, 4
 # Products of a reading that formulas are fitted to, of some outputs; held against all of them.
 _MOST_FITTED = 12_000
 # The number of a reading, as a column.
@@ -258,7 +258,7 @@ def _slots(name: str, columns: dict[str, Column]) -> list[Slot]:
         against = slot(usable) != values
         cared = off | against
         some = {key: column[cared] for key, column in (usable | kinds).items()}
-        found += [replace(slot, only=only) for only in of_places(some, off[cared])[:3]]
+        found += [replace(slot, only=only) for only in of_places(some, off[cared], 1)[:3]]
     return sorted(found, key=lambda slot: slot.cost)[: 2 * _OFFERED]
 
 
@@ -283,7 +283,7 @@ def _factor(values: Column, columns: Columns, dtype: str) -> Slot | None:
         if not _near(wanted, whole, dtype).all():
             continue
         off = ~_near(values, np.ones(len(values)), dtype)
-        for only in (ALWAYS, *of_places(columns, off)[:2]):
+        for only in (ALWAYS, *of_places(columns, off, 1)[:2]):
             kept = slice(None) if only is ALWAYS else off
             inside = {key: column[kept] for key, column in columns.items()}
             slot = next(_formulas("n", inside, whole[kept].astype(np.int64), None), None)
@@ -294,13 +294,13 @@ def _factor(values: Column, columns: Columns, dtype: str) -> Slot | None:
     return None
 
 
-def of_places(columns: Columns, off: Truth) -> list[Condition]:
+def of_places(columns: Columns, off: Truth, rounds: int = _ROUNDS) -> list[Condition]:
     """Give conditions on places and numbers that separate products, or entries.
 
     They are learned from some of them, and from those that contradict what was learned.
     """
     chosen = _balanced(off, _MOST_PRODUCTS)
-    for _ in range(_ROUNDS):
+    for _ in range(rounds):
         some = {name: column[chosen] for name, column in columns.items() if name not in FLAGS}
         some |= {name: one(some) for name, one in DERIVED.items() if one.atoms <= set(some)}
         some = {name: column for name, column in some.items() if len(column)}

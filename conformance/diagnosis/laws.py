@@ -62,7 +62,7 @@ PADDED: Mapping[str, str] = {
     f"padded taps read {words} and multiply by zero, so that its NaN and infinities show": rule
     for words, rule in (
         ("the nearest pixel", "clamped"),
-        ("pixel 0 of the axis", "zero in the place of those outside"),
+        ("pixel 0 of the axis", "pixel 0"),
         ("the pixel at the other end", "modulo the size"),
     )
 }

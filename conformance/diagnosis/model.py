@@ -63,9 +63,6 @@ BORDERS: Mapping[str, Callable[[Column, Column], Column]] = {
     "": lambda values, size: values,  # noqa: ARG005
     "clamped": lambda values, size: np.clip(values, 0, size - 1),
     "modulo the size": lambda values, size: values % size,
-    "zero in the place of those outside": lambda values, size: np.where(
-        (values >= 0) & (values < size), values, 0
-    ),
     # As Python's and NumPy's indices are, where only the upper end is checked.
     "negative ones from the end": lambda values, size: np.where(
         (values < 0) & (values >= -size), values + size, values
@@ -74,6 +71,12 @@ BORDERS: Mapping[str, Callable[[Column, Column], Column]] = {
     "reflected with the edge": lambda values, size: _reflected(values, size, edge=True),
 }
 """What becomes of an index outside: a rule from value and size to an index."""
+
+# And what becomes of it where the product is multiplied by zero.
+OUTSIDE = {
+    **BORDERS,
+    "pixel 0": lambda values, size: np.where((values >= 0) & (values < size), values, 0),
+}
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,7 @@ class Slot:
         """The index of each product."""
         found = self.formula(columns)
         if self.border:
-            found = BORDERS[self.border](found, columns[SIZES[self.name]])
+            found = OUTSIDE[self.border](found, columns[SIZES[self.name]])
         if self.over is not None:
             over = self.over(columns)
             found = found / np.where(over == 0, 1, over)

@@ -76,7 +76,7 @@ def _of_others(asking: Asking, result: str, others: Sequence[Part]) -> Part | No
 def _found(asking: Asking, result: str, before: Sequence[Part]) -> Part | None:
     """Read maps and fit them, then those of the cases that contradict, until none does."""
     told, best, part = 0, None, None
-    for _ in range(_ROUNDS):
+    for turn in range(_ROUNDS):
         readings = _readings(asking, result, part)
         if len(readings) == told or not any(map(wrong, readings)):
             # Nothing new: what was fitted would be fitted again.
@@ -85,7 +85,7 @@ def _found(asking: Asking, result: str, before: Sequence[Part]) -> Part | None:
         whole = [one for one in readings if one.complete and not one.raised]
         if len(whole) < 2 or not any(map(wrong, whole)):
             break
-        part, agrees = _fitted(asking, result, whole, before)
+        part, agrees = _fitted(asking, result, whole, before, first=not turn)
         best = part
         if part is None or agrees or not asking.left(0.6):
             break
@@ -110,11 +110,17 @@ def _completed(asking: Asking, result: str, part: Part) -> Part:
 
 
 def _fitted(
-    asking: Asking, result: str, readings: Sequence[Reading], before: Sequence[Part]
+    asking: Asking,
+    result: str,
+    readings: Sequence[Reading],
+    before: Sequence[Part],
+    *,
+    first: bool,
 ) -> tuple[Part | None, bool]:
     """Fit the wrong readings, confined by a condition, or all; tell whether nothing contradicts.
 
-    What is behind a condition is simpler where it is wrong than everywhere.
+    What is behind a condition is simpler where it is wrong than everywhere. At `first` what wrong
+    cases contradict is given as it is: to read these takes less time than to fit all.
     """
     off = [one for one in readings if wrong(one)]
     part = fitted(off, before)
@@ -126,6 +132,8 @@ def _fitted(
             found = part
         elif not any(one.wrong[result] for one in against):
             found = _gated(asking, result, part)
+        elif first:
+            return part, False
         simple = found is not None and replace(found, when=ALWAYS).cost <= _SIMPLE
         if found is not None and (simple or not asking.left(0.5)):
             return found, True
