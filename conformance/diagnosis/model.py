@@ -73,7 +73,7 @@ BORDERS: Mapping[str, Callable[[Column, Column], Column]] = {
 """What becomes of an index outside: a rule from value and size to an index."""
 
 # And what becomes of it where the product is multiplied by zero.
-OUTSIDE = {
+OUTSIDE: Mapping[str, Callable[[Column, Column], Column]] = {
     **BORDERS,
     "pixel 0": lambda values, size: np.where((values >= 0) & (values < size), values, 0),
 }
