@@ -183,11 +183,16 @@ def _beyond(case: OperatorCase, bits: int, rng: np.random.Generator) -> Three:
     return x, kernel, dy
 
 
+# Of special cases so many have an operand that is zero everywhere.
+_EMPTY = 0.5
+
+
 def _specials(case: OperatorCase, bits: int, rng: np.random.Generator) -> Three:
     """Small integers, many zeros and a few NaN and infinities among them (SPC-1 to SPC-3).
 
-    Zeros so many that they meet the others. No NaN or infinity in the kernel at a padded tap: what
-    it does there is unspecified.
+    Zeros so many that they meet the others; one operand in six is zero everywhere, which a shortcut
+    would look for. No NaN or infinity in the kernel at a padded tap: what it does there is
+    unspecified.
     """
     result = []
     for name, array in zip(OPERANDS, integers(case, bits, rng), strict=True):
@@ -196,6 +201,9 @@ def _specials(case: OperatorCase, bits: int, rng: np.random.Generator) -> Three:
         chosen = rng.random(array.shape) < min(0.2, 2 / max(1, array.size))
         chosen &= inside(case) if name == "kernel" else True
         result.append(np.where(chosen, rng.choice([np.nan, np.inf, -np.inf], array.shape), array))
+    if rng.random() < _EMPTY:
+        which = rng.integers(len(result))
+        result[which] = np.zeros_like(result[which])
     return result[0], result[1], result[2]
 
 

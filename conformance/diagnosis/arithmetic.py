@@ -19,7 +19,10 @@ from conformance.diagnosis.trees import Tree, leaves_of
 # An integer, or a float that is infinite or no number.
 Number = Any
 NEAREST, TRUNCATED, AWAY = "to nearest, ties to even", "towards zero", "to nearest, ties away"
+UP, DOWN = "towards plus infinity", "towards minus infinity"
 MODES = (NEAREST, TRUNCATED, AWAY)
+# What the last rounding alone is tried with, too.
+DIRECTED = (UP, DOWN)
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class Rounding:
     bits : int
         Significand bits that are left.
     mode : str
-        One of `MODES`.
+        One of `MODES` or `DIRECTED`.
     smallest, largest : int
         Exponents of the smallest normal number and of the binade of the largest one.
     flushes : bool
@@ -67,17 +70,19 @@ class Rounding:
             return 0
         lost = max(size.bit_length() - self.bits, self.smallest - self.bits + 1 + scale)
         if lost > 0:
-            size = self._rounded(size, lost)
+            size = self._rounded(size, lost, number < 0)
         if self.clips is not None:
             size = min(size, integers([self.clips], scale)[0])
         elif size.bit_length() - 1 - scale > self.largest:
             return math.inf if number > 0 else -math.inf
         return size if number > 0 else -size
 
-    def _rounded(self, size: int, lost: int) -> int:
+    def _rounded(self, size: int, lost: int, negative: bool) -> int:
         """Round off so many bits."""
         kept = size >> lost
-        if self.mode != TRUNCATED:
+        if self.mode in DIRECTED:
+            kept += (size != kept << lost) and (self.mode == UP) != negative
+        elif self.mode != TRUNCATED:
             rest, half = size - (kept << lost), 1 << (lost - 1)
             kept += rest > half or (rest == half and (self.mode == AWAY or kept & 1))
         return kept << lost

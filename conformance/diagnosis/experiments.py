@@ -61,8 +61,9 @@ FINITE = tuple(
     for name, recipe in RECIPES.items()
     if recipe.exact
     and not recipe.certifies
-    # An explanation is about forward and backward.
+    # An explanation is about forward and backward, and of sums that are not rounded it is a map.
     and name != "specials"
+    and not recipe.rounds
     and not {*recipe.decides} & {*SECOND}
 )
 # Which operand is special, the seed says modulo three.

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from conformance.cases.operator import OperatorCase
+from conformance.claims.formats import FORMATS
 from conformance.claims.loading import Judged
 from conformance.diagnosis.answers import Question, Raised
 from conformance.diagnosis.asking import (
@@ -40,6 +41,8 @@ _LEARNED, _FORETOLD = 90, 200
 _LEAST = 2.0
 # Wrong cases on which laws are tried, and products of one of them at most.
 _TRIED, _FEW = 3, 4000
+# Significand bits of a format that is wide.
+_WIDE = 24
 # So few exact answers are wrong of an arithmetic. For each wrong answer so many may be right by
 # chance.
 _RARE, _BY_CHANCE = 0.05, 0.15
@@ -108,7 +111,9 @@ def _of_law(asking: Asking) -> Explanation | None:
     """Explain by what is done to an operand, if that gives the answers of a few wrong cases."""
     for name in RESULTS:
         off = [one for one in asking.seen if one.wrong[name] and one.case.products <= _FEW]
-        off = sorted(off, key=lambda one: -one.case.products)[:_TRIED]
+        # In wide formats few roundings hide what a law says.
+        off.sort(key=lambda one: (FORMATS[one.case.dtype].bits < _WIDE, -one.case.products))
+        off = off[:_TRIED]
         laws = [suspected(one.case, one.values, one.got, name) for one in off]
         if laws and set.intersection(*laws):
             failing, seconds = asking.failing or off[0].case, 0.6 * asking.seconds

@@ -62,9 +62,9 @@ class Explanation:
             return False
         if self.caught is not None and self.caught < SURE * self.faulty:
             return False
-        # What `reveal` calls a hint in part is no certainty as a whole.
+        # Of an arithmetic something must be said that is no hint by itself.
         few = min(FEWEST, (self.asked + 1) // 2)
-        sums = self.arithmetic and not any("hint:" in one for one in self.what)
+        sums = self.arithmetic and any("hint" not in one for one in self.what)
         telling = self.faulty >= few or sums
         return bool(self.asked and telling) and self.foretold >= SURE * self.asked
 

@@ -13,7 +13,7 @@ import numpy as np
 from conformance.cases.case import Array
 from conformance.claims.formats import FORMATS, Format
 from conformance.diagnosis import probes
-from conformance.diagnosis.arithmetic import MODES, NEAREST, Arithmetic, Rounding, chain
+from conformance.diagnosis.arithmetic import DIRECTED, MODES, NEAREST, Arithmetic, Rounding, chain
 from conformance.diagnosis.limits import Limits, limits
 from conformance.diagnosis.sums import Sums
 from conformance.diagnosis.trees import built, in_order, names
@@ -270,7 +270,8 @@ def _alternatives(guess: Arithmetic, factors: tuple[int, int]) -> Iterator[Arith
     stages = ("operands", "product", "partial", "result")
     for number in range(len(stages) + 1):
         for changed in itertools.combinations(stages, number):
-            for modes in itertools.product(MODES[1:], repeat=number):
+            own = (*MODES[1:], *DIRECTED) if changed == ("result",) else MODES[1:]
+            for modes in itertools.product(own, repeat=number):
                 for one in dict.fromkeys(manners):
                     yield _in_modes(one, dict(zip(changed, modes, strict=True)))
 

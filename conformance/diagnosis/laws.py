@@ -119,12 +119,12 @@ def law_of(judged: Judged, seen: Sequence[Observed]) -> tuple[str, bool]:
 
 
 def suspected(case: OperatorCase, values: Values, got: Mapping[str, Any], name: str) -> set[str]:
-    """Name the laws of operands that give an answer; no bound is asked for, but nearness."""
+    """Name the laws that give a finite answer; no bound is asked for, but nearness."""
     found, answer = set(), got.get(name)
     wide = {one: array.astype(np.float64) for one, array in values.items()}
     with np.errstate(all="ignore"):
         plain = _results(case, wide)[name]
-    for words in (*OPERANDS, *MASKS):
+    for words in (*LAWS, *OPERANDS, *MASKS):
         due, size = _changed(case, wide, words)[name]
         if isinstance(answer, np.ndarray) and answer.shape == due.shape:
             allowed = _roundings(case) * size
@@ -136,7 +136,7 @@ def suspected(case: OperatorCase, values: Values, got: Mapping[str, Any], name: 
 
 
 def _changed(case: OperatorCase, values: Values, words: str) -> dict[str, tuple[Array, Array]]:
-    """Give results, and the sums of the magnitudes, where an operand is changed or one masked."""
+    """Give results as a law makes them, and the sums of the magnitudes."""
     values = dict(values)
     with np.errstate(all="ignore"):
         if words in OPERANDS:
@@ -147,6 +147,9 @@ def _changed(case: OperatorCase, values: Values, words: str) -> dict[str, tuple[
         if words in MASKS:
             name, kept = MASKS[words]
             results[name] = np.where(kept(values), results[name], 0.0)
+        if words in LAWS:
+            format_ = FORMATS[case.dtype]
+            results = {name: LAWS[words](value, format_) for name, value in results.items()}
     return {name: (results[name], sizes[name]) for name in results}
 
 

@@ -69,6 +69,10 @@ def explain_state(
     case = least(own, case, fails, _STARTING * seconds)
     stop = shares(start, seconds)
     rules, seen = learn(_observed(judged, own, case, 1, prelude), _SEEN, stop(0.25))
+    if rules.unknown:
+        # What no condition on the calls before separates is no state of this kind: its key, or what
+        # is given instead, is looked for elsewhere.
+        return None
     fresh = put_to_test(_observed(judged, own, case, 2, prelude), stop(0.35), _FORETOLD)
     found = steady(own, case, max(_LEAST, seconds - (time.perf_counter() - start)))
     return None if found is None else _joined(found, prelude, rules, seen, fresh, start)

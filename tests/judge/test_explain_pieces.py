@@ -10,6 +10,7 @@ import pytest
 
 from conformance.cases.operator_recipes import operands
 from conformance.claims.loading import load
+from conformance.diagnosis.arithmetic import DOWN, UP, Rounding
 from conformance.diagnosis.attributes import of_counts
 from conformance.diagnosis.courses import BUT, Courses, behind
 from conformance.diagnosis.experiments import drawn
@@ -20,6 +21,7 @@ from conformance.diagnosis.numbers import explain_numbers
 from conformance.diagnosis.observing import Observed, learned_nearly, learned_rules, put_to_tests
 from conformance.diagnosis.places import entries_of
 from conformance.diagnosis.readings import read
+from conformance.diagnosis.reveal import reveal
 from conformance.implementations.operator.numpy_unfold import Call, Unfold
 from conformance.kinds import OPERATOR
 from conformance.mutants.operator import MUTANTS
@@ -54,6 +56,18 @@ def test_padding_below_zero_is_identified() -> None:
     assert part is not None
     said = {slot.name: str(slot.formula) for slot in part.slots}
     assert said["Pw"].endswith("((Wo - 1)*sw + (Kw - 1)*dw + 1 - W) // 2"), said
+
+
+def test_directed_roundings_know_the_sign() -> None:
+    """5 is 101 in binary: of two bits 110 is above it and 100 below."""
+    for mode, above, below in ((UP, 6, -4), (DOWN, 4, -6)):
+        rounding = Rounding(2, mode)
+        assert [rounding(n, 0) for n in (5, -5, 4, -4, 0)] == [above, below, 4, -4, 0]
+
+
+def test_results_rounded_up_are_told() -> None:
+    found = reveal(load(MUTANTS["RoundsUp"], OPERATOR), "float32", results=("y",))
+    assert found.words[0] == "y: results are rounded towards plus infinity"
 
 
 def test_padded_taps_that_are_multiplied_show_what_they_read() -> None:

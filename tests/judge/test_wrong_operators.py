@@ -20,6 +20,7 @@ WRONG = [
     ("MeanKernelGradient", "GRD-2", r"GRD-2: .*a sum, not a mean"),
     ("ChangesItsInput", "FWD-5", "x was modified by forward"),
     ("ChannelsThatAreOneAreANumber", "FWD-6", "d(x|kernel): "),
+    ("ZerosReturnEarly", "SPC-3", "d(x|kernel): "),
     ("Double", "FWD-4", "must be of dtype float32, got float64"),
     ("AcceptsEverything", "ERR-2", "must raise an exception and returned a result"),
 ]
