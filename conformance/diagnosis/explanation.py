@@ -13,6 +13,8 @@ from conformance.diagnosis.observing import FEWEST, SURE
 
 # How often it is learned from what fresh cases contradict, and until when.
 _TURNS, _LATE = 4, 0.75
+# How lines begin that say what to do.
+_ADVICE = ("mend", "declare")
 
 
 @dataclass(frozen=True)
@@ -62,9 +64,10 @@ class Explanation:
             return False
         if self.caught is not None and self.caught < SURE * self.faulty:
             return False
-        # Of an arithmetic something must be said that is no hint by itself.
+        # Of an arithmetic something must be said that is neither a hint by itself nor advice.
         few = min(FEWEST, (self.asked + 1) // 2)
-        sums = self.arithmetic and any("hint" not in one for one in self.what)
+        said = (one for one in self.what if not one.startswith(_ADVICE))
+        sums = self.arithmetic and any("hint" not in one for one in said)
         telling = self.faulty >= few or sums
         return bool(self.asked and telling) and self.foretold >= SURE * self.asked
 

@@ -573,7 +573,10 @@ def test_what_did_not_foretell_is_a_hint() -> None:
     assert "no time" in Explanation().tested
     # Of an arithmetic, what is a hint in part.
     assert Explanation(("y: sums are kept",), foretold=9, asked=9, arithmetic=True).certain
-    assert not Explanation(("y: hint: of 40",), foretold=9, asked=9, arithmetic=True).certain
+    for hints in (("y: hint: of 40",), ("y: flushed: x (hint)", 'mend, or declare "accumulator"')):
+        assert not Explanation(hints, foretold=9, asked=9, arithmetic=True).certain
+    said = ("y: results are rounded towards zero", "y: hint: of 40 sums")
+    assert Explanation(said, foretold=9, asked=9, arithmetic=True).certain
 
 
 def test_the_model_without_parts_is_the_operator() -> None:
