@@ -2,20 +2,23 @@
 
 A fast form writes whole rows of a result. An element is either the exact sum, rounded once, or NaN
 where that could not be certified; rows with a NaN are marked, and the definition fills them in. So
-nothing here decides what is right, and nothing here has to be general: NaN and infinities,
-overflow, ties and deep cancellation are left to the definition.
+nothing here decides what is right, and nothing here has to be general: NaN, infinities and possible
+overflow are left to the definition. So are ties and deep cancellation, unless the sum was exact
+(its loss is zero).
 
 How a sum is kept (proof in docs/oracle.md, "How it is computed"). Let every product of a row be
 at most 2^(k-2) / n in size, n being the number of terms, and let t begin at 1.5 * 2^k. Then
 
     t' = fma(x, w, t);  low += fma(x, w, t - t');  t = t'
 
-keeps t within [2^k, 2^(k+1)], so that t - 1.5 * 2^k and each t - t' are exact, and the sum is
-(t - 1.5 * 2^k) + low but for what the last line rounds. Either nothing was rounded, since all
-products are multiples of a number that is not too small, or as much as `loss` at most.
+keeps t within [2^k, 2^(k+1)], so that t - 1.5 * 2^k and each t - t' are exact. The sum is
+(t - 1.5 * 2^k) + low, but for the roundings of low and of the second fma. Either nothing is rounded
+there, since all products are multiples of a large enough power of two, or the error is at most
+`loss`.
 
-Lanes are pixels of a row: rows of operands are transposed, widened to float64, and laid out so that
-what the lanes need lies side by side, zeros where a tap is padded. All compiled code of the fast
+Lanes are members of a group where a group has eight or more (forward, dx). Elsewhere they are
+pixels of a row: rows of operands are transposed, widened to float64, and laid out so that what the
+lanes need lies side by side. Each section says how. All compiled code of the fast
 forms lives in this one file, for numba's cache.
 """
 
@@ -41,7 +44,7 @@ AVAILABLE = not numba.core.config.DISABLE_JIT and (
 
 # --- Four vectors of eight float64, as one value of numba's ---
 #
-# Four, since a sum waits for its last term, and three others can be added to meanwhile.
+# Four, because each addition waits for the one before it: meanwhile the other three are added.
 
 _LANES, _VECTORS = 8, 4
 _BLOCK = _LANES * _VECTORS
@@ -180,7 +183,8 @@ def _subtract(typingctx, a, b):  # noqa: ARG001
 def _transpose_square(typingctx, source, start, step, rows, target, first, places, column, columns):  # noqa: ARG001
     """target[first + places[column + c] + r] = source[start + r * step + c] for c, r < 8.
 
-    Zeros from row `rows` on; nothing from column `columns` on.
+    Rows from `rows` on count as zeros. Columns from `columns` on do not exist: the last one is
+    written again.
     """
 
     def emit(context, builder, signature, arguments):
@@ -222,7 +226,8 @@ def _transpose_square(typingctx, source, start, step, rows, target, first, place
 def _transpose(source, start, step, rows, target, first, places, room):
     """target[first + places[c] + r] = source[start + r * step + c], for all rows and places.
 
-    With room, up to eight zeros may follow the rows of a place, until the next place is filled.
+    With room, fewer than eight rows are filled up to eight with zeros. These may overwrite the
+    beginning of the next place: either that is filled later, or it holds zeros there.
     """
     columns = len(places)
     beyond = start + (rows - 1) * step + _LANES > len(source) and columns < _LANES
@@ -253,7 +258,7 @@ def _transpose_in_blocks(source, start, step, rows, target, places, block):
 
 # What is noted of numbers: all are below 2^(note[_SIZE] + 1), and multiples of 2^note[_GRID].
 _SIZE, _GRID = 0, 1
-# The size of infinity and NaN, and the grid of zeros.
+# Infinity and NaN count as this large. Zeros are multiples of everything, hence this grid.
 _NONE = 1 << 20
 
 
@@ -270,7 +275,7 @@ def _bits_of(numbers):
 @_part
 def _look(numbers, note):
     """Note of float32 or float64 numbers how large they are and what they are multiples of."""
-    # In integers of the numbers' own width, of which a vector has the most.
+    # Unsigned integers of the numbers' own width: then a vector holds the most of them.
     bits, integer = _bits(numbers)
     single = numbers.itemsize == 4
     fraction, bias = (23, 127) if single else (52, 1023)
@@ -278,7 +283,7 @@ def _look(numbers, note):
     most, least, used = integer(0), integer(mask), integer(0)
     for n in range(len(bits)):
         size = integer(bits[n] & mask)
-        less = integer(size - one)  # of zero, the largest there is
+        less = integer(size - one)  # zero wraps around to the largest
         most = size if size > most else most
         least = less if less < least else least
         used = integer(used | size)
@@ -303,14 +308,15 @@ def _join(note, other):
 
 @_part
 def _start_and_loss(one, other, terms):
-    """Return what sums of so many products begin at, and what they may lose; 0 where none will do.
+    """Return the start of sums of so many products, and what they may lose; two zeros if neither.
 
     `one` and `other` are what is noted of the two factors.
     """
     log_terms = 0
     while 1 << log_terms < terms:
         log_terms += 1
-    # Not so small that what is added up could underflow.
+    # At least -900, so that 2^(k - 106) is a normal number. A single rounding error may underflow
+    # still: the loss allows for it.
     k = max(one[_SIZE] + other[_SIZE] + 4 + log_terms, -900)
     if k > 1022:
         return 0.0, 0.0
@@ -614,14 +620,15 @@ def dx_rows_by_member(first, last, dy, kernel, sh, sw, dh, dw, top, left, dg, dm
 # --- Pixels in lanes: for fewer members, and for dkernel ---
 #
 # Rows are transposed, so that for each channel the pixels that a tap reads from output to output
-# lie side by side, with zeros where the tap is padded.
+# lie side by side, with zeros where the tap's column is padded. Taps whose row is padded are left
+# out.
 
 
 @_part
 def _blocks(pixels, rows):
-    """Tell whether the four vectors of a block are better four rows than 32 pixels; and the pixels.
+    """Choose what a block holds: four rows of eight pixels (true), or 32 pixels of one row.
 
-    The number of pixels is filled up to whole blocks.
+    Also give the number of pixels, filled up to whole blocks.
     """
     by_row = -(-rows // _VECTORS) * _VECTORS * (-(-pixels // _LANES) * _LANES)
     by_pixel = rows * (-(-pixels // _BLOCK) * _BLOCK)
@@ -633,9 +640,9 @@ def _blocks(pixels, rows):
 def _planes(span, Kw, sw, dw):
     """Lay out a row of pixels for its taps.
 
-    Plane p holds pixels p_first, p_first + sw, ... of the padded row; that is one plane for each
-    remainder by the stride or, where this is less, one for each tap. Returns the length of a plane,
-    the first pixels, and where in the planes each tap begins.
+    Plane p holds pixels firsts[p], firsts[p] + sw, ... of the padded row. There is one plane for
+    each remainder by the stride, or one for each tap where this takes less memory. Returns the
+    length of a plane, `firsts`, and where each tap begins, counted from the first plane.
     """
     taps = np.arange(Kw) * dw
     length = span + taps[-1] // sw + _LANES
@@ -646,7 +653,12 @@ def _planes(span, Kw, sw, dw):
 
 @_part
 def _keep_planes(x, row, W, C, sw, left, length, firsts, channels, slots, slot):
-    """Bring row (W, C) of pixels into (C, planes, length), from `slot` on."""
+    """Bring row (W, C) of pixels into (C, planes, length), from `slot` on.
+
+    Of a plane with fewer than eight pixels up to seven zeros run past its end. They do not reach
+    what is filled already: `firsts` ascends, so that the first plane of the next channel begins its
+    pixels no earlier than this one, and a plane is at least eight long.
+    """
     for p in range(len(firsts)):
         before = max(-((firsts[p] - left) // sw), 0)
         end = min((W - 1 + left - firsts[p]) // sw + 1, length)
@@ -660,7 +672,11 @@ def _sum_channels(
     x, xs, x_channel, w, ws, w_group, w_block, terms, members, G, dg, dm, pixel, pixels,
     by_member, steps, start, high, low, span,
 ):  # fmt: skip
-    """Sum all channels of so many pixels, from `pixel` on, in lanes; w begins with that one."""
+    """Sum all channels of so many pixels, from `pixel` on; the weights in w begin with that one.
+
+    The last block of a group may run beyond it: what it writes there is overwritten later, or lies
+    in the room at the end.
+    """
     x_step, step, w_step = steps
     for g in range(G):
         for m in range(0, members, _VECTORS if by_member else 1):

@@ -19,6 +19,35 @@ _WORTH_A_THREAD = 1 << 20
 _WORTH_A_CHUNK = 1 << 22
 
 
+# As variables, so that nothing but the processor computes with them.
+_TINY, _ONE, _HALF_A_UNIT = 5e-324, 1.0, 2.0**-53
+
+
+def usual_processor() -> None:
+    """Make sure that this thread rounds to nearest and keeps subnormal numbers.
+
+    Threads that it makes begin as it is. Some libraries change that for the whole thread:
+    ``torch.set_flush_denormal(True)``, or code that was compiled for speed, when it is loaded.
+
+    Raises
+    ------
+    RuntimeError
+        It does not: the answer would not be the exact sum, rounded once (NUM-5).
+    """
+    if _TINY * _ONE == 0.0:
+        raise RuntimeError(
+            "NUM-5: the answer is the exact sum, rounded once, but this thread's processor is set "
+            f"to take subnormal numbers for zero: {_TINY!r} * {_ONE!r} gave 0.0. Something in this "
+            "process has set it so, such as torch.set_flush_denormal(True)"
+        )
+    above, below = _ONE + _HALF_A_UNIT, -_ONE - _HALF_A_UNIT
+    if (above, below) != (1.0, -1.0) or _ONE + 1.5 * _HALF_A_UNIT == 1.0:
+        raise RuntimeError(
+            "NUM-5: the answer is rounded to nearest, but this thread's processor is set "
+            f"otherwise: 1.0 + 2**-53 gave {above!r}, -1.0 - 2**-53 gave {below!r}, due 1.0 and -1.0"
+        )
+
+
 def run_rows(loop: Callable[..., None], rows: int, work: int, *arguments: Any) -> None:
     """Call ``loop(first, last, *arguments)`` so that every row of ``range(rows)`` is covered once.
 
@@ -32,7 +61,13 @@ def run_rows(loop: Callable[..., None], rows: int, work: int, *arguments: Any) -
         Multiply-adds of the whole call.
     *arguments
         Passed on to `loop`.
+
+    Raises
+    ------
+    RuntimeError
+        This thread does not round to nearest, or flushes subnormal numbers.
     """
+    usual_processor()
     # The variable that users of numba already set.
     allowed: int = numba.core.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
     threads = min(allowed, rows, work // _WORTH_A_THREAD)

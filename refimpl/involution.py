@@ -82,6 +82,9 @@ def forward(
         Shapes that do not fit (ERR-1 to ERR-4), a stride, dilation, padding or group layout out of
         range (ERR-5 to ERR-7), an output without rows or columns (ERR-8), numbers that 64-bit
         indices could not hold, chunks of unknown sizes (ERR-10).
+    RuntimeError
+        This thread's processor takes subnormal numbers for zero, or does not round to nearest:
+        something else in the process has set it so (NUM-5).
 
     See Also
     --------
@@ -149,7 +152,7 @@ def backward(
 
     Raises
     ------
-    TypeError, ValueError
+    TypeError, ValueError, RuntimeError
         As `forward`, and for a `dy` whose shape is not that of y (ERR-4).
 
     See Also

@@ -1,11 +1,14 @@
 """The oracle's results are bit-equal from any thread, process and number of threads (NUM-7)."""
 
+import ctypes
 import multiprocessing
 import os
+import platform
 import subprocess
 import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 from unittest import mock
 
 import numba.core.config
@@ -84,3 +87,41 @@ def test_an_error_in_a_thread_is_raised() -> None:
 
     with pytest.raises(RuntimeError, match="rows 0 to"):
         _threads.run_rows(broken, 8, 100)
+
+
+def _flushing(libm: ctypes.CDLL, bits: int) -> None:
+    """Set bits of MXCSR, which ends what x86's C library keeps of the processor."""
+    kept = (ctypes.c_ubyte * 32)()
+    libm.fegetenv(kept)
+    register = int.from_bytes(bytes(kept)[28:], "little") | bits
+    kept[28:] = list(register.to_bytes(4, "little"))
+    libm.fesetenv(kept)
+
+
+@pytest.mark.clause("NUM-5")
+@pytest.mark.skipif(
+    (sys.platform, platform.machine()) != ("linux", "x86_64"), reason="sets x86's own register"
+)
+@pytest.mark.parametrize(
+    ("manner", "words"),
+    [
+        # Subnormal operands count as zero, and subnormal results.
+        (lambda libm: _flushing(libm, 0x40), "take subnormal numbers for zero"),
+        (lambda libm: _flushing(libm, 0x8000), "take subnormal numbers for zero"),
+        *(
+            (lambda libm, mode=mode: libm.fesetround(mode), "rounded to nearest")
+            for mode in (0x400, 0x800, 0xC00)  # down, up, towards zero
+        ),
+    ],
+    ids=["operands", "results", "down", "up", "zero"],
+)
+def test_a_processor_that_is_set_otherwise_is_refused(manner: Any, words: str) -> None:
+    """`torch.set_flush_denormal(True)` made float32 sums of subnormal numbers zero."""
+    libm, expected = ctypes.CDLL("libm.so.6"), results()
+    manner(libm)
+    try:
+        with pytest.raises(RuntimeError, match=words):
+            results()
+    finally:
+        libm.fesetenv(ctypes.c_void_p(-1))
+    assert results() == expected
