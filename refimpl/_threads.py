@@ -44,7 +44,7 @@ def usual_processor() -> None:
     if (above, below) != (1.0, -1.0) or _ONE + 1.5 * _HALF_A_UNIT == 1.0:
         raise RuntimeError(
             "NUM-5: the answer is rounded to nearest, but this thread's processor is set "
-            f"otherwise: 1.0 + 2**-53 gave {above!r}, -1.0 - 2**-53 gave {below!r}, due 1.0 and -1.0"
+            f"otherwise: 1.0 + 2**-53 gave {above!r}, -1.0 - 2**-53 gave {below!r}"
         )
 
 
