@@ -183,8 +183,9 @@ def _beyond(case: OperatorCase, bits: int, rng: np.random.Generator) -> Three:
     return x, kernel, dy
 
 
-# Of special cases so many have an operand that is zero everywhere.
-_EMPTY = 0.5
+# Of special cases so many have an operand that is zero everywhere; not of the first seeds, of which
+# the published vectors are made: their values stay what they are.
+_EMPTY, _OWN = 0.5, 16
 
 
 def _specials(case: OperatorCase, bits: int, rng: np.random.Generator) -> Three:
@@ -201,7 +202,7 @@ def _specials(case: OperatorCase, bits: int, rng: np.random.Generator) -> Three:
         chosen = rng.random(array.shape) < min(0.2, 2 / max(1, array.size))
         chosen &= inside(case) if name == "kernel" else True
         result.append(np.where(chosen, rng.choice([np.nan, np.inf, -np.inf], array.shape), array))
-    if rng.random() < _EMPTY:
+    if case.seed >= _OWN and rng.random() < _EMPTY:
         which = rng.integers(len(result))
         result[which] = np.zeros_like(result[which])
     return result[0], result[1], result[2]

@@ -419,7 +419,7 @@ def variants(judged: Judged, case: Any) -> list[Any]:
         found += [case.changed(group_layout=one) for one in ("blocked", "interleaved")]
     if "padding" in names:
         found += [case.changed(padding=one) for one in (((1, 0), (2, 0)), ((0, 1), (0, 2)))]
-    if "dilation" in names and part.taps > 1:
+    if "dilation" in names and np.prod(part.taps) > 1:
         found += [case.changed(dilation=one) for one in ((2, 2), (1, 2))]
     if getattr(claimed, "empty_batch", False):
         found.append(case.changed(batch=0))
