@@ -83,8 +83,8 @@ def forward(
         range (ERR-5 to ERR-7), an output without rows or columns (ERR-8), numbers that 64-bit
         indices could not hold, chunks of unknown sizes (ERR-10).
     RuntimeError
-        This thread's processor takes subnormal numbers for zero, or does not round to nearest:
-        something else in the process has set it so (NUM-5).
+        This thread's processor takes subnormal numbers for zero, or does not round to nearest, and
+        that could not be changed for the call (NUM-5).
 
     See Also
     --------
