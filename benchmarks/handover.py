@@ -1,10 +1,9 @@
 """How long a value takes from one processor to another: whether the two share a cache just now.
 
 Two threads, each held on a processor of its own, count in turn: each waits until it sees the
-number that the other wrote. Threads of one core take some 25 ns for that, cores that share a cache
-some 40, others 100 and more. A host may run the processors of a virtual machine on cores that
-share no cache, for seconds at a time. What one thread then reads of what the other wrote comes
-from memory.
+number that the other wrote. Measured on a virtual machine of two processors it took 45 to 75 ns,
+and 160 to 210 for seconds or minutes at a time, when the host ran them on cores that share no
+cache. What one thread then reads of what the other wrote comes from memory.
 """
 
 import os

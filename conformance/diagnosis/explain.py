@@ -30,7 +30,7 @@ from conformance.diagnosis.laws import suspected
 from conformance.diagnosis.learning import learned
 from conformance.diagnosis.model import Model, Part
 from conformance.diagnosis.numbers import explain_numbers
-from conformance.diagnosis.observing import FEWEST, SURE, Learned
+from conformance.diagnosis.observing import FEWEST, SELDOM, SURE, Learned
 from conformance.diagnosis.parts import contradicting, found_parts
 from conformance.diagnosis.sentences import sentences
 from conformance.words import listed
@@ -43,9 +43,8 @@ _LEAST = 2.0
 _TRIED, _FEW = 3, 4000
 # Significand bits of a format that is wide.
 _WIDE = 24
-# So few exact answers are wrong of an arithmetic. For each wrong answer so many may be right by
-# chance.
-_RARE, _BY_CHANCE = 0.05, 0.15
+# So few exact answers are wrong of an arithmetic.
+_RARE = 0.05
 
 
 def explain(
@@ -173,7 +172,7 @@ def _nearly(asking: Asking, result: str) -> list[Condition]:
     """Give what holds wherever a result is wrong, and hardly elsewhere: some is right by chance."""
     cared = [one for one in asking.seen if one.wrong[result] or not one.empty]
     wrong_ = np.array([one.wrong[result] for one in cared])
-    found = nearly(asking.columns(cared), wrong_, _BY_CHANCE) if wrong_.any() else None
+    found = nearly(asking.columns(cared), wrong_, SELDOM) if wrong_.any() else None
     return [] if found is None else [found]
 
 

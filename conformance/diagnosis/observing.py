@@ -180,14 +180,14 @@ def joint_rules(seen: Sequence[Observed]) -> Rules | None:
 
 
 # For each observation that has a label so many may lack it by chance.
-_SELDOM = 0.15
+SELDOM = 0.15
 
 
 def learned_nearly(seen: Sequence[Observed]) -> Rules:
     """Find conditions, and where none separates one that holds hardly anywhere else."""
     rules = learned_rules(seen)
     for label in sorted(rules.unknown):
-        if (rule := _nearly(label, seen, _SELDOM)) is not None:
+        if (rule := _nearly(label, seen, SELDOM)) is not None:
             rules.conditions[label] = rule
             rules.unknown.discard(label)
     return rules
