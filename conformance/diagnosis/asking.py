@@ -5,6 +5,7 @@ makes of the answers is not known here.
 """
 
 import itertools
+import math
 import random
 import re
 import time
@@ -39,7 +40,7 @@ from refimpl import involution
 RESULTS = ("y", "dx", "dkernel")
 # Sizes whose thresholds are searched for, and the fields of a case that they are.
 _SIZES = {
-    "B": "batch", "H": "height", "W": "width", "G": "groups", "M": "members", "C": "members",
+    "B": "batch", "H": "height", "W": "width", "G": "groups", "M": "members", "C": "channels",
     "Ho": "height", "Wo": "width",
 }  # fmt: skip
 # Of sums: as many as float16 and TF32 hold.
@@ -284,7 +285,7 @@ class Asking:
             for name in rng.sample(names, min(2, len(names))):
                 own = getattr(case, name) if hasattr(case, name) else getattr(case.geometry, name)
                 size = rng.choice((rng.randint(1, 2 * own + 4), own * rng.randint(1, 3)))
-                case = case.changed(**{name: size})
+                case = _of_size(case, name, size)
             case = case.large_enough
             few = case.products <= max(_SMALL, 2 * one.case.products)
             if few and not operator_cases.unclaimed(case, self.claimed):
@@ -372,8 +373,16 @@ class Asking:
 
     def resized(self, case: Any, name: str, number: int) -> Any:
         """Give a case of another size, if it is claimed."""
-        found = case.changed(**{name: number}).large_enough
+        found = _of_size(case, name, number).large_enough
         return None if operator_cases.unclaimed(found, self.claimed) else found
+
+
+def _of_size(case: OperatorCase, name: str, number: int) -> OperatorCase:
+    """Change a size; of channels as many groups are kept as divide them."""
+    if name != "channels":
+        return case.changed(**{name: number})
+    groups = math.gcd(case.geometry.groups, number)
+    return case.changed(groups=groups, members=number // groups)
 
 
 def columns_of(seen: Sequence[Seen]) -> dict[str, Column]:

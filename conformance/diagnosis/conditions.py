@@ -35,10 +35,14 @@ _COMPARED = frozenset((*CALL, *"bijuvcgmhw"))
 
 @dataclass(frozen=True)
 class Condition:
-    """A formula that is true or false, and how far it is from the simplest."""
+    """A formula that is true or false, and how far it is from the simplest.
+
+    Where it is `needed` only, it holds wherever something is wrong, and is not all that it takes.
+    """
 
     formula: Formula
     cost: float
+    needed: bool = False
 
     def __call__(self, columns: Columns) -> Truth:
         """Evaluate it."""

@@ -15,7 +15,7 @@ import numpy as np
 from conformance.cases.operator import OperatorCase
 from conformance.claims.formats import FORMATS
 from conformance.claims.loading import Judged
-from conformance.diagnosis.answers import Question, Raised
+from conformance.diagnosis.answers import Raised
 from conformance.diagnosis.asking import (
     RESULTS,
     Asking,
@@ -24,7 +24,7 @@ from conformance.diagnosis.asking import (
     patience,
 )
 from conformance.diagnosis.compared import as_foretold
-from conformance.diagnosis.conditions import ALWAYS, Condition, nearly, separating
+from conformance.diagnosis.conditions import ALWAYS, Condition, nearly
 from conformance.diagnosis.explanation import Explanation, settled, worth
 from conformance.diagnosis.laws import suspected
 from conformance.diagnosis.learning import learned
@@ -33,6 +33,7 @@ from conformance.diagnosis.numbers import explain_numbers
 from conformance.diagnosis.observing import FEWEST, SELDOM, SURE, Learned
 from conformance.diagnosis.parts import contradicting, found_parts
 from conformance.diagnosis.sentences import sentences
+from conformance.diagnosis.simulated import DIFFERS, Simulated
 from conformance.words import listed
 
 # Cases that are asked to learn from, and fresh ones that an explanation must foretell.
@@ -43,6 +44,8 @@ _LEAST = 2.0
 _TRIED, _FEW = 3, 4000
 # Significand bits of a format that is wide.
 _WIDE = 24
+# Of the time so much is spent to learn when a program that was found is not right.
+_SIMULATING = 0.15
 # So few exact answers are wrong of an arithmetic.
 _RARE = 0.05
 
@@ -149,13 +152,15 @@ def _conditions(
     for result in faulty:
         if result in parts and parts[result].when is not ALWAYS:
             # It says itself when it is in force.
-            found[result] = Condition(ALWAYS.formula, -1.0)
+            found[result] = DIFFERS
         elif result in parts:
             as_before = [one for one in found if parts.get(one) == parts[result]]
             if as_before:
                 found[result] = found[as_before[0]]
             else:
-                found[result] = _simulated(asking, Model({result: parts[result]}), result)
+                model = Model({result: parts[result]})
+                seconds = _SIMULATING * asking.seconds
+                found[result] = Simulated(asking, model, result, seconds).when()
         else:
             alike = next(
                 (one for one in faulty if one in found and _alike(asking, one, result)), ""
@@ -178,27 +183,6 @@ def _nearly(asking: Asking, result: str) -> list[Condition]:
 
 def _alike(asking: Asking, one: str, other: str) -> bool:
     return all(seen.wrong[one] == seen.wrong[other] for seen in asking.seen)
-
-
-def _simulated(asking: Asking, model: Model, result: str) -> Condition:
-    """Give the condition under which a model is wrong; nothing needs to be asked for it."""
-    cases, off = list[Seen](), []
-    stop = time.perf_counter() + 0.08 * asking.seconds
-    for case in itertools.islice(asking.cases(), 300):
-        if time.perf_counter() > stop:
-            break
-        # What has no entries is right whatever it computes.
-        if case.products > 1 << 14 or not case.products:
-            continue
-        values = Question(asking.judged, case, asking.values).values
-        due, got = (one(case, values, (result,))[result] for one in (asking.right, model))
-        cases.append(Seen(case, values, {}))
-        off.append(not np.array_equal(due, got))
-    wrong_ = np.array(off)
-    if not wrong_.any():
-        return ALWAYS
-    found = separating(columns_of(cases), wrong_)
-    return found[0] if found else Condition(ALWAYS.formula, -1.0)
 
 
 def _tested(
@@ -246,11 +230,11 @@ def _held(
     if not answered:
         return dict(when)
     columns, kept = columns_of(answered), dict(when)
-    for name in parts.keys() & when.keys():
+    for name in [one for one in parts.keys() & when.keys() if not when[one].needed]:
         full = np.array([not one.empty for one in answered])
         alike = (when[name](columns) & full) == [one.wrong[name] for one in answered]
         if alike.mean() < SURE:
-            kept[name] = Condition(ALWAYS.formula, -1.0)
+            kept[name] = DIFFERS
     return kept
 
 

@@ -5,7 +5,7 @@ in what was not measured, the fewest things first, until something does.
 """
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -103,15 +103,16 @@ class Answers:
         return True
 
 
-def identify(sums: Sums, like: Identified | None = None) -> Identified:
+def identify(sums: Sums, likes: Sequence[Identified] = ()) -> Identified:
     """Identify the arithmetic of a result.
 
     Parameters
     ----------
     sums : Sums
         Whom to ask, and how.
-    like : Identified, optional
-        What was found of sums of another number of terms: tried first, in its order.
+    likes : sequence of Identified
+        What was found of other sums: tried first, in the order of these. Where one of them
+        foretells these sums, only their ends are measured.
 
     Raises
     ------
@@ -120,32 +121,70 @@ def identify(sums: Sums, like: Identified | None = None) -> Identified:
     """
     probes.check_map(sums)
     format_ = FORMATS[sums.case.dtype]
-    result = sums.judged.capabilities.arithmetic(sums.case.dtype).result
     where = probes.order(sums, format_)
-    chosen, edge = together(
+    asked = together(
         sums,
         factors_of(sums, format_, _CHOOSING, seed=1),
         extremes(np.random.default_rng([4, sums.terms]), sums.terms, format_),
     )
-    if like is None or like.arithmetic.later:
-        measured = _measured(sums, where, format_, result)
-    else:
-        measured = _moved(like, where, sums)
-    guesses = list(_alternatives(measured.arithmetic, measured.factors))
-    if like is not None and where.tree is None:
-        # Too many terms for the masks to show: the order of few, continued.
-        found = names(like.arithmetic.tree, like.terms) if like.ordered else []
-        trees = [tree for name in found if (tree := built(name, sums.terms)) is not None]
-        guesses = [replace(measured.arithmetic, tree=tree) for tree in trees] + guesses
-    best = next((one for one in guesses if chosen.all_foretold(one, format_)), guesses[0])
-    # What foretells the ends too is better, if it is no further fetched.
+    found = _alike(sums, where, likes, asked)
+    if found is None:
+        result = sums.judged.capabilities.arithmetic(sums.case.dtype).result
+        found = _measured(sums, where, format_, result)
+        guesses = list(_alternatives(found.arithmetic, found.factors))
+        guesses = [*_in_order_of(likes, found.arithmetic, where, sums), *guesses]
+        chosen = asked[0]
+        best = next((one for one in guesses if chosen.all_foretold(one, format_)), guesses[0])
+        found = replace(found, arithmetic=_at_ends(best, asked, sums))
+    return _foretelling(found, sums, asked[0])
+
+
+def _alike(
+    sums: Sums, where: probes.Order, likes: Sequence[Identified], asked: Sequence[Answers]
+) -> Identified | None:
+    """Give what was found of other sums, if it foretells these, and they end alike."""
+    format_ = FORMATS[sums.case.dtype]
+    result = sums.judged.capabilities.arithmetic(sums.case.dtype).result
+    for like in [one for one in likes if not one.arithmetic.later]:
+        moved = _moved(like, where, sums)
+        for one in (*_in_order_of([like], moved.arithmetic, where, sums), moved.arithmetic):
+            if not asked[0].all_foretold(one, format_):
+                continue
+            best, ends = _at_ends(one, asked, sums), limits(sums, where, format_, result)
+            whole = asked[1].all_foretold(best, format_) or not like.sure_of_ends
+            clips = (ends.clipped is None) == (like.ends.clipped is None)
+            if whole and clips and ends.flushed == like.ends.flushed:
+                return replace(moved, arithmetic=best, ends=ends)
+    return None
+
+
+def _in_order_of(
+    likes: Sequence[Identified], known: Arithmetic, where: probes.Order, sums: Sums
+) -> list[Arithmetic]:
+    """Give it in the order of few terms, continued, where too many are there for the masks."""
+    like = next((one for one in likes if one.ordered), None)
+    if like is None or where.tree is not None:
+        return []
+    found = names(like.arithmetic.tree, like.terms)
+    trees = [tree for name in found if (tree := built(name, sums.terms)) is not None]
+    return [replace(known, tree=tree) for tree in trees]
+
+
+def _at_ends(found: Arithmetic, asked: Sequence[Answers], sums: Sums) -> Arithmetic:
+    """Give what foretells the ends too, if it is no further fetched."""
+    format_, (chosen, edge) = FORMATS[sums.case.dtype], asked
     near = [
-        replace(best, fused=fused, product=product)
-        for product in _products(best)
-        for fused in _fusions(best, sums.terms)
+        replace(found, fused=fused, product=product)
+        for product in _products(found)
+        for fused in _fusions(found, sums.terms)
     ]
     near = [one for one in near if edge.all_foretold(one, format_)]
-    best = next((one for one in near if chosen.all_foretold(one, format_)), best)
+    return next((one for one in near if chosen.all_foretold(one, format_)), found)
+
+
+def _foretelling(found: Identified, sums: Sums, chosen: Answers) -> Identified:
+    """Put it to fresh sums, and repeat a question."""
+    format_, best = FORMATS[sums.case.dtype], found.arithmetic
     fresh, ends, again = together(
         sums,
         factors_of(sums, format_, _FORETELLING, seed=2),
@@ -153,13 +192,40 @@ def identify(sums: Sums, like: Identified | None = None) -> Identified:
         (chosen.a, chosen.b),
     )
     return replace(
-        measured,
-        arithmetic=best,
+        found,
         foretold=int(fresh.foretold(best, format_).sum()),
         asked=len(fresh.a),
         at_ends=int(ends.foretold(best, format_).sum()),
         varies=not np.array_equal(again.got, chosen.got, equal_nan=True),
     )
+
+
+def translated(found: Identified, before: Format, format_: Format) -> list[Identified]:
+    """Give an arithmetic of operands of one format as it may be of those of another.
+
+    What is rounded to the one format, or to a few bits more, may be rounded to the other; what is
+    rounded to a third one stays. Sums may be exact, too.
+    """
+
+    def moved(one: Rounding) -> Rounding:
+        more = one.bits - before.bits
+        if one.largest != before.largest_exponent or not 0 <= more <= max(_MORE):
+            return one
+        clips = format_.largest if one.clips == before.largest else one.clips
+        bits = format_.bits + more
+        return Rounding.to(format_, bits=bits, mode=one.mode, flushes=one.flushes, clips=clips)
+
+    known = found.arithmetic
+    first, other = map(moved, known.operands)
+    changed = replace(
+        known,
+        operands=(first, other),
+        product=None if known.product is None else moved(known.product),
+        results=tuple(map(moved, known.results)),
+    )
+    partial = known.partial
+    partials = dict.fromkeys([partial if partial is None else moved(partial), partial, None])
+    return [replace(found, arithmetic=replace(changed, partial=one)) for one in partials]
 
 
 def _measured(sums: Sums, where: probes.Order, format_: Format, result: Format) -> Identified:

@@ -40,7 +40,7 @@ def learned(
         found = separating(columns, wrong_)
         if not found or not asking.left(0.68):
             return found
-        if _bisected(asking, found[0], cared, wrong_):
+        if bisected(asking, found[0], cared, wrong_):
             continue
         off = [one for one in cared if label(one)]
         if len(found) < 2:
@@ -94,7 +94,7 @@ def _questioned(
     return False
 
 
-def _bisected(asking: Asking, condition: Condition, cared: Sequence[Seen], wrong_: Any) -> bool:
+def bisected(asking: Asking, condition: Condition, cared: Sequence[Seen], wrong_: Any) -> bool:
     """Ask the case in the middle between right and wrong of a threshold; false if none is left."""
     for name, field_ in asking.sizes.items():
         limit = condition.thresholds.get(name)

@@ -193,9 +193,13 @@ def _revealed(
     for number, dtype in enumerate(dtypes):
         if number and time.perf_counter() > stop:
             break
-        found = reveal(judged, dtype)
+        # Of few terms first, in every format: of more terms, and of larger calls, as time allows.
+        found = reveal(judged, dtype, sides=SIDES[:1], network=False)
+        known = _in_others(judged, wrong, found, later) if found.words else {}
+        if not found.words or time.perf_counter() < later:
+            found = reveal(judged, dtype, like=found)
         if found.words:
-            return found, {dtype: found} | _in_others(judged, wrong, dtype, later)
+            return found, {dtype: found} | known
     cases = {name: case for name in RESULTS if (case := _summing(judged, wrong, name)) is not None}
     if not cases:
         return None, {}
@@ -206,13 +210,13 @@ def _revealed(
 
 
 def _in_others(
-    judged: Judged, wrong: Sequence[Observed], dtype: str, stop: float
+    judged: Judged, wrong: Sequence[Observed], like: Found, stop: float
 ) -> dict[str, Found]:
     """Reveal the arithmetic in the other formats in which something is wrong, in few calls."""
     known = dict[str, Found]()
     for name in dict.fromkeys(one.about[0].dtype for one in wrong):
-        if name != dtype and time.perf_counter() < stop:
-            found = reveal(judged, name, sides=SIDES[:1], network=False)
+        if name != like.dtype and time.perf_counter() < stop:
+            found = reveal(judged, name, sides=SIDES[:1], network=False, like=like)
             if found.words:
                 known[name] = found
     return known

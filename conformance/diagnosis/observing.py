@@ -6,7 +6,7 @@ How observations are made is not known here.
 """
 
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
@@ -25,6 +25,8 @@ from conformance.words import listed
 _LABELS, FORETOLD = 6, 240
 # Where a fault is rare, so many times as many are asked, until enough of them are wrong.
 _MORE = 4
+# The word of an attribute of an operand that a call does not have.
+LACKS = "no"
 # Of what is foretold; below it an explanation is a hint.
 SURE = 0.95
 # Wrong ones that must be among what it is tested by, or half of all where few are asked.
@@ -133,13 +135,16 @@ def attributes_of(case: Any, values: Mapping[str, Array] | None = None) -> Row:
 
 
 def holds(condition: Condition, row: Row) -> bool:
-    """Evaluate a condition on one row."""
-    return bool(condition({name: np.array([value]) for name, value in row.items()})[0])
+    """Evaluate a condition on one row; what a call lacks has no attribute."""
+    columns = defaultdict(lambda: np.array([LACKS]))
+    columns |= {name: np.array([value]) for name, value in row.items()}
+    return bool(condition(columns)[0])
 
 
 def columns_of(rows: Sequence[Row]) -> dict[str, Column]:
-    """Give rows as columns."""
-    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    """Give rows as columns; calls of some layers lack operands that others have."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {name: np.array([row.get(name, LACKS) for row in rows]) for name in names}
 
 
 def learned_rules(seen: Sequence[Observed]) -> Rules:

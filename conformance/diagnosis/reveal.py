@@ -4,7 +4,7 @@ What is found is a program that foretells answers bit for bit; what it did not f
 sums is called a hint. The map, which pixel meets which kernel entry, is taken to be right.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -17,7 +17,7 @@ from conformance.claims.formats import ACCUMULATORS, FORMATS, MULTIPLIERS
 from conformance.claims.loading import Judged
 from conformance.diagnosis import described, foretell, trees
 from conformance.diagnosis.arithmetic import NEAREST, Arithmetic, chain
-from conformance.diagnosis.identify import EXTREME, Identified, factors_of, identify
+from conformance.diagnosis.identify import EXTREME, Identified, factors_of, identify, translated
 from conformance.diagnosis.identify import together as asked_together
 from conformance.diagnosis.limits import specials
 from conformance.diagnosis.probes import order
@@ -287,6 +287,7 @@ def reveal(
     sides: Iterable[int] = SIDES,
     network: bool = True,
     cases: Mapping[str, OperatorCase] | None = None,
+    like: "Found | None" = None,
 ) -> Found:
     """Find the arithmetic of an operator on operands of a format.
 
@@ -304,13 +305,15 @@ def reveal(
         A call of the shape that networks have is asked too.
     cases : mapping of str to OperatorCase, optional
         By result: sums are asked in calls of these shapes alone, in the place of the usual ones.
+    like : Found, optional
+        What was found of another format: that is tried first, as it may be of this one.
 
     Returns
     -------
     Found
         What was found, and what could not be asked.
     """
-    parts, unasked = {}, {}
+    parts, unasked = dict[str, Part](), {}
     for result in results:
         try:
             if cases:
@@ -318,7 +321,8 @@ def reveal(
                 special = tuple(specials(Sums(judged, result, cases[result])))
                 part: Part | None = Part(result, (found,), None, "", special)
             else:
-                part = _part(judged, result, dtype, tuple(sides), network=network)
+                likes = _likes(parts, like, result, dtype)
+                part = _part(judged, result, dtype, tuple(sides), likes, network=network)
         except NoAnswerError as error:
             unasked[result] = str(error)
             continue
@@ -332,10 +336,30 @@ def reveal(
 arithmetic_of = reveal
 
 
+def _likes(
+    parts: Mapping[str, Part], other: Found | None, result: str, dtype: str
+) -> list[Identified]:
+    """Give what was found of other results, or of another format, as it may be of these sums."""
+    found = [one for part in parts.values() for one in part.found if one.certain]
+    if other is None:
+        return found
+    own = [other.parts[result]] if result in other.parts else other.parts.values()
+    formats = FORMATS[other.dtype], FORMATS[dtype]
+    for one in [one for part in own for one in part.found if one.certain]:
+        found += translated(one, *formats)
+    return found
+
+
 def _part(
-    judged: Judged, result: str, dtype: str, sides: tuple[int, ...], *, network: bool
+    judged: Judged,
+    result: str,
+    dtype: str,
+    sides: tuple[int, ...],
+    likes: Sequence[Identified],
+    *,
+    network: bool,
 ) -> Part | None:
-    """Find the arithmetic of one result."""
+    """Find the arithmetic of one result; what is known of others is tried first."""
     asked = [sums_of(judged, result, dtype, side) for side in sides]
     first = next((one for one in asked if one is not None), None)
     if first is None:
@@ -343,7 +367,7 @@ def _part(
     found: list[Identified] = []
     for sums in asked:
         if sums is not None:
-            found.append(identify(sums, found[-1] if found else None))
+            found.append(identify(sums, [*found[-1:], *likes]))
     large, shape = None, ""
     side = round(first.terms**0.5)
     many = sums_of(judged, result, dtype, side, network=True) if network else None

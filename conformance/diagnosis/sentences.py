@@ -69,9 +69,11 @@ def _when(
     told: dict[str, list[str]] = {}
     for name in faulty:
         condition = when.get(name)
-        if name in parts and (condition is None or condition.cost < 0):
-            said = "wherever this differs from what is due"
-        elif condition is None or condition.cost < 0:
+        if name in parts and (condition is None or condition.needed):
+            where = condition is not None and condition.formula != ALWAYS.formula
+            only = f"only if {condition}, " if where else ""
+            said = f"{only}wherever this differs from what is due"
+        elif condition is None or condition.needed:
             said = "no simple condition was found"
         else:
             said = str(condition)

@@ -7,6 +7,7 @@ the operands, everything else is zero. What is asked for and what it means is no
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,7 @@ class Sums:
         where = self.case.geometry
         return where.members if self.result == "dkernel" else where.taps
 
-    @property
+    @cached_property
     def places(self) -> list[tuple[tuple[Any, ...], tuple[Any, ...]]]:
         """Where the factors of each sum lie in the two operands, and where the sum."""
         return [(where[:-1], where[-1]) for where in _PLACES[self.result](self.case)]

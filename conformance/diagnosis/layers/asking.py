@@ -51,13 +51,20 @@ class SeenLayer(Seen):
     """A case that was asked, and what each result was due."""
 
     due: Mapping[str, Expected] = field(default_factory=dict)
+    # How far roundings may take a number: of the result, and of the largest one on the way to it.
+    rounding: float = 0.0
+    summing: float = 0.0
 
     def near(self, name: str, foretold: Floats) -> bool:
         """Compare a result with what was foretold, within what a layer may be from it.
 
-        The bound of the due value, and for a larger value as much more as that is larger.
+        The bound of the due value, and for a larger value as much more as that is larger; where
+        zero is due its own roundings, as many as the layer has steps.
         """
-        return _near(self.got.get(name), foretold, self.due[name])
+        with np.errstate(invalid="ignore"):
+            own = self.rounding * np.abs(foretold)
+        largest = np.abs(foretold[np.isfinite(foretold)]).max(initial=0.0)
+        return _near(self.got.get(name), foretold, self.due[name], own + self.summing * largest)
 
     def off(self, name: str, foretold: Floats) -> bool:
         """Tell whether what is foretold is outside the bound of what is due."""
@@ -108,7 +115,11 @@ class LayerAsking(Asking):
             due = dict(self.judged.kind.expected(case, values, self.claimed))
         if not self.claimed.returns_kernel:
             due.pop("kernel", None)
-        return SeenLayer(case, values, {}, due=due)
+        arithmetic = self.claimed.arithmetic(case.dtype)
+        steps = case.pixels + case.channels + case.config.reduced_channels + case.geometry.taps
+        summing = steps * float(arithmetic.accumulator.unit_roundoff)
+        rounding = float(arithmetic.result.unit_roundoff)
+        return SeenLayer(case, values, {}, due=due, rounding=rounding, summing=summing)
 
     def values(self, case: Any, bits: int) -> Mapping[str, Array]:  # noqa: ARG002
         """The operands of the case."""
@@ -173,7 +184,7 @@ def _within(numbers: Floats, due: Expected) -> bool:
     return bool((near_ | alike | np.isinf(due.bound)).all())
 
 
-def _near(got: Any, foretold: Floats, due: Expected) -> bool:
+def _near(got: Any, foretold: Floats, due: Expected, own: Floats) -> bool:
     if not isinstance(got, np.ndarray) or got.shape != foretold.shape:
         return False
     numbers = got.astype(np.float64)
@@ -181,7 +192,7 @@ def _near(got: Any, foretold: Floats, due: Expected) -> bool:
     most = np.abs(due.value[finite]).max(initial=0.0)
     share = due.bound[finite].max(initial=0.0)
     larger = np.abs(foretold[np.isfinite(foretold)]).max(initial=0.0) / most if most else 0.0
-    allowed = due.bound + share * max(larger, 1.0) + 1e-12 * (not most)
+    allowed = due.bound + share * max(larger, 1.0) + own + 1e-12 * (not most)
     with np.errstate(all="ignore"):
         close = np.abs(numbers - foretold) <= allowed
         alike = (numbers == foretold) | (np.isnan(numbers) & np.isnan(foretold))
