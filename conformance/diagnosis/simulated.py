@@ -1,4 +1,4 @@
-"""Asks what was found in the place of the implementation: when is the program itself not right?
+"""Asks a program that was found, in the place of the implementation, when it is not right.
 
 A program that foretells every answer is asked as an implementation is, and costs next to nothing.
 A condition that is learned from it is put to cases that it was not learned from; if it is
