@@ -136,7 +136,7 @@ def attributes_of(case: Any, values: Mapping[str, Array] | None = None) -> Row:
 
 def holds(condition: Condition, row: Row) -> bool:
     """Evaluate a condition on one row; what a call lacks has no attribute."""
-    columns = defaultdict(lambda: np.array([LACKS]))
+    columns = defaultdict[str, Column](lambda: np.array([LACKS]))
     columns |= {name: np.array([value]) for name, value in row.items()}
     return bool(condition(columns)[0])
 
