@@ -129,7 +129,8 @@ def attributes_of(case: Any, values: Mapping[str, Array] | None = None) -> Row:
         for name in (entry.name for entry in fields(one)):
             value = getattr(one, name)
             if name not in {case.part, "seed"}:
-                plain = isinstance(value, int | float) and not isinstance(value, bool)
+                # An epsilon is one of a few kinds, and no size.
+                plain = isinstance(value, int) and not isinstance(value, bool)
                 row[name] = value if plain else str(value)
     return row
 
