@@ -285,7 +285,7 @@ def near(case: LayerCase, claimed: LayerCapabilities, rng: random.Random) -> Ite
                     continue
                 changed = changed.changed(**{name: pair})
             else:
-                size = getattr(changed, name, None) or getattr(changed.config, name)
+                size = _own(changed, name)
                 changed = changed.changed(**{name: _size(size, rng)})
         if not claimed.compiles and rng.random() < _OTHERS:
             changed = changed.changed(dtype=rng.choice(claimed.dtypes))
@@ -301,7 +301,7 @@ def around(case: LayerCase, claimed: LayerCapabilities) -> Iterator[LayerCase]:
     """
     changes: list[dict[str, Any]] = []
     for name in _SIZES:
-        own = getattr(case, name, None) or getattr(case.config, name)
+        own = _own(case, name)
         beside = (own - 1, own + 1, own + own // 2, 2 * own, 2 * own + 1)
         changes += [{name: n} for n in dict.fromkeys(beside) if 0 < n != own]
     for name, most in _PAIRS.items():
@@ -312,12 +312,17 @@ def around(case: LayerCase, claimed: LayerCapabilities) -> Iterator[LayerCase]:
             if min(new) > 0 and max(new) <= most and new != (one, other):
                 changes += [{name: new}] if _supported(name, new, claimed) else []
     for name, values in _CHOICES.items():
-        own = getattr(case, name) if hasattr(case, name) else getattr(case.config, name)
+        own = _own(case, name)
         changes += [{name: value} for value in dict.fromkeys(values) if value != own]
     for number, one in enumerate(changes):
         fits = fitting(case.changed(seed=number, **one), claimed)
         if fits is not None and _cheap(fits, case):
             yield fits
+
+
+def _own(case: LayerCase, name: str) -> Any:
+    """Give an attribute of a case, or else of its configuration; an empty batch has one too."""
+    return getattr(case if hasattr(case, name) else case.config, name)
 
 
 def _supported(name: str, pair: tuple[int, int], claimed: LayerCapabilities) -> bool:

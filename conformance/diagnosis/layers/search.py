@@ -155,7 +155,7 @@ class Search:
         fits = [
             (one,)
             for one in steps.forward(self.numbers)
-            if self._fits_forward((one,), off[:_HELD], names)
+            if self._fits_forward((one,), _sample(off), names)
         ]
         against = [
             sum(not self._fits_forward(chosen, [one], names) for one in self.right)
@@ -172,7 +172,7 @@ class Search:
                 return []
             if chosen[0].slots & chosen[1].slots:
                 continue
-            if self._fits_forward(chosen, off[:_HELD], names):
+            if self._fits_forward(chosen, _sample(off), names):
                 return [chosen]
         return []
 
@@ -216,7 +216,7 @@ class Search:
         fits = [
             one
             for one in moving(self.numbers)
-            if self._fits_moving(found, one, self._affected(off)[:_HELD])
+            if self._fits_moving(found, one, _sample(off))
         ]
         if not fits:
             return None
@@ -237,16 +237,14 @@ class Search:
             return False
         return True
 
-    def _affected(self, off: Sequence[SeenLayer]) -> list[SeenLayer]:
-        return sorted(off, key=lambda one: numbers_of(one.case)["products"])
-
     def _backward(self, found: Found) -> Found:
         """Find the gradients: of this forward pass, of its values, or of the due one."""
         ways = [found]
         if found.forward:
             ways += [replace(found, gradients=way) for way in (VALUES, APART)]
         for way in ways:
-            if self._fits(way, self.off[:_HELD], _gradients):
+            # Of statistics of one pixel nothing flows back: all are asked, not the smallest alone.
+            if self._fits(way, self.off, _gradients):
                 return way
         for way in ways:
             leaves = self._leaves(way)
@@ -258,7 +256,7 @@ class Search:
         return replace(found, backward=None)
 
     def _one_derivative(self, way: Found) -> Found | None:
-        off = [one for one in self.off[:_HELD] if not self._fits(way, [one], _gradients)]
+        off = _sample([one for one in self.off if not self._fits(way, [one], _gradients)])
         fits, near = [], []
         for one in steps.backward(self.numbers):
             if not self.asking.left(0.55):
@@ -283,7 +281,7 @@ class Search:
 
     def _leaves(self, way: Found) -> tuple[Alternative, ...] | None:
         """Find how each wrong gradient of a parameter is summed, if that is all that is wrong."""
-        off = self.off[:_HELD]
+        off = _sample(self.off)
         try:
             foretold = [way(one.case, one.values) for one in off]
         except ValueError:
@@ -336,6 +334,14 @@ class Search:
             self.asking, "", lambda one: any(one.wrong.values()), lambda one: not held(one)
         )
         return replace(found, when=conditions[0]) if conditions else found
+
+
+def _sample(seen: Sequence[SeenLayer]) -> list[SeenLayer]:
+    """Give some of many: the smallest, and as many of all sizes."""
+    few = _HELD // 2
+    rest = seen[few:]
+    step = max(1, -(-len(rest) // (_HELD - few)))
+    return [*seen[:few], *rest[::step]]
 
 
 def _gradients(one: SeenLayer) -> list[str]:
