@@ -56,8 +56,8 @@ def _shows(found: Found, case: OperatorCase, result: str, due: Expected) -> bool
     where, part = case.geometry, found.parts.get(result)
     if part is None or not all(one.certain for one in part.every):
         return None
-    known = part.arithmetic(where.members if result == "dkernel" else where.taps)
-    if known is None:
+    listed = part.arithmetics(where.members if result == "dkernel" else where.taps)
+    if not listed:
         return None
     judged = found.judged
     values = judged.kind.values(case, judged.kind.bits(case, judged.capabilities))
@@ -70,7 +70,10 @@ def _shows(found: Found, case: OperatorCase, result: str, due: Expected) -> bool
         size > _TINY * format_.smallest_normal
     )
     chosen = chosen[usual]
-    with np.errstate(over="ignore", invalid="ignore"):
-        sums = known.sums(a[chosen], b[chosen], FORMATS[found.dtype]).astype(format_.dtype)
     some = Expected(*(np.ravel(one)[chosen] for one in due))
-    return bool(len(chosen)) and compare(sums, some, format_)[1] is not None
+    for known in listed if len(chosen) else ():
+        with np.errstate(over="ignore", invalid="ignore"):
+            sums = known.sums(a[chosen], b[chosen], FORMATS[found.dtype]).astype(format_.dtype)
+        if compare(sums, some, format_)[1] is not None:
+            return True
+    return False

@@ -9,6 +9,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -199,6 +200,7 @@ def _revealed(
         if not found.words or time.perf_counter() < later:
             found = reveal(judged, dtype, like=found)
         if found.words:
+            found = _with_wrong_calls(judged, wrong, found)
             return found, {dtype: found} | known
     cases = {name: case for name in RESULTS if (case := _summing(judged, wrong, name)) is not None}
     if not cases:
@@ -207,6 +209,21 @@ def _revealed(
     same = {name: case for name, case in cases.items() if case.dtype == dtype}
     found = reveal(judged, dtype, results=same, cases=same)
     return (found, {dtype: found}) if found.words else (None, {})
+
+
+def _with_wrong_calls(judged: Judged, wrong: Sequence[Observed], found: Found) -> Found:
+    """Reveal in calls that were wrong what is as it is due in the usual ones."""
+    own = [one for one in wrong if one.about[0].dtype == found.dtype]
+    silent = [
+        name
+        for name in found.parts
+        if any(name in one.labels for one in own) and not found.of(name).words
+    ]
+    cases = {name: case for name in silent if (case := _summing(judged, own, name)) is not None}
+    if not cases:
+        return found
+    more = reveal(judged, found.dtype, results=cases, cases=cases, like=found)
+    return replace(found, parts={**found.parts, **more.parts})
 
 
 def _in_others(

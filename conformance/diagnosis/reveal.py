@@ -5,7 +5,7 @@ sums is called a hint. The map, which pixel meets which kernel entry, is taken t
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -67,10 +67,19 @@ class Part:
 
     def arithmetic(self, terms: int) -> Arithmetic | None:
         """Give the arithmetic of so many terms, if it is known."""
-        for one in self.found:
+        return self._of_terms(self.found, terms)
+
+    def arithmetics(self, terms: int) -> list[Arithmetic]:
+        """Give every arithmetic of so many terms: of small calls, and of large ones."""
+        large = () if self.large is None else (self.large,)
+        listed = (self._of_terms(some, terms) for some in (self.found, large))
+        return [one for one in listed if one is not None]
+
+    def _of_terms(self, found: Sequence[Identified], terms: int) -> Arithmetic | None:
+        for one in found:
             if one.terms == terms:
                 return one.arithmetic
-        return _continued(self.found[0], terms, self.names) if self.found else None
+        return _continued(found[0], terms, self.names) if found else None
 
 
 def _continued(found: Identified, terms: int, names: list[str]) -> Arithmetic | None:
@@ -151,6 +160,10 @@ class Found:
             declared["multiplier"] = {self.dtype: fitting[0]}
         declared["gradual_underflow"] = not any(one.ends.flushed for one in every)
         return declared
+
+    def of(self, result: str) -> "Found":
+        """Give it of one result alone."""
+        return replace(self, parts={result: self.parts[result]})
 
     @property
     def words(self) -> list[str]:
@@ -317,7 +330,8 @@ def reveal(
     for result in results:
         try:
             if cases:
-                found = identify(Sums(judged, result, cases[result]))
+                likes = _likes(parts, like, result, dtype)
+                found = identify(Sums(judged, result, cases[result]), likes)
                 special = tuple(specials(Sums(judged, result, cases[result])))
                 part: Part | None = Part(result, (found,), None, "", special)
             else:
