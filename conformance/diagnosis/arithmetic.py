@@ -6,8 +6,10 @@ Infinities and NaN are floats. What an implementation does is not known here; it
 """
 
 import math
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -110,7 +112,8 @@ class Arithmetic:
     compensated : bool
         Kahan's sum.
     later : tuple of pairs of int and Rounding
-        From so many terms on, up to the next pair, a partial sum is rounded a second time.
+        From so many terms on, up to the next pair, a partial sum is rounded a second time. Where
+        it is rounded to more bits again, sums of fewer terms are taken for blocks that are short.
     """
 
     tree: Tree
@@ -173,17 +176,30 @@ class Arithmetic:
         if not isinstance(tree, tuple):
             return partial(self._product(terms[tree], scale), scale)
         total: Number = 0
+        own, size = self._later(tree), len(list(leaves_of(tree))) if self.later else 0
         for child in tree:
             if not isinstance(child, tuple) and child in self.fused:
-                total = added(total, self._product(terms[child], scale))
+                one = self._product(terms[child], scale)
             else:
-                total = added(total, self._node(child, terms, partial, scale))
+                one = self._node(child, terms, partial, scale)
+            if self.later and size > self._block[0] > len(list(leaves_of(child))):
+                # What is left over is a block too, of fewer terms.
+                one = self._block[1](one, scale)
+            total = added(total, one)
         total = partial(total, scale)
-        if self.later:
-            size = len(list(leaves_of(tree)))
-            for rounding in [one for start, one in self.later if start <= size][-1:]:
-                total = rounding(total, scale)
-        return total
+        return total if own is None else own(total, scale)
+
+    @cached_property
+    def _block(self) -> tuple[int, Rounding]:
+        """From how many terms on sums are blocks, rounded to fewer bits than the last ones are."""
+        narrowest = min(self.later, key=lambda one: one[1].bits)
+        wide = self.later[-1][1].bits > narrowest[1].bits
+        return narrowest if wide else (sys.maxsize, narrowest[1])
+
+    def _later(self, tree: Tree) -> Rounding | None:
+        """Give the second rounding of a partial sum, or of a term."""
+        size = len(list(leaves_of(tree))) if self.later else 0
+        return next((one for start, one in reversed(self.later) if start <= size), None)
 
     def _product(self, product: Number, scale: int) -> Number:
         return product if self.product is None else self.product(product, scale)

@@ -159,6 +159,7 @@ OPERATORS: Mapping[str, Operator] = {
     # Of named formulas alone.
     "&": Operator(np.bitwise_and, 5),
     "float16": Operator(lambda index: index.astype(np.float16).astype(np.int64), 0),
+    "power of 2 up to": Operator(lambda size: 2 ** np.log2(np.maximum(size, 1)).astype(int), 0),
     # Padding before the first pixel: size, taps, stride, dilation; as given, and whether by rule.
     "before": Operator(_before, 0),
     # The group of a channel: channel, groups, channels of a group; whether they are interleaved.
@@ -268,8 +269,9 @@ NAMED: dict[str, Formula] = {
     "channels of an even group": Formula("min", (
         _A["c"] // ((_A["M"] + _1) // _2 * _2), _A["G"] - _1)),
     # Paddings of public code.
-    **{f"{name} {axis}": one for axis, k, d, s, n, o in (
-        ("rows", "Kh", "dh", "sh", "H", "Ho"), ("columns", "Kw", "dw", "sw", "W", "Wo"),
+    **{f"{name} {axis}": one for axis, k, d, s, n, o, after in (
+        ("rows", "Kh", "dh", "sh", "H", "Ho", "bottom"),
+        ("columns", "Kw", "dw", "sw", "W", "Wo", "right"),
     ) for name, one in {
         "half": (_A[k] - _1) // _2,
         "half up": _A[k] // _2,
@@ -286,6 +288,8 @@ NAMED: dict[str, Formula] = {
         - (_A[n] - ((_A[o] - _1) * _A[s] + (_A[k] - _1) * _A[d] + _1)) // _2,
         # The rule of "same" where more is left than is lacking.
         "same below zero": _lacking(k, s, _A[d], n, o) // _2,
+        # What the windows reach, counted back from its end.
+        "from the end": _lacking(k, s, _A[d], n, o) - _A[after],
     }.items()},
     "both vertical": _A["top"] + _A["bottom"],
     "both horizontal": _A["left"] + _A["right"],
@@ -376,6 +380,7 @@ def _memory(
                 yield f"{words}: {name}", formula
 
 
+_OUTPUT, _OUTPUTS = _A["i"] * _A["Wo"] + _A["j"], _A["Ho"] * _A["Wo"]
 # What conditions on products may be about besides: distances from the last, and from the centre.
 DERIVED: dict[str, Formula] = {
     **{f"{last} - 1 - {n}": _A[last] - _1 - atom(n) for n, last in (
@@ -386,8 +391,10 @@ DERIVED: dict[str, Formula] = {
     "v - Kw//2": _A["v"] - _A["Kw"] // _2,
     "due row": _ROW,
     "due row - H": _ROW - _A["H"],
+    "due row - W": _ROW - _A["W"],
     "due column": _COLUMN,
     "due column - W": _COLUMN - _A["W"],
+    "due column - H": _COLUMN - _A["H"],
     "first row of the window": _A["i"] * _A["sh"] - _A["top"],
     "first column of the window": _A["j"] * _A["sw"] - _A["left"],
     "rows of the window below": _A["i"] * _A["sh"] + (_A["Kh"] - _1) * _A["dh"] - _A["top"]
@@ -401,7 +408,17 @@ DERIVED: dict[str, Formula] = {
     **{f"{n} - {size}//{k}*{k}": _A[n] - _A[size] // number(k) * number(k)
        for n, size in (("c", "C"), ("j", "Wo"), ("i", "Ho"), ("m", "M"), ("b", "B"))
        for k in (4, 8, 16, 32)},
+    # What is left over where a sum is halved again and again.
+    **{f"{n} - (power of 2 up to {size})": _A[n] - Formula("power of 2 up to", (_A[size],))
+       for n, size in (("m", "M"), ("c", "C"), ("b", "B"))},
     "i*Wo + j": _A["i"] * _A["Wo"] + _A["j"],
+    # Of blocks of outputs what is left over, and the last whole block, counted from the end.
+    **{f"i*Wo + j - Ho*Wo//{k}*{k}": _OUTPUT - _OUTPUTS // number(k) * number(k)
+       for k in (8, 16, 32, 64)},
+    **{f"{n} from the last {k}": place - size + number(k)
+       for n, place, size in (("output", _OUTPUT, _OUTPUTS), ("c", _A["c"], _A["C"]),
+                              ("j", _A["j"], _A["Wo"]))
+       for k in (4, 8, 16, 32)},
     "u*Kw + v": _A["u"] * _A["Kw"] + _A["v"],
     "(u*Kw + v) from the middle": _A["u"] * _A["Kw"] + _A["v"] - _A["Kh"] * _A["Kw"] // _2,
     "(u*Kw + v) from the last": _A["Kh"] * _A["Kw"] - _1 - _A["u"] * _A["Kw"] - _A["v"],

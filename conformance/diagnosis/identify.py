@@ -242,6 +242,10 @@ def _measured(sums: Sums, where: probes.Order, format_: Format, result: Format) 
     if whole <= min(nodes.values()) and len(fused) == sums.terms:
         # Nothing could have been lost.
         fused = frozenset()
+    if where.tree is not None and min(nodes.values()) < kept:
+        # Where sums are narrow at some node, the last one may be wide again.
+        root = probes.root_bits(sums, where, format_)
+        nodes |= {sums.terms: kept} if root > min(nodes.values()) else {}
     partial = Rounding(kept, smallest=1 - ends.sums, largest=ends.sums, flushes="sum" in lost)
     if min(nodes.values()) < kept and kept in _WIDE:
         # Where sums overflow is where they are narrow.
@@ -252,7 +256,8 @@ def _measured(sums: Sums, where: probes.Order, format_: Format, result: Format) 
     elif not exact and "product" in lost and "sum" not in lost:
         product = replace(partial, flushes=True)
     shown = probes.result_bits(sums, format_)
-    rounded = shown if shown < min(*factors, kept, result.bits) else result.bits
+    later = _later(nodes, kept, format_, partial)
+    rounded = shown if shown < min(*factors, kept, result.bits) and not later else result.bits
     end = Rounding.to(result, flushes="result" in lost, clips=ends.clipped)
     narrow = Rounding(rounded, smallest=1 - ends.results, largest=ends.results)
     plain = rounded == result.bits and ends.results == result.largest_exponent
@@ -264,7 +269,7 @@ def _measured(sums: Sums, where: probes.Order, format_: Format, result: Format) 
         None if exact else partial,
         ends_in,
         fused=fused,
-        later=_later(nodes, kept, format_, partial),
+        later=later,
     )
     ordered = where.tree is not None
     return Identified(arithmetic, sums.terms, 0, 0, 0, ordered, factors, nodes, ends)

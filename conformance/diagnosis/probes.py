@@ -14,7 +14,7 @@ import numpy as np
 from conformance.cases.case import Array
 from conformance.claims.formats import Format
 from conformance.diagnosis.sums import NoAnswerError, Sums
-from conformance.diagnosis.trees import Tree, leaves_of, sizes_of, tree_of
+from conformance.diagnosis.trees import Tree, in_blocks, leaves_of, sizes_of, tree_of
 
 # Exponents of a mask and of a unit, the farthest apart first: what a format, and whatever operands
 # are rounded to, can multiply. The last three are within float16, as factors and as sums.
@@ -95,10 +95,12 @@ def order(sums: Sums, format_: Format) -> Order:
             finer = _sizes_singly(sums, 30, -24) if n <= 9 and mask == 30 else None
             tree = tree_of(finer) if finer is not None and (finer > 2).any() else None
             return Order(tree, mask, exact=tree is None)
-        tree = tree_of(sizes)
-        # What is no tree of additions, each of them rounded, has no order that could be said.
-        told = tree is not None and np.array_equal(sizes_of(tree), sizes)
-        return Order(tree if told else None, mask)
+        for told in (sizes, in_blocks(sizes)):
+            tree = tree_of(told)
+            # What is no tree of additions has no order that could be said.
+            if tree is not None and np.array_equal(sizes_of(tree), told):
+                return Order(tree, mask)
+        return Order(None, mask)
     return Order(None, _SCALES[format_.name][-1][0])
 
 
@@ -178,6 +180,15 @@ def kept_bits(sums: Sums, where: Order, format_: Format) -> dict[int, int]:
         return {sums.terms: min(found)}
     sizes = sizes_of(where.tree)
     return {int(sizes[i, j]): bits for (i, j, _), bits in zip(nodes, found, strict=True)}
+
+
+def root_bits(sums: Sums, where: Order, format_: Format) -> int:
+    """Give the significand bits that the last addition keeps: 1 + 2^-k of terms that meet there."""
+    sizes = sizes_of(where.tree)
+    i, j = np.argwhere(sizes == sums.terms)[0]
+    depths = range(1, format_.bits)
+    answers = ask(sums, [[power(int(i), 0), power(int(j), -k)] for k in depths])
+    return _leading(answers == [1 + 2.0**-k for k in depths]) + 1
 
 
 def _kept_at(

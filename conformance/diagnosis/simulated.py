@@ -16,6 +16,7 @@ import numpy as np
 from conformance.cases.operator import OperatorCase
 from conformance.diagnosis.answers import Question
 from conformance.diagnosis.asking import Asking, Seen
+from conformance.diagnosis.attributes import COUNTS
 from conformance.diagnosis.conditions import ALWAYS, Condition, nearly
 from conformance.diagnosis.learning import bisected, learned
 from conformance.diagnosis.model import Model
@@ -26,6 +27,12 @@ DIFFERS = Condition(ALWAYS.formula, 0.0, needed=True)
 _RIGHT_INSIDE = 1.0
 # How often a threshold is searched for between right and wrong.
 _BISECTIONS = 12
+# What says little of why it is wrong.
+_ODD = frozenset(
+    name for name in COUNTS if any(word in name for word in ("beyond", "behind", "entries", "prod"))
+)
+# A condition is by chance in all wrong cases less often than this.
+_CHANCE = 1e-4
 # Cases to learn from and to test by, and which share of the time; products of one of them.
 _LEARNED, _TESTED, _SHARE, _TESTING = 90, 200, 0.55, 0.45
 _MOST_PRODUCTS = 1 << 15
@@ -94,10 +101,15 @@ class Simulated(Asking):
         for _ in range(_BISECTIONS):
             asked = [one for one in self.seen if one.wrong[self.result] or not one.empty]
             off = np.array([one.wrong[self.result] for one in asked])
-            found = nearly(self.columns(asked), off, _RIGHT_INSIDE) if off.any() else None
+            columns = {
+                name: column for name, column in self.columns(asked).items() if name not in _ODD
+            }
+            found = nearly(columns, off, _RIGHT_INSIDE) if off.any() else None
             if found is None or not bisected(self, found, asked, off):
                 break
-        return DIFFERS if found is None else replace(found, needed=True)
+        if found is None or found(columns).mean() ** off.sum() > _CHANCE:
+            return DIFFERS
+        return replace(found, needed=True)
 
     def _few(self, case: OperatorCase) -> bool:
         return 0 < case.products <= _MOST_PRODUCTS

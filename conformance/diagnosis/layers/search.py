@@ -213,11 +213,7 @@ class Search:
         off = [one for one in self.off if not self._fits(found, [one], _moving)]
         if not off:
             return ()
-        fits = [
-            one
-            for one in moving(self.numbers)
-            if self._fits_moving(found, one, _sample(off))
-        ]
+        fits = [one for one in moving(self.numbers) if self._fits_moving(found, one, _sample(off))]
         if not fits:
             return None
 
