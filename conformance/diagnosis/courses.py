@@ -8,7 +8,7 @@ here.
 import itertools
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -42,6 +42,8 @@ class Step:
     values: Values
     change: str = ""
     again: bool = False
+    # Calls of one number lie in the same memory.
+    place: int = 0
 
     @property
     def shapes(self) -> tuple[Any, ...]:
@@ -112,12 +114,21 @@ COUNTED: Mapping[str, Callable[[Past, Step], int]] = {
         1 + sum(_alike(one, now) for one in past)
     ),
 }
+
+
+def _groups(step: Step) -> Any:
+    part = getattr(step.case, step.case.part)
+    return getattr(part, "groups", 0)
+
+
 # What a call may be known again by.
 KEYS: Mapping[str, Callable[[Step], Any]] = {
     "its shapes": lambda step: step.shapes,
     "its shapes and format": lambda step: step.formats,
     "the shape and format of its image": lambda step: (
         step.values["x"].shape, step.values["x"].dtype),
+    "the memory in which it lies": lambda step: (step.place, step.formats),
+    "its channels and groups": lambda step: (step.values["x"].shape[-1], _groups(step)),
     "its shapes and options": lambda step: step.options,
     "the same sums of its operands": lambda step: (
         step.options, *map(_sums, step.operands.values())),
@@ -382,8 +393,10 @@ class Courses:
         """Make the calls on an implementation made anew; give each with what came before."""
         self.judged.host.anew()
         past: list[Step] = []
-        for step in steps:
-            due = self._made(step.case, step.change)[1]
+        for drawn in steps:
+            due = self._made(drawn.case, drawn.change)[1]
+            alike = bool(past) and drawn.again and _alike(past[-1], drawn)
+            step = replace(drawn, place=past[-1].place if alike else len(past) + 1)
             found = verdict(
                 self.judged, step.case, step.values, step.function, due, again=step.again
             )

@@ -45,7 +45,9 @@ _LENGTHS, _SEEN, _LONG = (3, 8, 8, 8, 45), 250, 1100
 _TURN, _COUNTING = 70, (45, 8, 45)
 _CHECKED = 8
 # Of the keys so many are those of a part of an answer too.
-_WHOLE = 3
+_WHOLE = 5
+# Options that leave the shapes as they are.
+_FREE = ("group_layout",)
 # Calls on which what is given instead is tried, and the share of them that it must give.
 _SAMPLE, _MOSTLY = 100, 0.95
 
@@ -207,6 +209,17 @@ def _options(*where: Any) -> Foreign:
     return give
 
 
+def _option(name: str, *where: Any) -> Foreign:
+    def give(judged: Judged, past: Past, now: Step) -> Mapping[str, Expected] | None:
+        one = known(past, now, *where)
+        part = getattr(one.case, one.case.part) if one else None
+        if not hasattr(part, name):
+            return None
+        return expected(judged, now.case.changed(**{name: getattr(part, name)}), now.values)
+
+    return give
+
+
 def _added(judged: Judged, past: Past, now: Step) -> Mapping[str, Expected] | None:
     """The sum of this answer and the one before, as values that may be rounded once more."""
     own = [one for one in past if one.function == now.function]
@@ -264,6 +277,8 @@ def _table() -> Iterator[tuple[str, Foreign]]:
                 for name in ("kernel", "x", "dy"):
                     yield f"it is computed with {name} {said}", _operand(name, *where)
                 yield f"it is computed with the options {said}", _options(*where)
+                for name in _FREE:
+                    yield f"it is computed with the {name} {said}", _option(name, *where)
     yield "the answer of the call before is added to it", _added
     for key, (since, calls) in itertools.product(
         list(KEYS)[:2], ((False, "all calls before"), (True, "the calls just before"))
@@ -291,7 +306,7 @@ def _instead(judged: Judged, seen: Sequence[Observed]) -> tuple[str, bool]:
     found = [w for w in INSTEAD if few and all(_gives(judged, one, w) for one in few)]
     # Of those that give the wrong answers the one that gives most of all.
     sample = [*wrong[-_SAMPLE:], *[one for one in seen if not one.labels][-_SAMPLE:]]
-    counts = [sum(_gives(judged, one, words) for one in sample) for words in found[:6]]
+    counts = [sum(_gives(judged, one, words) for one in sample) for words in found[:12]]
     if not counts:
         return "", False
     best = int(np.argmax(counts))

@@ -1,5 +1,6 @@
 """Memory that tells who touched it: guarded operands, and poison where results may be put."""
 
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -8,6 +9,8 @@ import numpy as np
 from .messages import DTYPES, Tensors
 from .pages import PLACES, between_pages, make_read_only
 
+# Bytes of operands of one call that are held while the next ones are placed, at most.
+_HELD = 1 << 20
 # Bytes on either side of an operand, and what its memory begins at a multiple of.
 _GUARD, _ALIGNED = 4096, 64
 # Results of so many calls, and no more than so many bytes of them, are looked at again.
@@ -59,6 +62,7 @@ class Operands:
         self._before: dict[str, Any] = {}
         # Of each operand how it lay when it was last placed, its view and its memory.
         self._kept: dict[str, tuple[Any, Any, Any]] = {}
+        self._left: deque[list[Any]] = deque(maxlen=_CALLS)
 
     def place(self, tensors: Tensors, layouts: Mapping[str, Any], *, again: bool = False) -> None:
         """Lay the operands into memory; `again`: each into that which it had before, if it fits.
@@ -66,6 +70,7 @@ class Operands:
         Whichever function was called in between: forward has no dy, and comes again after backward.
         """
         kept = self._kept if again else {}
+        self._leave()
         self.arrays, self._memory, self._kept = {}, {}, dict(kept)
         for name, array in tensors.items():
             how = array.shape, str(array.dtype), layouts.get(name)
@@ -78,6 +83,15 @@ class Operands:
                 self.arrays[name] = self._placed(name, array, layouts.get(name) or {})
             self._kept[name] = how, self.arrays[name], self._memory.get(name)
         self._before = {name: memory.copy() for name, memory in self._memory.items()}
+
+    def _leave(self) -> None:
+        """Hold the memory of the last few calls, so that new operands lie elsewhere.
+
+        Not of large ones: who keeps an image by its address is told by `again`, and not by luck.
+        """
+        memory = list(self._memory.values())
+        if sum(one.nbytes for one in memory) <= _HELD:
+            self._left.append(memory)
 
     def _placed(self, name: str, array: Any, how: Mapping[str, Any]) -> Any:
         if "dtype" in how:

@@ -22,6 +22,10 @@ PIXELS = (0, 1, 2)
 Step = Callable[..., Any]
 
 
+class LacksError(AttributeError, ValueError):
+    """A layer of this configuration has no such value: an alternative does not go with it."""
+
+
 @dataclass
 class Run:
     """One call: its operands, and the value of each step that has run."""
@@ -46,7 +50,7 @@ class Run:
             held: dict[str, Floats] = self.__dict__[known]
             if name in held:
                 return held[name]
-        raise AttributeError(name)
+        raise LacksError(name)
 
     def over(self, array: Floats, like: Floats) -> Floats:
         """Sum over the pixels that share a statistic: all of the batch, or those of a sample."""
