@@ -127,7 +127,7 @@ def simulated(asking: LayerAsking, found: Found) -> Condition | None:
 
 def differs(one: SeenLayer, found: Found) -> bool:
     """Whether what is told of a case is outside the bounds of what is due."""
-    foretold = found(one.case, one.values)
+    foretold = found.foretold(one)
     return any(one.off(name, foretold[name]) for name in one.due if found.tells(name))
 
 

@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from conformance.cases.case import Array, Floats
 from conformance.cases.layer import LayerCase
 from conformance.diagnosis.conditions import ALWAYS, Condition
@@ -72,6 +74,13 @@ class Found:
         """Whether it tells what a result is."""
         part = self.backward if name.startswith("d") else self.forward
         return (self.moving if name in STATISTICS else part) is not None
+
+    def foretold(self, one: SeenLayer) -> dict[str, Floats]:
+        """Foretell what was seen; NaN for all that does not go with its configuration."""
+        try:
+            return self(one.case, one.values)
+        except ValueError:
+            return {name: np.full(due.value.shape, np.nan) for name, due in one.due.items()}
 
     def __call__(self, case: LayerCase, values: Mapping[str, Array]) -> dict[str, Floats]:
         """Foretell every result, whatever the case."""
@@ -353,7 +362,7 @@ def as_foretold(one: SeenLayer, found: Found, *, refused: bool = False) -> bool:
 
     `refused`: what is wrong must also be foretold to be wrong, however wide the bound.
     """
-    foretold = found(one.case, one.values)
+    foretold = found.foretold(one)
     told = [name for name in one.due if found.tells(name)]
     if not all(one.near(name, foretold[name]) for name in told):
         return False
