@@ -384,7 +384,8 @@ class Courses:
             kind = self.judged.kind
             values = kind.values(case, kind.bits(case, self.judged.capabilities))
             if change:
-                changed = {name: CHANGES[change](values[name]) for name in _CHANGED}
+                known = (name for name in _CHANGED if name in values)
+                changed = {name: CHANGES[change](values[name]) for name in known}
                 values = values | (changed if change != "NaN" else {"x": changed["x"]})
             self._known[key] = values, expected(self.judged, case, values)
         return self._known[key]

@@ -310,6 +310,8 @@ def _operands(
 def _moved(like: Identified, where: probes.Order, sums: Sums) -> Identified:
     """Take what was found of another number of terms, in the order that is found now."""
     tree = where.tree if where.tree is not None else in_order(range(sums.terms))
+    if like.terms == sums.terms and tree == like.arithmetic.tree:
+        return like
     before, fused = like.arithmetic.fused, frozenset[int]()
     if before and where.tree is None:
         # All, if it was all but the first.

@@ -21,6 +21,8 @@ from conformance.diagnosis.readings import Reading, affordable
 
 # Maps that are read at a time, and how often what contradicts an explanation is learned from.
 _READ, _ROUNDS = 7, 4
+# In so many rounds what wrong cases contradict is read before all is fitted, which takes long.
+_EARLY = 2
 # So many wrong ones are enough where reading takes long.
 _ENOUGH = 3
 # Of so many cases those are read that differ most.
@@ -85,7 +87,7 @@ def _found(asking: Asking, result: str, before: Sequence[Part]) -> Part | None:
         whole = [one for one in readings if one.complete and not one.raised]
         if len(whole) < 2 or not any(map(wrong, whole)):
             break
-        part, agrees = _fitted(asking, result, whole, before, first=not turn)
+        part, agrees = _fitted(asking, result, whole, before, first=turn < _EARLY)
         best = part
         if part is None or agrees or not asking.left(0.6):
             break

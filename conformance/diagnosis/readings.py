@@ -41,7 +41,7 @@ OUTPUT, ENTRY, PIXEL = (
 )
 
 
-@dataclass
+@dataclass(eq=False)
 class Reading:
     """The products of one result of one case.
 

@@ -203,7 +203,8 @@ class Search:
         for _ in range(_ROUNDS):
             for one in chosen:
                 reading = read_operator(self.asking, one.case)
-                if reading is not None and reading not in readings:
+                known = (other.case for other in readings)
+                if reading is not None and reading.case not in known:
                     readings.append(reading)
             part = fitted(readings) if readings else None
             if part is None or part == RIGHT:
