@@ -4,8 +4,9 @@ What contradicts a part that was found is read too, and fitted again. Whether th
 answers is another matter: `explain` asks that.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from conformance.cases.operator import OperatorCase, unclaimed
 from conformance.diagnosis.asking import Asking, Seen
@@ -187,16 +188,28 @@ def _readings(asking: Asking, result: str, part: Part | None) -> list[Reading]:
         return _read(asking, result, [_affordable(asking, case) for case in against[:_READ]])
     for kind in (True, False):
         own = [one for one in telling + rest if one.wrong[result] is kind and not one.raised]
-        chosen += _various(own, _READ if kind else _READ // 2)
+        chosen += various(own, _READ if kind else _READ // 2)
     return _read(asking, result, [one.case for one in chosen])
 
 
-def _various(seen: Sequence[Seen], most: int) -> list[Seen]:
-    """Choose so many cases that differ in as many numbers and kinds as can be, the first first."""
+def various(
+    seen: Sequence[Any], most: int, of: Callable[[Any], OperatorCase] = lambda one: one.case
+) -> list[Any]:
+    """Choose so many cases that differ in as many numbers and kinds as can be, the first first.
+
+    Parameters
+    ----------
+    seen : sequence
+        What was asked.
+    most : int
+        How many to choose.
+    of : callable
+        Gives the operator's case of each.
+    """
     few = list(seen[:_AMONG])
     if len(few) <= most:
         return few
-    rows = [tuple({**numbers_of(one.case), **kinds_of(one.case)}.values()) for one in few]
+    rows = [tuple({**numbers_of(of(one)), **kinds_of(of(one))}.values()) for one in few]
     chosen = [0]
     apart = [_apart(row, rows[0]) for row in rows]
     while len(chosen) < most:

@@ -269,6 +269,18 @@ def _of_part_vjp(run: Run, gradient: Floats, part: Part) -> tuple[Floats, Floats
     return found["dx"], found["dkernel"]
 
 
+def operator_gradients(parts: Mapping[str, Part], words: str) -> Alternative:
+    """Give gradients of the operator by the formulas that were read off them."""
+    return Alternative(f"the operator's {words}", "", "LAY-13", {
+        "operate'": functools.partial(_of_parts_vjp, parts=parts)}, 1.3,
+    )  # fmt: skip
+
+
+def _of_parts_vjp(run: Run, gradient: Floats, parts: Mapping[str, Part]) -> tuple[Floats, Floats]:
+    found = Model(parts)(operator_case(run), _operands(run, gradient), ("dx", "dkernel"))
+    return found["dx"], found["dkernel"]
+
+
 def _operands(run: Run, dy: Floats) -> dict[str, Floats]:
     return {"dy": dy, "x": run.x, "kernel": run.kernel}
 

@@ -25,6 +25,8 @@ from conformance.diagnosis.readings import ENTRY, OUTPUT, PIXEL, Reading
 _LARGE = 1e4
 # Taps and groups of a case whose operator is read.
 _MOST_TAPS = 64
+# Outputs of a case whose dkernel is read, one by one.
+_MOST_OUTPUTS = 150
 
 
 class _Probes:
@@ -34,7 +36,7 @@ class _Probes:
         self.asking, self.case = asking, case
         self.question = Question(asking.judged, case)
 
-    def ask(self, **operands: Any) -> Mapping[str, Any]:
+    def ask(self, function: str = "forward", **operands: Any) -> Mapping[str, Any]:
         """Ask with operands that are numbers, or arrays; those not named are zero."""
         values = {
             name: np.broadcast_to(np.float64(operands.get(name, 0.0)), shape).astype(
@@ -42,7 +44,7 @@ class _Probes:
             )
             for name, shape in self.case.shapes.items()
         }
-        return self.question.ask(values, ("forward",))
+        return self.question.ask(values, (function,))
 
     def entry(self, **operands: Any) -> float | None:
         """What the first generated channel is, where the first hidden one alone is passed on."""
@@ -174,57 +176,111 @@ def read_operator(asking: LayerAsking, case: LayerCase) -> Reading | None:
 
     The place of the kernel is not read: it is the same everywhere. None where it cannot be read.
     """
+    return _read(asking, case, "y")
+
+
+def read_gradient(asking: LayerAsking, case: LayerCase, result: str) -> Reading | None:
+    """Read the same of a gradient of the operator, "dx" or "dkernel"; None where it cannot be read.
+
+    With no weights behind the ReLU nothing flows back through the generator. The gradient of the
+    bias is the sum of dkernel over all outputs: it is read output by output.
+    """
+    return _read(asking, case, result)
+
+
+def _read(asking: LayerAsking, case: LayerCase, result: str) -> Reading | None:
     case = case.changed(expand_bias=True, training=False)
     if "float64" in asking.claimed.dtypes:
         case = case.changed(dtype="float64")
     where, number = case.geometry, 2 ** asking.claimed.arithmetic(case.dtype).bits
-    if where.taps * where.groups > _MOST_TAPS or not 0 < np.prod(case.shapes["x"]) < number:
+    largest = max(np.prod(case.shapes[name]) for name in ("x", "dy"))
+    few = result != "dkernel" or np.prod(case.shapes["dy"]) <= _MOST_OUTPUTS
+    if where.taps * where.groups > _MOST_TAPS or not 0 < largest < number or not few:
         return None
-    probes, size = _Probes(asking, case), int(np.prod(case.shapes["x"]))
-    plain = np.arange(size)
-    numberings = (plain, np.random.default_rng(size).permutation(size))
-    parts = []
-    for u, v, g in itertools.product(*map(range, (*where.kernel_shape, where.groups))):
-        part = _of_tap(probes, case, (u, v, g), numberings)
+    probes, parts = _Probes(asking, case), []
+    taps = [range(n) for n in (*where.kernel_shape, where.groups)]
+    for one in itertools.product(*(map(range, case.shapes["dy"]) if result == "dkernel" else taps)):
+        part = _of_output(probes, one) if result == "dkernel" else _of_tap(probes, one, result)
         if part is None:
             return None
         parts.append(part)
     names = (*OUTPUT, *ENTRY, *PIXEL, "n")
     columns = {name: np.concatenate([part[name] for part in parts]) for name in names}
-    operator = operator_case(Run(case, {}))
-    return Reading(operator, "y", columns)
+    return Reading(operator_case(Run(case, {})), result, columns)
 
 
-def _of_tap(
-    probes: _Probes, case: LayerCase, tap: tuple[int, int, int], numberings: tuple[Array, ...]
-) -> dict[str, Array] | None:
-    u, v, g = tap
+def _channel(case: LayerCase) -> Array:
+    """Give the generated channel of each tap and group."""
     where = case.geometry
-    channel = (u * where.kernel_shape[1] + v) * where.groups + g
+    u, v, g = np.indices((*where.kernel_shape, where.groups))
     if case.config.kernel_order == "group_major":
-        channel = (g * where.kernel_shape[0] + u) * where.kernel_shape[1] + v
+        return np.asarray((g * where.kernel_shape[0] + u) * where.kernel_shape[1] + v)
+    return np.asarray((u * where.kernel_shape[1] + v) * where.groups + g)
+
+
+def _of_tap(probes: _Probes, tap: tuple[int, ...], result: str) -> dict[str, Array] | None:
+    """Read the products of one tap and group, of y or of dx."""
+    case = probes.case
     bias = np.zeros(case.shapes["expand_bias"])
-    bias[channel] = 1
+    bias[_channel(case)[tap]] = 1
     usual = {"expand_bias": bias, "gamma": 1.0, "moving_variance": 1.0}
-    count = probes.ask(x=1.0, **usual).get("y")
+    if result == "dx":
+        ways, numbered = ("backward", "dx", {**usual, "x": 1.0}), "dy"
+    else:
+        ways, numbered = ("forward", "y", usual), "x"
+    found = _numbered(probes, *ways, numbered)
+    if found is None:
+        return None
+    places, flat, n = found
+    met = np.stack(np.unravel_index(flat, case.shapes[numbered]), 1)
+    output, pixel = (met, places) if result == "dx" else (places, met)
+    columns = dict(zip(OUTPUT, output.T, strict=True)) | dict(zip(PIXEL, pixel.T, strict=True))
+    entry = (*output.T[:3], *(np.full(len(n), one) for one in tap))
+    return columns | dict(zip(ENTRY, entry, strict=True)) | {"n": n}
+
+
+def _of_output(probes: _Probes, output: tuple[int, ...]) -> dict[str, Array] | None:
+    """Read the products of dkernel of one output."""
+    case = probes.case
+    dy = np.zeros(case.shapes["dy"])
+    dy[output] = 1
+    usual = {"dy": dy, "gamma": 1.0, "moving_variance": 1.0}
+    found = _numbered(probes, "backward", "dexpand_bias", usual, "x")
+    if found is None:
+        return None
+    places, flat, n = found
+    channels = _channel(case)
+    order = np.argsort(channels, axis=None)
+    taps = np.unravel_index(order[places[:, 0]], channels.shape)
+    columns = {name: np.full(len(n), one) for name, one in zip(OUTPUT, output, strict=True)}
+    entry = (*(columns[name] for name in OUTPUT[:3]), *taps)
+    columns |= dict(zip(ENTRY, entry, strict=True))
+    met = np.unravel_index(flat, case.shapes["x"])
+    return columns | dict(zip(PIXEL, met, strict=True)) | {"n": n}
+
+
+def _numbered(
+    probes: _Probes, function: str, result: str, usual: Mapping[str, Any], operand: str
+) -> tuple[Array, Array, Array] | None:
+    """Give the places that are not zero, the places of an operand met there, and how often."""
+
+    def ask(value: Any) -> Any:
+        return probes.ask(function, **{**usual, operand: value}).get(result)
+
+    count = ask(1.0)
     if not isinstance(count, np.ndarray):
         return None
-    met = count != 0
+    met, size = count != 0, int(np.prod(probes.case.shapes[operand]))
     places, n = np.argwhere(met), count[met].astype(np.float64)
+    mixed = np.random.default_rng(size).permutation(size)
     found = []
-    for numbering in numberings:
-        got = probes.ask(x=(numbering + 1.0).reshape(case.shapes["x"]), **usual).get("y")
-        if not isinstance(got, np.ndarray):
+    for numbering in (np.arange(size), mixed):
+        got = ask((numbering + 1.0).reshape(probes.case.shapes[operand]))
+        if not isinstance(got, np.ndarray) or got.shape != count.shape:
             return None
         found.append(got[met].astype(np.float64) / n - 1)
-    first, second = found
-    size = len(numberings[0])
-    flat = np.rint(first).astype(np.int64)
+    flat = np.rint(found[0]).astype(np.int64)
     inside = (flat >= 0) & (flat < size)
-    if not inside.all() or not (np.abs(numberings[1][flat] - second) < 0.25).all():
+    if not inside.all() or not (np.abs(mixed[flat] - found[1]) < 0.25).all():
         return None
-    columns = dict(zip(OUTPUT, places.T, strict=True))
-    columns |= dict(zip(PIXEL, np.unravel_index(flat, case.shapes["x"]), strict=True))
-    entry = (places[:, 0], places[:, 1], places[:, 2], *(np.full(len(n), one) for one in tap))
-    columns |= dict(zip(ENTRY, entry, strict=True))
-    return columns | {"n": n}
+    return places, flat, n

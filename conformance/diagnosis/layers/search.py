@@ -7,7 +7,7 @@ true is not tested here.
 
 import contextlib
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,18 +20,25 @@ from conformance.diagnosis.fitting import fitted
 from conformance.diagnosis.layers import gradients as steps
 from conformance.diagnosis.layers.alternatives import Alternative, Numbers, all_of
 from conformance.diagnosis.layers.asking import LayerAsking, SeenLayer, numbers_of
-from conformance.diagnosis.layers.kernels import operators
-from conformance.diagnosis.layers.model import FORWARD, LayerModel
+from conformance.diagnosis.layers.kernels import (
+    operator_case,
+    operator_gradients,
+    operators,
+)
+from conformance.diagnosis.layers.model import FORWARD, LayerModel, Run
 from conformance.diagnosis.layers.moving import moving
-from conformance.diagnosis.layers.readings import read_numbers, read_operator
+from conformance.diagnosis.layers.readings import read_gradient, read_numbers, read_operator
 from conformance.diagnosis.learning import learned
-from conformance.diagnosis.model import RIGHT
+from conformance.diagnosis.model import RIGHT, Part
+from conformance.diagnosis.parts import various
 from conformance.diagnosis.readings import Reading
 from conformance.diagnosis.sentences import of_part
 from refimpl.layer import STATISTICS
 
 # Wrong cases that alternatives are held against, and alternatives that are put together.
 _HELD, _PAIRED = 24, 110
+# Wrong and right cases whose operator is read at a time.
+_READ_OFF, _READ_RIGHT = 6, 3
 # How often what contradicts formulas of the operator is read.
 _ROUNDS = 3
 # Forward passes that are alike whose gradients are looked for.
@@ -199,7 +206,8 @@ class Search:
 
     def _read_operator(self, off: Sequence[SeenLayer], names: Any) -> None:
         """Fit formulas to which pixel each tap meets: the kernel is right."""
-        readings, chosen = list[Reading](), [*off[:5], *self.right[:3]]
+        readings = list[Reading]()
+        chosen = [*_telling(off, _READ_OFF), *_telling(self.right, _READ_RIGHT)]
         for _ in range(_ROUNDS):
             for one in chosen:
                 reading = read_operator(self.asking, one.case)
@@ -215,7 +223,7 @@ class Search:
             # What contradicts it is read too.
             chosen = [
                 one for one in [*off, *self.right] if not self._fits_forward((found,), [one], names)
-            ][:5]
+            ][:_READ_OFF]
             if not chosen or not self.asking.left(0.5):
                 return
 
@@ -256,16 +264,38 @@ class Search:
             leaves = self._leaves(way)
             if leaves is not None:
                 return replace(way, backward=leaves)
-            single = self._one_derivative(way)
+            single = self._one_derivative(way, steps.backward(self.numbers))
             if single is not None:
                 return single
+        for one in self._read_gradients(found):
+            for way in ways:
+                single = self._one_derivative(way, [one])
+                if single is not None:
+                    return single
         return replace(found, backward=None)
 
-    def _one_derivative(self, way: Found) -> Found | None:
+    def _read_gradients(self, found: Found) -> Iterator[Alternative]:
+        """Fit formulas to which outputs and pixels meet in the operator's gradients."""
+        off = [one for one in self.off if not self._fits(found, [one], _gradients)]
+        chosen = [*_telling(off, _READ_OFF), *_telling(self.right, _READ_RIGHT)]
+        parts = dict[str, Part]()
+        for name in ("dx", "dkernel"):
+            read = (read_gradient(self.asking, one.case, name) for one in chosen)
+            readings = [one for one in read if one is not None and len(one.columns["n"])]
+            part = fitted(readings, tuple(parts.values())) if readings else None
+            if part is not None and part != RIGHT:
+                parts[name] = part
+        if parts:
+            words = "; ".join(
+                f"{name}: {line}" for name, part in parts.items() for line in of_part(part)
+            )
+            yield operator_gradients(parts, words)
+
+    def _one_derivative(self, way: Found, listed: Sequence[Alternative]) -> Found | None:
         off = _sample([one for one in self.off if not self._fits(way, [one], _gradients)])
         fits, near = [], []
-        for one in steps.backward(self.numbers):
-            if not self.asking.left(0.55):
+        for one in listed:
+            if len(listed) > 1 and not self.asking.left(0.55):
                 break
             now = replace(way, backward=(one,))
             if self._fits(now, off, _gradients):
@@ -348,6 +378,12 @@ def _sample(seen: Sequence[SeenLayer]) -> list[SeenLayer]:
     rest = seen[few:]
     step = max(1, -(-len(rest) // (_HELD - few)))
     return [*seen[:few], *rest[::step]]
+
+
+def _telling(seen: Sequence[SeenLayer], most: int) -> list[SeenLayer]:
+    """Choose cases whose operator tells much: of several outputs and taps, and various ones."""
+    own = sorted(seen, key=lambda one: min(one.case.grid) < 2 or one.case.geometry.taps < 2)
+    return various(own, most, lambda one: operator_case(Run(one.case, {})))
 
 
 def _gradients(one: SeenLayer) -> list[str]:
