@@ -17,7 +17,7 @@ from conformance.diagnosis.expressions import CALL, Column, Columns, Formula, at
 
 Truth = npt.NDArray[np.bool_]
 # What says little to who reads it is thought of late.
-_OPAQUE = {"recipe": 2.0}
+_OPAQUE = {"recipe": 2.0, "epsilon": 1.5}
 _DIVISORS = (2, 3, 4, 5, 6, 7, 8, 14, 16, 32, 49, 64)
 # Of counts of calls.
 _TURNS = range(2, 33)

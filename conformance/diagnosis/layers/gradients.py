@@ -21,7 +21,7 @@ from conformance.diagnosis.layers.kernels import (
     operators,
     transposed,
 )
-from conformance.diagnosis.layers.model import Run, Step
+from conformance.diagnosis.layers.model import PIXELS, Run, Step
 from conformance.diagnosis.layers.normalising import (
     mean_vjp_of,
     roots,
@@ -30,6 +30,7 @@ from conformance.diagnosis.layers.normalising import (
     variance_vjp_of,
 )
 from conformance.diagnosis.layers.pooling import pools
+from refimpl import involution
 
 
 def forward(numbers: Numbers) -> list[Alternative]:
@@ -52,7 +53,28 @@ JOINED: Mapping[str, Step] = {
     "no gradient reaches the input through the operator": lambda r, o, g: g,  # noqa: ARG005
     "the gradient through the generator is taken off": lambda r, o, g: o - g,  # noqa: ARG005
     "dx is twice what is due": lambda r, o, g: 2 * (o + g),  # noqa: ARG005
+    "dx is zero in pixels that no tap reads": lambda r, o, g: np.where(_read(r), o + g, 0),
+    "dx is zero in pixels that are zero": lambda r, o, g: np.where(r.x == 0, 0, o + g),
 }
+# By how many pixels what flows through the statistics is divided.
+PIXELS_OF: Mapping[str, Callable[[Run], float]] = {
+    "the pixels of x": lambda r: r.x[..., 0].size,
+    "the pixels of a sample": lambda r: r.h[0, ..., 0].size,
+    "the pixels but one": lambda r: max(r.h[..., 0].size - 1, 1),
+    "the samples": lambda r: len(r.h),
+    "one": lambda _: 1,
+}
+
+
+def _read(run: Run) -> Any:
+    """Tell which pixels a tap of the operator reads."""
+    ones = np.ones(run.dy.shape), np.ones(run.x.shape), np.ones(run.kernel.shape)
+    return involution.backward(*ones, **run.config.options)[0] != 0
+
+
+def _divided(run: Run, gradient: Floats, step: Any, number: Any) -> Floats:
+    found: Floats = step(run, gradient) * (run.h[..., 0].size / number(run))
+    return found
 
 
 def backward(numbers: Numbers) -> list[Alternative]:
@@ -80,6 +102,16 @@ def backward(numbers: Numbers) -> list[Alternative]:
             steps["variance'"] = functools.partial(variance_vjp_of, of=variance_)
         instead = "they are functions of h in training, and constants in inference"
         found.append(Alternative(words, instead, "LAY-15", steps))
+    for words, number in PIXELS_OF.items():
+        instead = "by the pixels of h"
+        divided = {
+            f"{name}'": functools.partial(_divided, step=step, number=number)
+            for name, step in (("mean", due.mean_vjp), ("variance", due.variance_vjp))
+        }
+        for some in (divided, *({name: step} for name, step in divided.items())):
+            which = "the statistics" if len(some) > 1 else f"the {next(iter(some))[:-1]}"
+            said = f"what flows back through {which} is divided by {words}"
+            found.append(Alternative(said, instead, "LAY-15", some, 1.0 + 0.2 * (len(some) < 2)))
     for back in (False, True):
         step = functools.partial(transposed, back=back)
         rows = "(taps, G)" if back else "(G, taps)"
@@ -116,12 +148,22 @@ REDUCTIONS: Mapping[str, Callable[[Run, Floats], Any]] = {
     "divided by gamma": lambda r, t: t.sum(0) / r.gamma,
     "clipped at one": lambda _, t: np.clip(t.sum(0), -1, 1),
 }  # fmt: skip
+# Formats to which factors of a parameter's gradient may be rounded: significand bits.
+ROUNDED: Mapping[str, int] = {"TF32": 11, "bfloat16": 8, "float16": 11}
+# Pixels of the batch, in their order, after which nothing is summed.
+FIRST = (32, 64, 128, 256, 512, 1024, 2048)
 """How the samples' shares of a parameter's gradient are put together."""
 FACTORS: Mapping[str, Callable[[Run], Any]] = {
     "z in the place of what it multiplies": lambda r: r.z,
     "h in the place of what it multiplies": lambda r: r.h,
     "h / sqrt(variance + epsilon), the mean not taken off": lambda r: r.h * r.root,
     "h - mean in the place of what it multiplies": lambda r: r.h - r.mean,
+    "h normalised by the moving statistics": lambda r: (
+        (r.h - r.moving_mean) / np.sqrt(r.moving_variance + r.config.epsilon)
+    ),
+    "h normalised by the statistics of the batch": lambda r: (
+        (r.h - r.h.mean(PIXELS)) / np.sqrt(r.h.var(PIXELS) + r.config.epsilon)
+    ),
     "what follows the ReLU in the place of what it multiplies": lambda r: r.a,
 }
 
@@ -137,6 +179,23 @@ def _leaf(run: Run, factor: Any, gradient: Floats, reduction: Any) -> Floats:
     return found
 
 
+def _rounded(array: Floats, bits: int) -> Floats:
+    """Round to so many significand bits, to nearest."""
+    fraction, exponent = np.frexp(array)
+    scaled: Floats = np.ldexp(np.rint(fraction * 2.0**bits) / 2.0**bits, exponent)
+    return scaled
+
+
+def _of_rounded(run: Run, factor: Any, gradient: Floats, bits: int) -> Floats:
+    factor = None if factor is None else _rounded(factor, bits)
+    return due.leaf(run, factor, _rounded(gradient, bits))
+
+
+def _of_first(run: Run, factor: Any, gradient: Floats, most: int) -> Floats:
+    number = np.arange(gradient[..., 0].size).reshape(gradient.shape[:3])
+    return due.leaf(run, factor, np.where((number < most)[..., None], gradient, 0.0))
+
+
 def _other_factor(run: Run, factor: Any, gradient: Floats, of: Any) -> Floats:
     return due.leaf(run, factor if factor is None else of(run), gradient)
 
@@ -148,6 +207,17 @@ def leaves(result: str) -> list[Alternative]:
                     {result: functools.partial(_leaf, reduction=reduction)})
         for words, reduction in REDUCTIONS.items()
     ]  # fmt: skip
+    found += [
+        Alternative(f"{result} sums the first {most} pixels of the batch alone", "all", "LAY-14",
+                    {result: functools.partial(_of_first, most=most)}, 1.5)
+        for most in FIRST
+    ]  # fmt: skip
+    if result in {"dexpand_kernel", "dreduce_kernel"}:
+        found += [
+            Alternative(f"{result} is of factors rounded to {words}", "not rounded", "LAY-14",
+                        {result: functools.partial(_of_rounded, bits=bits)}, 1.5)
+            for words, bits in ROUNDED.items()
+        ]  # fmt: skip
     if result in {"dgamma", "dexpand_kernel", "dreduce_kernel"}:
         found += [
             Alternative(f"{result} is taken with {words}", "", "LAY-14",

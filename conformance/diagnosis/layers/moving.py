@@ -18,17 +18,36 @@ MOMENTA: Mapping[str, Callable[[float], float]] = {
     "0.99 for none": lambda m: m or 0.99,
     "0.9 for 0.99 and the reverse": lambda m: 0.99 if m < 0.95 else 0.9,
 }
-TAKEN_IN: Mapping[str, Callable[[Floats, int, bool], Floats]] = {
-    "": lambda v, n, unbiased: v * (n / max(n - 1, 1) if unbiased else 1),
-    "the biased variance": lambda v, n, unbiased: v,  # noqa: ARG005
-    "the unbiased variance": lambda v, n, unbiased: v * n / (n - 1) if n > 1 else v,  # noqa: ARG005
-    "the standard deviation": (
-        lambda v, n, unbiased: np.sqrt(v * (n / max(n - 1, 1) if unbiased else 1))
+
+
+def _unbiased(variance: Floats, number: int) -> Floats:
+    return variance * number / (number - 1) if number > 1 else variance
+
+
+def _due(variance: Floats, run: Run) -> Floats:
+    unbiased = run.config.unbiased_moving_variance
+    return _unbiased(variance, run.h[..., 0].size) if unbiased else variance
+
+
+def _of_a_sample(variance: Floats, run: Run) -> Floats:
+    unbiased = run.config.unbiased_moving_variance
+    return _unbiased(variance, run.h[0, ..., 0].size) if unbiased else variance
+
+
+TAKEN_IN: Mapping[str, Callable[[Floats, Run], Floats]] = {
+    "": _due,
+    "the biased variance": lambda v, _: v,
+    "the unbiased variance": lambda v, r: _unbiased(v, r.h[..., 0].size),
+    "the standard deviation": lambda v, r: np.sqrt(_due(v, r)),
+    "the other of biased and unbiased variance": lambda v, r: (
+        v if r.config.unbiased_moving_variance else _unbiased(v, r.h[..., 0].size)
     ),
-    "the other of biased and unbiased variance": (
-        lambda v, n, unbiased: v * (n / max(n - 1, 1) if not unbiased else 1)
+    "the variance unbiased by the pixels of a sample": _of_a_sample,
+    "the variance unbiased by the samples": lambda v, r: (
+        _unbiased(v, len(r.h)) if r.config.unbiased_moving_variance else v
     ),
 }
+"""What the moving variance takes in, of the variance of the batch."""
 _BOTH, _MEAN, _VARIANCE = ("moving_mean", "moving_variance"), ("moving_mean",), ("moving_variance",)
 
 
@@ -38,7 +57,6 @@ def _moved(
     old = run.given[name]
     if mode == "never" or (mode == "training" and not run.training):
         return old
-    n = run.h[..., 0].size
     flat = tuple(axis for axis in range(3))
     if source == "given":
         new = run.moving_mean if name == "moving_mean" else run.moving_variance
@@ -51,7 +69,7 @@ def _moved(
         new = ((run.h - centre) ** 2).mean(axis=PIXELS)
     new = new.mean(axis=flat) if new.ndim > 1 else new
     if name == "moving_variance":
-        new = taken(new, n, run.config.unbiased_moving_variance)
+        new = taken(new, run)
     m = weight(run.config.momentum)
     made: Floats = m * old + (1 - m) * new + shift
     return made

@@ -61,6 +61,7 @@ def _variance_of(run: Run, of: str, only: bool | None = None, unbiased: bool = F
 _SPREADS: Mapping[str, Callable[[Floats], Floats]] = {
     "squares": lambda h: (h**2).mean(axis=PIXELS),
     "mad": lambda h: np.abs(h - h.mean(axis=PIXELS)).mean(axis=PIXELS),
+    "within": lambda h: ((h - h.mean(axis=(1, 2), keepdims=True)) ** 2).mean(axis=PIXELS),
 }
 
 
@@ -89,7 +90,11 @@ def variance_vjp_of(
     """Differentiate another variance."""
     if only is not None and run.training is not only:
         return due.variance_vjp(run, gradient)
-    if of in {"squares", "mad"}:
+    if of == "within" and run.training:
+        off = run.h - run.h.mean(axis=(1, 2), keepdims=True)
+        found: Floats = 2 * off * _shared(gradient, run, "batch")
+        return found
+    if of in _SPREADS:
         of = "batch"
     n = run.h[..., 0].size
     factor = n / max(n - 1, 1) if unbiased else 1.0
@@ -127,6 +132,7 @@ def statistics() -> Iterator[Alternative]:
     for only in (True, None):
         yield _one("variance", "takes the mean of the squares for the variance", "squares", only)
         yield _one("variance", "takes the mean deviation for the variance", "mad", only)
+        yield _one("variance", "takes the mean of each sample's own variance", "within", only)
         yield _one("variance", "normalises by the unbiased variance", "batch", only, unbiased=True)
 
 
