@@ -29,6 +29,8 @@ _OTHER_VALUES = 500
 _NEAR = 40
 # Of calls that are counted so many values are enough.
 _FEW_VALUES = 3
+# A recipe of kinds of which it is specified what special values give.
+_SPECIALS = "specials"
 # Of so few pixels along an axis values do not show where they come from.
 _TINY = 2
 
@@ -129,6 +131,7 @@ KEYS: Mapping[str, Callable[[Step], Any]] = {
         step.values["x"].shape, step.values["x"].dtype),
     "the memory in which it lies": lambda step: (step.place, step.formats),
     "its channels and groups": lambda step: (step.values["x"].shape[-1], _groups(step)),
+    "any kind": lambda _: 0,
     "its shapes and options": lambda step: step.options,
     "the same sums of its operands": lambda step: (
         step.options, *map(_sums, step.operands.values())),
@@ -308,6 +311,8 @@ class Courses:
         # Courses in which something was wrong, near which others are drawn.
         self.wrong: list[list[Step]] = []
         self.cases = variants(judged, usable(judged, case))
+        # What NaN make of a layer's results is unspecified.
+        self.changes = [one for one in CHANGES if one != "NaN" or _SPECIALS in judged.kind.recipes]
         self._known: dict[Any, tuple[Values, Any]] = {}
 
     def drawn(self, length: int, functions: Sequence[str] = FUNCTIONS) -> Iterator[Step]:
@@ -325,7 +330,7 @@ class Courses:
                 case = step.case.changed(seed=self._seed())
             else:
                 case, again = rng.choice(some).changed(seed=self._seed()), False
-            change = "" if rng.random() < 0.7 else rng.choice(list(CHANGES))
+            change = "" if rng.random() < 0.7 else rng.choice(self.changes)
             step = self.step(case, rng.choice(chosen), change, again=again)
             yield step
 

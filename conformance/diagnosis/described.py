@@ -58,6 +58,12 @@ def factors(found: Identified, result: str, format_: Format) -> str:
     return "; ".join(said) or "as they are"
 
 
+def ends(largest: int) -> str:
+    """Say from where on numbers overflow, where that is the end of no format: they are scaled."""
+    ends_ = (rounding for _, rounding in _NAMES)
+    return "" if largest in ends_ else f"from 2**{largest + 1} on, as if it were scaled up"
+
+
 def narrowed(rounding: Rounding, format_: Format) -> bool:
     """Whether a rounding takes anything of a format's numbers, subnormal ones aside."""
     return rounding.bits < format_.bits or rounding.largest < format_.largest_exponent
@@ -141,6 +147,9 @@ def declarable(found: Identified, seen: Format) -> str:
         return "double-double"
     bits = min(one.bits for one in roundings)
     reach = min(one.largest for one in roundings)
+    if ends(reach):
+        # Nobody may declare that numbers are scaled.
+        return ""
     fitting = [
         one
         for one in ACCUMULATORS.values()

@@ -45,7 +45,9 @@ _LENGTHS, _SEEN, _LONG = (3, 8, 8, 8, 45), 250, 1100
 _TURN, _COUNTING = 70, (45, 8, 45)
 _CHECKED = 8
 # Of the keys so many are those of a part of an answer too.
-_WHOLE = 5
+_WHOLE = 6
+# What is alike in calls whose answers are added up.
+_ADDED = ("its shapes", "its shapes and format", "any kind")
 # Options that leave the shapes as they are.
 _FREE = ("group_layout",)
 # Calls on which what is given instead is tried, and the share of them that it must give.
@@ -199,6 +201,23 @@ def _operand(name: str, *where: Any) -> Foreign:
     return give
 
 
+def _weights(*where: Any) -> Foreign:
+    def give(judged: Judged, past: Past, now: Step) -> Mapping[str, Expected] | None:
+        one = known(past, now, *where)
+        # An operator has one, its kernel.
+        names = [name for name in now.values if name not in {"x", "dy"}]
+        if one is None or "kernel" in names:
+            return None
+        made = {name: one.values.get(name, now.values[name]) for name in names}
+        if any(made[name].shape != now.values[name].shape for name in names):
+            return None
+        dtype = now.values["x"].dtype
+        made = {name: array.astype(dtype) for name, array in made.items()}
+        return expected(judged, now.case, {**now.values, **made})
+
+    return give
+
+
 def _options(*where: Any) -> Foreign:
     def give(judged: Judged, past: Past, now: Step) -> Mapping[str, Expected] | None:
         one = known(past, now, *where)
@@ -232,16 +251,17 @@ def _summed(judged: Judged, steps: Sequence[Step]) -> Mapping[str, Expected]:
     """Add the answers of calls to that of the last one, each rounded to the format of that."""
     now = steps[-1]
     unit = float(FORMATS[now.case.dtype].unit_roundoff)
-    total = dict(expected(judged, now.case, now.values))
-    for step in steps[:-1]:
-        kept = expected(judged, step.case, step.values)
-        for name, due in total.items():
+    own, total = dict(expected(judged, now.case, now.values)), dict[str, Expected]()
+    for step in steps:
+        kept = own if step is now else expected(judged, step.case, step.values)
+        for name, due in own.items():
             # What has another shape was not kept for it.
             if due.value.shape == kept[name].value.shape:
-                rounded = unit * (2 * np.abs(kept[name].value) + np.abs(due.value))
-                total[name] = Expected(
-                    due.value + kept[name].value, due.bound + kept[name].bound + rounded
-                )
+                before = total.get(name, Expected(0 * due.value, 0 * due.bound))
+                value = before.value + kept[name].value
+                # What is kept is rounded, and so is the sum.
+                rounded = unit * (np.abs(kept[name].value) + 2 * np.abs(value))
+                total[name] = Expected(value, before.bound + kept[name].bound + rounded)
     return total
 
 
@@ -276,14 +296,15 @@ def _table() -> Iterator[tuple[str, Foreign]]:
                 where, said = (function, key, which), f"of the {ordinal} {word}call of {key}"
                 for name in ("kernel", "x", "dy"):
                     yield f"it is computed with {name} {said}", _operand(name, *where)
+                yield f"it is computed with the weights {said}", _weights(*where)
                 yield f"it is computed with the options {said}", _options(*where)
                 for name in _FREE:
                     yield f"it is computed with the {name} {said}", _option(name, *where)
     yield "the answer of the call before is added to it", _added
     for key, (since, calls) in itertools.product(
-        list(KEYS)[:2], ((False, "all calls before"), (True, "the calls just before"))
+        _ADDED, ((False, "all calls before"), (True, "the calls just before"))
     ):
-        words = f"the answers of {calls} of its function and {key[4:]} are added to it"
+        words = f"the answers of {calls} of its function, of {key}, are added to it"
         yield words, _accumulated(KEYS[key], since=since)
     for key, (which, ordinal) in itertools.product(BUT, ((0, "first"), (-1, "last"))):
         for function, word in (("", ""), ("forward", "forward "), ("backward", "backward ")):

@@ -14,7 +14,7 @@ from conformance.cases.case import Array
 from conformance.claims.formats import FORMATS, Format
 from conformance.diagnosis import probes
 from conformance.diagnosis.arithmetic import DIRECTED, MODES, NEAREST, Arithmetic, Rounding, chain
-from conformance.diagnosis.limits import Limits, limits
+from conformance.diagnosis.limits import Limits, limits, smallest
 from conformance.diagnosis.sums import Sums
 from conformance.diagnosis.trees import built, in_order, names
 
@@ -152,10 +152,18 @@ def _alike(
                 continue
             best, ends = _at_ends(one, asked, sums), limits(sums, where, format_, result)
             whole = asked[1].all_foretold(best, format_) or not like.sure_of_ends
-            clips = (ends.clipped is None) == (like.ends.clipped is None)
-            if whole and clips and ends.flushed == like.ends.flushed:
+            if whole and _end_alike(ends, like, result):
                 return replace(moved, arithmetic=best, ends=ends)
     return None
+
+
+def _end_alike(ends: Limits, like: Identified, result: Format) -> bool:
+    """Tell whether numbers end as others do: of another format, whether they are flushed alike."""
+    other = like.ends
+    same = like.arithmetic.results[-1].largest == result.largest_exponent
+    far = (ends.factors, ends.sums, ends.results) == (other.factors, other.sums, other.results)
+    clips = (ends.clipped is None) == (other.clipped is None)
+    return clips and ends.flushed == other.flushed and (far or not same)
 
 
 def _in_order_of(
@@ -246,7 +254,7 @@ def _measured(sums: Sums, where: probes.Order, format_: Format, result: Format) 
         # Where sums are narrow at some node, the last one may be wide again.
         root = probes.root_bits(sums, where, format_)
         nodes |= {sums.terms: kept} if root > min(nodes.values()) else {}
-    partial = Rounding(kept, smallest=1 - ends.sums, largest=ends.sums, flushes="sum" in lost)
+    partial = Rounding(kept, smallest=smallest(ends.sums), largest=ends.sums, flushes="sum" in lost)
     if min(nodes.values()) < kept and kept in _WIDE:
         # Where sums overflow is where they are narrow.
         partial = Rounding.to(_WIDE[kept], flushes=partial.flushes)
@@ -259,7 +267,7 @@ def _measured(sums: Sums, where: probes.Order, format_: Format, result: Format) 
     later = _later(nodes, kept, format_, partial)
     rounded = shown if shown < min(*factors, kept, result.bits) and not later else result.bits
     end = Rounding.to(result, flushes="result" in lost, clips=ends.clipped)
-    narrow = Rounding(rounded, smallest=1 - ends.results, largest=ends.results)
+    narrow = Rounding(rounded, smallest=smallest(ends.results), largest=ends.results)
     plain = rounded == result.bits and ends.results == result.largest_exponent
     ends_in = (end,) if plain or ends.clipped is not None else (narrow, end)
     arithmetic = Arithmetic(
@@ -298,7 +306,7 @@ def _operands(
     first, other = (
         Rounding(
             bits if bits < min(kept, format_.bits) else format_.bits,
-            smallest=max(1 - largest, format_.smallest_exponent),
+            smallest=max(smallest(largest), format_.smallest_exponent),
             largest=largest,
             flushes=f"{which} factor" in ends.flushed,
         )

@@ -13,6 +13,8 @@ from conformance.diagnosis.sums import Sums
 
 # Exponents of the binade of the largest number, of every format that is known.
 _LARGEST = (15, 127, 1023)
+# By so many powers of two numbers may be scaled up.
+_SCALED = 12
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Limits:
 
 def limits(sums: Sums, where: Order, format_: Format, result: Format) -> Limits:
     """Find them."""
-    narrower = [largest for largest in _LARGEST if largest < format_.largest_exponent]
+    narrower = _ends(format_.largest_exponent - 1, format_.largest_exponent)
     # A factor 2^(e + 1), times 2^-8, for each e that is the end of a narrower format.
     asked: list[list[Term]] = []
     for which in (0, 1):
@@ -51,14 +53,14 @@ def limits(sums: Sums, where: Order, format_: Format, result: Format) -> Limits:
     due = [2.0 ** (largest - 7) for largest in narrower] * 2
     # 2^e + 2^e - 2^e, for each e that is the end of a format.
     nodes = triples(where.tree, sums.terms)
-    held = [largest for largest in _LARGEST if largest <= result.largest_exponent]
+    held = _ends(result.largest_exponent, result.largest_exponent)
     for largest in held:
         asked += [
             [power(i, largest), power(j, largest), power(k, largest, -1.0)] for i, j, k in nodes
         ]
         due += [2.0**largest] * len(nodes)
     # 2^(e + 1), for each e that is the end of a format narrower than the result's.
-    ends = [largest for largest in _LARGEST if largest < result.largest_exponent]
+    ends = _ends(result.largest_exponent - 1, result.largest_exponent)
     asked += [[power(0, largest + 1)] for largest in ends]
     due += [2.0 ** (largest + 1) for largest in ends]
     top = result.largest_exponent
@@ -83,6 +85,20 @@ def limits(sums: Sums, where: Order, format_: Format, result: Format) -> Limits:
     return replace(known, flushed=_flushed(sums, where, format_, result, known))
 
 
+def _ends(most: int, top: int) -> list[int]:
+    """Give the ends of formats, and those of numbers that are scaled up before they are used."""
+    scaled = range(top - _SCALED, top)
+    return sorted({largest for largest in (*_LARGEST, *scaled) if 0 < largest <= most})
+
+
+def smallest(largest: int) -> int:
+    """Give the exponent of the smallest normal number of the format whose numbers end there.
+
+    What is scaled up ends sooner, and loses nothing at the other end.
+    """
+    return 1 - next((one for one in _LARGEST if one >= largest), largest)
+
+
 def _first(ends: list[int], right: list[bool], otherwise: int) -> int:
     """Give the first end beyond which an answer was not right."""
     wrong = [end for end, one in zip(ends, right, strict=True) if not one]
@@ -97,16 +113,16 @@ def _flushed(
     Only of factors that are normal themselves, where the question is not about them.
     """
     asked: dict[str, tuple[list[Term], float]] = {}
-    tiny = [max(format_.smallest_exponent, 1 - largest) for largest in ends.factors]
+    tiny = [max(format_.smallest_exponent, smallest(largest)) for largest in ends.factors]
     for which, name in enumerate(("first factor", "second factor")):
         large = min(1 - tiny[which], ends.factors[1 - which])
         factors = [2.0 ** (tiny[which] - 1), 2.0**large]
         probe: list[Term] = [(0, factors[which], factors[1 - which])]
         asked[name] = probe, 2.0 ** (tiny[which] - 1 + large)
-    small = max(result.smallest_exponent, 1 - ends.results)
-    low = max(1 - ends.sums, small)
+    small = max(result.smallest_exponent, smallest(ends.results))
+    low = max(smallest(ends.sums), small)
     normal = low // 2 - 2 >= max(tiny)
-    if low == 1 - ends.sums and normal:
+    if low == smallest(ends.sums) and normal:
         # Of an accumulator whose range ends where the result's does, or before.
         i, j, k = triples(where.tree, sums.terms)[0]
         asked["product"] = [power(0, low - 2), power(1, low)], 1.25 * 2.0**low

@@ -21,7 +21,7 @@ from conformance.diagnosis.identify import EXTREME, Identified, factors_of, iden
 from conformance.diagnosis.identify import together as asked_together
 from conformance.diagnosis.limits import specials
 from conformance.diagnosis.probes import order
-from conformance.diagnosis.sums import RESULTS, NoAnswerError, Sums, sums_of
+from conformance.diagnosis.sums import FACTORS, RESULTS, NoAnswerError, Sums, sums_of
 
 # Kernels of 3 x 3 and 7 x 7 taps: sums of 9 and of 49 terms.
 SIDES = (3, 7)
@@ -191,9 +191,13 @@ class Found:
             share = f"foretold {one.foretold} of {one.asked} sums of {one.terms} terms"
             return [f"hint: no arithmetic that is tried here is its own; the nearest {share}"]
         multiplied = due.multiplier.bits if due.multiplier else format_.bits
+        scaled = [described.ends(one_.largest) for one_ in known.operands]
+        for name, end in zip(FACTORS[result], scaled, strict=True):
+            if end:
+                said.append(f"{name} overflows {end}")
         if any(
-            one_.bits < multiplied or one_.largest < format_.largest_exponent
-            for one_ in known.operands
+            one_.bits < multiplied or (one_.largest < format_.largest_exponent and not end)
+            for one_, end in zip(known.operands, scaled, strict=True)
         ):
             said.append(f"factors are {described.factors(one, result, format_)}")
         partial = known.partial
@@ -203,6 +207,8 @@ class Found:
         bits = [r.bits for r in (known.partial, *(r for _, r in known.later)) if r is not None]
         if bits and min(bits) < due.accumulator.bits:
             said.append(f"sums are kept {described.sums(known)}")
+        if known.partial is not None and (end := described.ends(known.partial.largest)):
+            said.append(f"sums overflow {end}")
         truncated = known.partial is not None and known.partial.mode != NEAREST
         if truncated and due.multiplier is None:
             said.append("sums are rounded towards zero")
@@ -230,7 +236,7 @@ class Found:
             return ["hint: not all was foretold, so that nothing is advised"]
         name = found.get("accumulator", {}).get(self.dtype)
         if name is None:
-            said.append("mend: no format that can be declared is as narrow as its sums")
+            said.append("mend: no declaration grants how its sums are computed")
         elif ACCUMULATORS[name].bits < claimed.accumulator.bits:
             whole = {**(self.judged.capabilities.accumulator or {}), **found["accumulator"]}
             said.append(f'declare "accumulator": {whole}')

@@ -157,7 +157,7 @@ def test_answers_are_added_up_until_something_else_is_asked() -> None:
     now = step(courses, "backward", seed=5)
     kept = [one for one in past if one.function == "backward"]
     due = [answered(one)["dx"] for one in (*kept, now)]
-    words = "the answers of {} of its function and shapes are added to it"
+    words = "the answers of {} of its function, of its shapes, are added to it"
     for calls, parts in (("all calls before", due), ("the calls just before", due[1:])):
         found = INSTEAD[words.format(calls)](PLAIN, past, now)
         assert found is not None
