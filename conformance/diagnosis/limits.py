@@ -69,17 +69,21 @@ def limits(sums: Sums, where: Order, format_: Format, result: Format) -> Limits:
     right = [bool(one) for one in np.equal(answers, due)]
     # In the order in which they were asked.
     number = len(narrower)
-    found = [
-        _first(narrower, part, format_.largest_exponent)
-        for part in (right[:number], right[number : 2 * number])
-    ]
+    factored = right[:number], right[number : 2 * number]
     right = right[2 * number :]
     number = len(held) * len(nodes)
     each = range(0, number, len(nodes))
-    largest = _first(held, [all(right[at : at + len(nodes)]) for at in each], max(_LARGEST))
     results = _first(ends, right[number:], top)
+    # Where factors, results or sums end far below, nothing is seen of what is scaled up a little.
+    own = format_.largest_exponent
+    plain = [_first(narrower, part, own, formats=True) for part in factored]
+    far = results < top - _SCALED or min(plain) < own - _SCALED
+    summed = [all(right[at : at + len(nodes)]) for at in each]
+    largest = _first(held, summed, max(_LARGEST), formats=far)
+    far = far or largest < top - _SCALED
+    found = [_first(narrower, part, own, formats=far) for part in factored]
     # Of sums that overflow nothing is known of the result, nor of factors that do.
-    results = top if largest < top else results
+    results = top if largest < top else _first(ends, right[number:], top, formats=True)
     clipped = float(over) if np.isfinite(over) and min(found) > top // 2 else None
     known = Limits((found[0], found[1]), largest, results, clipped, frozenset())
     return replace(known, flushed=_flushed(sums, where, format_, result, known))
@@ -99,9 +103,13 @@ def smallest(largest: int) -> int:
     return 1 - next((one for one in _LARGEST if one >= largest), largest)
 
 
-def _first(ends: list[int], right: list[bool], otherwise: int) -> int:
-    """Give the first end beyond which an answer was not right."""
-    wrong = [end for end, one in zip(ends, right, strict=True) if not one]
+def _first(ends: list[int], right: list[bool], otherwise: int, *, formats: bool = False) -> int:
+    """Give the first end beyond which an answer was not right; of `formats` alone."""
+    wrong = [
+        end
+        for end, one in zip(ends, right, strict=True)
+        if not one and (end in _LARGEST or not formats)
+    ]
     return wrong[0] if wrong else otherwise
 
 
