@@ -232,7 +232,12 @@ def translated(found: Identified, before: Format, format_: Format) -> list[Ident
         results=tuple(map(moved, known.results)),
     )
     partial = known.partial
-    partials = dict.fromkeys([partial if partial is None else moved(partial), partial, None])
+    wide = None if partial is None else _WIDE.get(partial.bits)
+    # Of which format so many bits are need not have shown.
+    known_as = [] if wide is None else [Rounding.to(wide)]
+    partials = dict.fromkeys(
+        [*known_as, partial if partial is None else moved(partial), partial, None]
+    )
     return [replace(found, arithmetic=replace(changed, partial=one)) for one in partials]
 
 

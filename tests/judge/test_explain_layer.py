@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from conformance.bounds.expected import Expected
 from conformance.cases.layer import LayerCase, with_pixels
 from conformance.claims.loading import load
 from conformance.diagnosis.explanation import Explanation
@@ -16,13 +17,18 @@ from conformance.diagnosis.layers.derivative import derivatives
 from conformance.diagnosis.layers.model import LayerModel
 from conformance.diagnosis.layers.search import Found, Search, as_foretold
 from conformance.implementations.layer.numpy_layer import Array, NumpyLayer, Pass
+from conformance.implementations.operator.numpy_unfold import Unfold
 from conformance.kinds import LAYER
 from conformance.mutants.layer import MUTANTS
+from conformance.mutants.operator import MUTANTS as OPERATORS
 from tests.opponents.right_layers import RIGHT_LAYERS
 
 CLAIMED = load(NumpyLayer, LAYER).capabilities
 PLAIN = with_pixels(LayerCase("float64", "normal"), (4, 4))
 TRAINED = PLAIN.changed(training=True, stride=(2, 2))
+UNBIASED = TRAINED.changed(unbiased_moving_variance=True)
+WIDE = with_pixels(PLAIN, (8, 6))
+OVERLAPPING = with_pixels(PLAIN.changed(groups=2, kernel_size=(2, 3)), (3, 3))
 
 
 class EpsilonOfItsOwn(NumpyLayer):
@@ -76,6 +82,90 @@ class Cubed(NumpyLayer):
         return dh
 
 
+def mean_over(array: Array, *axes: int) -> Array:
+    return array.mean(axes, keepdims=True)
+
+
+class VarianceWithinSamples(NumpyLayer):
+    """The variance of the batch is the mean of those of its samples."""
+
+    def statistics(self, h: Array, p: dict[str, Array], training: bool) -> tuple[Array, Array]:
+        mean, variance = super().statistics(h, p, training)
+        own = np.square(h - mean_over(h, 1, 2)).mean((0, 1, 2))
+        return mean, own if training else variance
+
+
+class UnbiasedBySample(NumpyLayer):
+    """The moving variance is made unbiased by the pixels of a sample."""
+
+    def taken_in(self, variance: Array, done: Pass, config: Any) -> Array:
+        pixels = done.h[0, ..., 0].size
+        return variance * (pixels / (pixels - 1)) if config.unbiased_moving_variance else variance
+
+
+class GammaByMoving(NumpyLayer):
+    """dgamma is taken with what the moving statistics would normalise."""
+
+    epsilon = 0.0
+
+    def root(self, variance: Array, config: Any) -> Array:
+        self.epsilon = config.epsilon
+        return super().root(variance, config)
+
+    def normalise_vjp(
+        self, dz: Array, done: Pass, p: dict[str, Array], found: dict[str, Array], training: bool
+    ) -> Array:
+        dh = super().normalise_vjp(dz, done, p, found, training)
+        root = 1 / np.sqrt(p["moving_variance"] + self.epsilon)
+        found["gamma"] = (dz * (done.h - p["moving_mean"]) * root).sum((0, 1, 2))
+        return dh
+
+
+class PixelsOfTheSample(NumpyLayer):
+    """What flows back through the mean is divided by the pixels of a sample."""
+
+    def through_mean(self, dh: Array) -> Array:
+        return super().through_mean(dh) * len(dh)
+
+
+class FirstPixelsOfBias(NumpyLayer):
+    """The gradient of the bias sums the first 32 pixels."""
+
+    def convolve_vjp(
+        self, dh: Array, a: Array, name: str, p: dict[str, Array], found: dict[str, Array]
+    ) -> Array:
+        da = super().convolve_vjp(dh, a, name, p, found)
+        if name == "expand":
+            found["expand_bias"] = dh.reshape(-1, dh.shape[-1])[:32].sum(0)
+        return da
+
+
+class OperatorBackwards:
+    """The operator, whose dx keeps the last term of a pixel, and whose dkernel is flipped."""
+
+    def __init__(self, dx: Any = None, dkernel: Any = None) -> None:
+        self.own = Unfold(), dx or Unfold(), dkernel or Unfold()
+
+    def forward(self, *operands: Array, **options: Any) -> Array:
+        return self.own[0].forward(*operands, **options)
+
+    def backward(self, *operands: Array, **options: Any) -> tuple[Array, Array]:
+        dx, dkernel = (one.backward(*operands, **options) for one in self.own[1:])
+        return dx[0], dkernel[1]
+
+
+class DxOfTheLastTerm(NumpyLayer):
+    """The operator's dx is assigned, not added up."""
+
+    operator = OperatorBackwards(dx=OPERATORS["DxByAssignment"]())
+
+
+class DkernelOfTheOtherLayout(NumpyLayer):
+    """The operator's dkernel is that of the other layout."""
+
+    operator = OperatorBackwards(dkernel=OPERATORS["DkernelOtherLayout"]())
+
+
 def searched(
     layer: Any, failing: LayerCase, number: int = 14, seconds: float = 60.0
 ) -> tuple[LayerAsking, Found]:
@@ -94,6 +184,14 @@ def searched(
         (MUTANTS["OperatorFlipped"], PLAIN, ["Kh - 1 - u"]),
         (MUTANTS["MomentumOfTheNew"], TRAINED, ["1 - momentum"]),
         (MUTANTS["NoGradientThroughVariance"], TRAINED, ["variance of the batch is taken for a"]),
+        (MUTANTS["EpsilonOutside"], TRAINED, ["sqrt(variance) + epsilon"]),
+        (VarianceWithinSamples, TRAINED, ["mean of each sample's own variance in training"]),
+        (UnbiasedBySample, UNBIASED, ["unbiased by the pixels of a sample"]),
+        (GammaByMoving, TRAINED, ["dgamma is taken with h normalised by the moving statistics"]),
+        (PixelsOfTheSample, TRAINED, ["the mean is divided by the pixels of a sample"]),
+        (FirstPixelsOfBias, WIDE, ["dexpand_bias sums the first 32 pixels of the batch alone"]),
+        (DxOfTheLastTerm, OVERLAPPING, ["the operator's dx: leaves out products with later"]),
+        (DkernelOfTheOtherLayout, OVERLAPPING, ["the operator's dkernel: reads group of the"]),
     ],
     ids=lambda one: getattr(one, "__name__", ""),
 )
@@ -103,6 +201,31 @@ def test_a_step_is_identified(layer: Any, failing: LayerCase, words: list[str]) 
     for part in words:
         assert any(part in line for line in said), said
     assert all(as_foretold(one, found) for one in asking.seen)
+
+
+class EmptyBatchIsNone(NumpyLayer):
+    """y of no samples is of one."""
+
+    def forward(self, x: Array, *operands: Any, **options: Any) -> Any:
+        found = super().forward(x, *operands, **options)
+        return found if len(x) else (np.zeros((1, *found[0].shape[1:]), x.dtype), *found[1:])
+
+
+def test_an_empty_batch_that_fails_is_explained() -> None:
+    found = explain.explain_layer(load(EmptyBatchIsNone, LAYER), PLAIN.changed(batch=0), 4.0)
+    assert found is None or not found.exact
+
+
+def test_what_is_due_to_be_zero_may_be_rounded_as_it_is() -> None:
+    """A gradient that is zero is due without any bound: another layer's rounds all the same."""
+    case = PLAIN.changed(dtype="bfloat16")
+    one = LayerAsking(load(NumpyLayer, LAYER), case, 9.0).unasked(case)
+    name = "dexpand_kernel"
+    one.due = {name: Expected(0 * one.due[name].value, 0 * one.due[name].bound)}
+    foretold = np.full(one.due[name].value.shape, 3.1706580007231606)
+    one.got = {name: foretold.astype(one.values["x"].dtype)}
+    assert one.near(name, foretold)
+    assert not one.near(name, foretold * 1.01)
 
 
 def test_a_fault_behind_a_guard_is_confined_to_it() -> None:

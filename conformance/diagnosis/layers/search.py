@@ -7,7 +7,7 @@ true is not tested here.
 
 import contextlib
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -109,7 +109,8 @@ class Search:
 
     def __init__(self, asking: LayerAsking) -> None:
         self.asking = asking
-        answered = [one for one in asking.seen if not one.raised]
+        # Of no samples there are no statistics.
+        answered = [one for one in asking.seen if not one.raised and one.case.batch]
         answered.sort(key=lambda one: (numbers_of(one.case)["products"], one.case.token))
         self.off = [one for one in answered if any(one.wrong.values())]
         self.right = [one for one in answered if not any(one.wrong.values())][:_HELD]
@@ -117,6 +118,8 @@ class Search:
 
     def run(self) -> Found:
         """Find the forward pass, the moving statistics, the gradients and the condition."""
+        if not self.off:
+            return Found(None, None, None, APART)
         self.numbers = read_numbers(self.asking, self.off[0].case)
         names = tuple(name for name in FORWARD if name in self.off[0].due)
         fits = self._forward(names)
@@ -267,29 +270,42 @@ class Search:
             single = self._one_derivative(way, steps.backward(self.numbers))
             if single is not None:
                 return single
-        for one in self._read_gradients(found):
-            for way in ways:
-                single = self._one_derivative(way, [one])
-                if single is not None:
-                    return single
+        read = [one for one in (self._read_gradients(found),) if one is not None]
+        for way in ways if read else ():
+            single = self._one_derivative(way, read)
+            if single is not None:
+                return single
         return replace(found, backward=None)
 
-    def _read_gradients(self, found: Found) -> Iterator[Alternative]:
+    def _read_gradients(self, found: Found) -> Alternative | None:
         """Fit formulas to which outputs and pixels meet in the operator's gradients."""
         off = [one for one in self.off if not self._fits(found, [one], _gradients)]
         chosen = [*_telling(off, _READ_OFF), *_telling(self.right, _READ_RIGHT)]
-        parts = dict[str, Part]()
-        for name in ("dx", "dkernel"):
-            read = (read_gradient(self.asking, one.case, name) for one in chosen)
-            readings = [one for one in read if one is not None and len(one.columns["n"])]
-            part = fitted(readings, tuple(parts.values())) if readings else None
-            if part is not None and part != RIGHT:
-                parts[name] = part
-        if parts:
+        readings: dict[str, list[Reading]] = {"dx": [], "dkernel": []}
+        made: Alternative | None = None
+        for _ in range(_ROUNDS):
+            parts = dict[str, Part]()
+            for name, known in readings.items():
+                read = (read_gradient(self.asking, one.case, name) for one in chosen)
+                known += [one for one in read if one is not None and len(one.columns["n"])]
+                part = fitted(known, tuple(parts.values())) if known else None
+                if part is not None and part != RIGHT:
+                    parts[name] = part
+            if not parts:
+                break
             words = "; ".join(
                 f"{name}: {line}" for name, part in parts.items() for line in of_part(part)
             )
-            yield operator_gradients(parts, words)
+            made = operator_gradients(parts, words)
+            now = replace(found, backward=(made,))
+            # What contradicts it is read too.
+            against = [
+                one for one in (*off, *self.right) if not self._fits(now, [one], lambda _: ["dx"])
+            ]
+            chosen = _telling(against, _READ_OFF)
+            if not chosen or not self.asking.left(0.5):
+                break
+        return made
 
     def _one_derivative(self, way: Found, listed: Sequence[Alternative]) -> Found | None:
         off = _sample([one for one in self.off if not self._fits(way, [one], _gradients)])
@@ -363,7 +379,7 @@ class Search:
                 known[id(one)] = as_foretold(one, found)
             return known[id(one)]
 
-        answered = [one for one in self.asking.seen if not one.raised]
+        answered = [one for one in self.asking.seen if not one.raised and one.case.batch]
         if all(held(one) for one in answered):
             return found
         conditions = learned(
