@@ -117,7 +117,7 @@ class LayerAsking(Asking):
             due.pop("kernel", None)
         arithmetic = self.claimed.arithmetic(case.dtype)
         steps = case.pixels + case.channels + case.config.reduced_channels + case.geometry.taps
-        summing = steps * float(arithmetic.accumulator.unit_roundoff)
+        summing = steps * float(arithmetic.accumulator.unit_roundoff) * _amplified(case, values)
         rounding = float(arithmetic.result.unit_roundoff)
         return SeenLayer(case, values, {}, due=due, rounding=rounding, summing=summing)
 
@@ -184,6 +184,16 @@ def _within(numbers: Floats, due: Expected) -> bool:
     return bool((near_ | alike | np.isinf(due.bound)).all())
 
 
+def _amplified(case: LayerCase, values: Mapping[str, Array]) -> float:
+    """Say how much larger what cancels may be than what is left: h - mean, over a small root."""
+    if not case.config.normalise or not case.batch:
+        return 1.0
+    wide = {name: np.abs(values[name].astype(np.float64)) for name in values}
+    hidden = wide["x"].max(initial=0.0) * wide["reduce_kernel"].sum(0).max(initial=0.0)
+    largest = float(hidden * wide["gamma"].max(initial=0.0)) / max(case.config.epsilon, 1e-6) ** 0.5
+    return max(1.0, largest) if np.isfinite(largest) else 1.0
+
+
 def _near(got: Any, foretold: Floats, due: Expected, own: Floats) -> bool:
     if not isinstance(got, np.ndarray) or got.shape != foretold.shape:
         return False
@@ -195,7 +205,8 @@ def _near(got: Any, foretold: Floats, due: Expected, own: Floats) -> bool:
     allowed = due.bound + share * max(larger, 1.0) + own + 1e-12 * (not most)
     with np.errstate(all="ignore"):
         close = np.abs(numbers - foretold) <= allowed
-        alike = (numbers == foretold) | (np.isnan(numbers) & np.isnan(foretold))
+        # What a layer makes of NaN is unspecified.
+        alike = (numbers == foretold) | np.isnan(foretold)
     return bool((close | alike).all())
 
 

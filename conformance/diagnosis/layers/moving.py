@@ -63,7 +63,7 @@ def _moved(
     elif source == "used":
         new = np.asarray(run.mean if name == "moving_mean" else run.variance)
     elif name == "moving_mean":
-        new = run.h.mean(axis=PIXELS)
+        new = np.asarray(run.mean) if source == "about" else run.h.mean(axis=PIXELS)
     else:
         centre = run.mean if source == "about" else run.h.mean(axis=PIXELS)
         new = ((run.h - centre) ** 2).mean(axis=PIXELS)

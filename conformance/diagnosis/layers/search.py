@@ -145,14 +145,17 @@ class Search:
 
     def _fits(self, found: Found, seen: Sequence[SeenLayer], names: Any) -> bool:
         """Whether results of all cases are as foretold."""
+        told = 0
         for one in seen:
             with contextlib.suppress(ValueError):
                 foretold = found(one.case, one.values)
                 if all(one.near(name, foretold[name]) for name in names(one)):
+                    told += _finite(foretold, names(one))
                     continue
             # Steps may not even go together.
             return False
-        return True
+        # What is NaN foretells nothing.
+        return 2 * told >= len(seen)
 
     def _forward(self, names: Sequence[str]) -> list[tuple[Alternative, ...]]:
         """List the forward passes that fit, the likeliest first."""
@@ -198,14 +201,15 @@ class Search:
     def _fits_forward(
         self, chosen: Sequence[Alternative], seen: Sequence[SeenLayer], names: Any
     ) -> bool:
-        model = LayerModel(all_of(chosen))
+        model, told = LayerModel(all_of(chosen)), 0
         for one in seen:
             with contextlib.suppress(ValueError):
                 run = model.forward(one.case, one.values)
                 if all(one.near(name, run.values[name]) for name in names(one)):
+                    told += _finite(run.values, names(one))
                     continue
             return False
-        return True
+        return 2 * told >= len(seen)
 
     def _read_operator(self, off: Sequence[SeenLayer], names: Any) -> None:
         """Fit formulas to which pixel each tap meets: the kernel is right."""
@@ -386,6 +390,11 @@ class Search:
             self.asking, "", lambda one: any(one.wrong.values()), lambda one: not held(one)
         )
         return replace(found, when=conditions[0]) if conditions else found
+
+
+def _finite(foretold: Mapping[str, Any], names: Sequence[str]) -> bool:
+    """Tell whether something of each result is a number."""
+    return all(np.isfinite(foretold[name]).any() or not foretold[name].size for name in names)
 
 
 def _sample(seen: Sequence[SeenLayer]) -> list[SeenLayer]:
