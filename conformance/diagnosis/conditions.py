@@ -151,7 +151,9 @@ def separating(columns: Columns, wrong: Truth, most: int = _MOST) -> list[Condit
     return sorted(found, key=lambda one: one.cost)[:most]
 
 
-def nearly(columns: Columns, wrong: Truth, share: float) -> Condition | None:
+def nearly(
+    columns: Columns, wrong: Truth, share: float, dearest: float = np.inf
+) -> Condition | None:
     """Give the condition "a and b and c" that holds wherever it is wrong, and hardly anywhere else.
 
     For what is right by chance where it might be wrong.
@@ -164,13 +166,16 @@ def nearly(columns: Columns, wrong: Truth, share: float) -> Condition | None:
         What is to be separated.
     share : float
         For each wrong observation so many right ones may be there.
+    dearest : float
+        No part is further from the simplest than this.
 
     Returns
     -------
     Condition or None
         With as few parts as the share allows; None if three do not do.
     """
-    parts = [one for one in _distinct(_predicates(columns, wrong)) if _holds(one, wrong)]
+    listed = (one for one in _distinct(_predicates(columns, wrong)) if one.cost <= dearest)
+    parts = [one for one in listed if _holds(one, wrong)]
     if not parts:
         return None
     inside = np.array([one.family.truths[one.row][~wrong] for one in parts], np.float32)
