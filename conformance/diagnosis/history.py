@@ -51,7 +51,7 @@ _ADDED = ("its shapes", "its shapes and format", "any kind")
 # Options that leave the shapes as they are.
 _FREE = ("group_layout",)
 # Calls on which what is given instead is tried, and the share of them that it must give.
-_SAMPLE, _MOSTLY = 100, 0.95
+_SAMPLE, _MOSTLY = 60, 0.95
 
 
 def explain_history(judged: Judged, failing: Any, start: float, seconds: float) -> Learned | None:
@@ -327,7 +327,7 @@ def _instead(judged: Judged, seen: Sequence[Observed]) -> tuple[str, bool]:
     found = [w for w in INSTEAD if few and all(_gives(judged, one, w) for one in few)]
     # Of those that give the wrong answers the one that gives most of all.
     sample = [*wrong[-_SAMPLE:], *[one for one in seen if not one.labels][-_SAMPLE:]]
-    counts = [sum(_gives(judged, one, words) for one in sample) for words in found[:12]]
+    counts = [sum(_gives(judged, one, words) for one in sample) for words in found[:8]]
     if not counts:
         return "", False
     best = int(np.argmax(counts))
