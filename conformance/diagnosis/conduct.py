@@ -133,6 +133,7 @@ def explain_keeping(judged: Judged, failing: Any, start: float, seconds: float) 
     Kept is what grows in two stretches of calls one after the other, as the suite has it.
     """
     rng, kind, claimed = random.Random(1), judged.kind, judged.capabilities
+    modes = list(kind.modes(claimed))
     plain = failing
     if plain.recipe != "integers" or plain.batch == 0:
         plain = kind.enlarged(kind.plain(claimed, members=4), (31, 32), claimed)
@@ -140,10 +141,12 @@ def explain_keeping(judged: Judged, failing: Any, start: float, seconds: float) 
     def observed(functions: Sequence[str]) -> Iterator[Observed]:
         for function in itertools.cycle(functions):
             spare = rng.choice(((31, 32), (13, 9), (18, 22), (24, 27), (40, 30)))
-            wider = kind.plain(claimed, batch=rng.choice((1, 2, 3, 4)))
+            wider = kind.plain(claimed, batch=rng.choice((1, 2, 3, 4))).changed(**rng.choice(modes))
             yield _kept(judged, kind.enlarged(wider, spare, claimed), function)
 
-    first = (_kept(judged, plain, function) for function in FUNCTIONS)
+    first = (
+        _kept(judged, plain.changed(**mode), function) for function in FUNCTIONS for mode in modes
+    )
     found = itertools.chain(first, observed(FUNCTIONS))
     rules, seen = learn(found, _KEPT, start + _LEARNING * seconds)
     faulty = [one for one in FUNCTIONS if any(o.labels and o.row["function"] == one for o in seen)]
