@@ -225,24 +225,39 @@ def _lies(name: str, array: Array, *, given: bool) -> Row:
     }
 
 
-def _table(wrong: Sequence[Observed]) -> Iterator[tuple[str, str]]:
+# How operands are read: of each pair the manner, as in `READ`, and whose.
+_Read = tuple[tuple[str, str], ...]
+_ALL: Mapping[str, Callable[[str], bool]] = {
+    "every weight": lambda name: name not in {"x", "dy"},
+    "every operand": lambda name: True,  # noqa: ARG005
+}
+
+
+def _table(wrong: Sequence[Observed]) -> Iterator[_Read]:
     if not wrong:
         return
-    for words in READ:
-        for name in (*wrong[0].about[0], "every operand"):
-            yield words, name
+    names = (*wrong[0].about[0], *_ALL)
+    singles = list(itertools.product(READ, names))
+    yield from ((one,) for one in singles)
+    # Two operands, each in its own way.
+    yield from (
+        (one, other)
+        for one, other in itertools.combinations(singles, 2)
+        if one[1] != other[1] and not {one[1], other[1]} & _ALL.keys()
+    )
 
 
-def _all_give(judged: Judged, wrong: Sequence[Observed], instead: tuple[str, str]) -> bool:
-    return bool(wrong) and all(_gives(judged, one, *instead) for one in wrong)
+def _all_give(judged: Judged, wrong: Sequence[Observed], instead: _Read) -> bool:
+    return bool(wrong) and all(_gives(judged, one, instead) for one in wrong)
 
 
-def _gives(judged: Judged, one: Observed, words: str, name: str) -> bool:
+def _gives(judged: Judged, one: Observed, instead: _Read) -> bool:
     values, case, found = one.about[:3]
-    read = {
-        other: np.array(READ[words](array) if name in (other, "every operand") else array)
-        for other, array in values.items()
-    }
+    read = dict(values)
+    for words, whose in instead:
+        for name in values:
+            if _ALL.get(whose, whose.__eq__)(name):
+                read[name] = np.array(READ[words](values[name]))
     foreign = expected(judged, case, read)
     format_ = judged.capabilities.arithmetic(case.dtype).result
     return all(
@@ -252,13 +267,14 @@ def _gives(judged: Judged, one: Observed, words: str, name: str) -> bool:
 
 
 def _what(
-    judged: Judged, labels: Sequence[str], wrong: Sequence[Observed], instead: Any
+    judged: Judged, labels: Sequence[str], wrong: Sequence[Observed], instead: _Read | None
 ) -> tuple[str, ...]:
     values = results_of(labels, judged.kind.first_order)
     said = []
     if values:
         verb = "is" if len(values) == 1 else "are"
-        how = instead[0].format(instead[1]) if instead else "what is read instead was not found"
+        ways = [words.format(whose) for words, whose in instead or ()]
+        how = "; ".join(ways) or "what is read instead was not found"
         said.append(f"{listed(values)} {verb} wrong though the values are the same: {how}")
     raised = [one.about[2].raised for one in wrong if one.about[2].raised]
     said += [label for label in labels if label not in values and label != "raises"]

@@ -76,7 +76,7 @@ def verdict(
         labels.add(RAISES)
     if answer.died:
         labels.add(DIES)
-    labels |= {label for one in answer.findings if (label := _label(one.words))}
+    labels |= {label for one in answer.findings for label in _labels(one.words)}
     labels |= {f"{function} changes {one}" for one in answer.left}
     labels |= {_overwritten(one) for one in answer.overwritten}
     if not answer.results:
@@ -98,11 +98,16 @@ def expected(judged: Judged, case: Any, values: Mapping[str, Array]) -> Mapping[
     return found
 
 
-def _label(words: str) -> str:
-    """Give the words of a finding of form or memory, without what changes from case to case."""
+def _labels(words: str) -> set[str]:
+    """Give the labels of a finding of form or memory."""
     if " was modified by " in words:
-        name, _, function = words.partition(" was modified by ")
-        return f"{function} writes into {name}"
+        names, _, function = words.partition(" was modified by ")
+        return {f"{function} writes into {name}" for name in names.split(", ")}
+    return {label} if (label := _label(words)) else set()
+
+
+def _label(words: str) -> str:
+    """Give the words of a finding, without what changes from case to case."""
     if words.startswith("results share memory: "):
         result, _, other = words.removeprefix("results share memory: ").partition(" with ")
         return f"{result} lies in the memory of {other}"

@@ -5,6 +5,7 @@ explainer: see docs/explanation.md, "How far it comes". The faults here are othe
 """
 
 import itertools
+import time
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from conformance.diagnosis.history import INSTEAD
 from conformance.diagnosis.identify import identify, translated
 from conformance.diagnosis.model import Model, Part
 from conformance.diagnosis.observing import attributes_of, columns_of, holds
+from conformance.diagnosis.putting import explain_putting
 from conformance.diagnosis.readings import read
 from conformance.diagnosis.reveal import reveal
 from conformance.diagnosis.sentences import of_part, sentences
@@ -337,3 +339,30 @@ def test_weights_may_be_those_of_another_call() -> None:
     mixed = {**first.values, "x": now.values["x"], "dy": now.values["dy"]}
     due = LAYER.expected(now.case, mixed, LAYERS.capabilities)
     np.testing.assert_array_equal(found["y"].value, due["y"].value)
+
+
+# How operands lie.
+
+
+class TwoReaders(Unfold):
+    """The kernel is read in the order in which it lies, and x forwards whatever its strides."""
+
+    def forward(self, x: Any, kernel: Any, **options: Any) -> Any:
+        return super().forward(*self.read_as_they_lie(x, kernel), **options)
+
+    def backward(self, dy: Any, x: Any, kernel: Any, **options: Any) -> Any:
+        return super().backward(dy, *self.read_as_they_lie(x, kernel), **options)
+
+    def read_as_they_lie(self, x: Any, kernel: Any) -> tuple[Any, Any]:
+        forwards = tuple(slice(None, None, -1 if step < 0 else 1) for step in x.strides)
+        return x[forwards], kernel.ravel("K").reshape(kernel.shape)
+
+
+def test_two_operands_may_each_be_read_in_its_own_way() -> None:
+    judged = load(TwoReaders, OPERATOR)
+    case = OPERATOR.case.parse("dtype=float32,recipe=integers,batch=2,height=4,width=5,groups=2")
+    found = explain_putting(judged, case, time.perf_counter(), 9.0)
+    assert found is not None
+    assert found.certain, found
+    words = "kernel is read in the order in which it lies in memory; x is read forwards in memory"
+    assert words in found.what[0], found.what
