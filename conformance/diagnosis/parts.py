@@ -14,6 +14,7 @@ from conformance.diagnosis.compared import as_foretold
 from conformance.diagnosis.conditions import ALWAYS
 from conformance.diagnosis.constants import constant_part
 from conformance.diagnosis.fitting import fitted, wrong
+from conformance.diagnosis.guesses import guesses
 from conformance.diagnosis.learning import learned
 from conformance.diagnosis.mirror import on_both_axes
 from conformance.diagnosis.model import Model, Part
@@ -45,6 +46,8 @@ def found_parts(asking: Asking, faulty: Sequence[str]) -> dict[str, Part]:
             continue
         before = [one for name, one in parts.items() if name != result]
         part = _constant(asking, result) or _found(asking, result, before)
+        if part is None or contradicting(asking, result, part):
+            part = _guessed(asking, result) or part
         if part is not None:
             parts[result] = part
     for result in faulty:
@@ -65,6 +68,23 @@ def _constant(asking: Asking, result: str) -> Part | None:
     if part is None or not contradicting(asking, result, part):
         return part
     return _gated(asking, result, part)
+
+
+def _guessed(asking: Asking, result: str) -> Part | None:
+    """Give a program of the table that gives the wrong answers, behind its own gate."""
+    off = [one for one in asking.seen if one.wrong[result] and not one.raised]
+    off.sort(key=lambda one: one.case.products)
+    for part in guesses():
+        if not asking.left(0.66):
+            break
+        model = Model({result: part})
+        if not off or not all(as_foretold(one, model, result) for one in off):
+            continue
+        if not contradicting(asking, result, part):
+            return part
+        if (gated := _gated(asking, result, part)) is not None:
+            return gated
+    return None
 
 
 def _of_others(asking: Asking, result: str, others: Sequence[Part]) -> Part | None:
