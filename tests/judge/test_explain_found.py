@@ -17,8 +17,10 @@ from conformance.diagnosis import probes
 from conformance.diagnosis.asking import Asking
 from conformance.diagnosis.conditions import Condition
 from conformance.diagnosis.courses import CHANGES, Courses
+from conformance.diagnosis.explain import explain
 from conformance.diagnosis.expressions import Formula, atom, number
 from conformance.diagnosis.fitting import fitted
+from conformance.diagnosis.guesses import guesses
 from conformance.diagnosis.history import INSTEAD
 from conformance.diagnosis.identify import identify, translated
 from conformance.diagnosis.model import Model, Part
@@ -33,6 +35,7 @@ from conformance.diagnosis.trees import in_blocks, sizes_of, tree_of
 from conformance.implementations.layer.numpy_layer import NumpyLayer
 from conformance.implementations.operator.numpy_unfold import Call, Plan, Unfold, taken
 from conformance.kinds import LAYER, OPERATOR
+from conformance.mutants.operator import MUTANTS
 from refimpl import involution
 
 PLAIN = load(Unfold, OPERATOR)
@@ -366,3 +369,54 @@ def test_two_operands_may_each_be_read_in_its_own_way() -> None:
     assert found.certain, found
     words = "kernel is read in the order in which it lies in memory; x is read forwards in memory"
     assert words in found.what[0], found.what
+
+
+# What is tried as it is.
+
+
+def test_each_guess_is_a_program_of_its_own() -> None:
+    case = OPERATOR.case.parse(
+        "dtype=float64,recipe=integers,batch=3,height=7,width=9,groups=2,members=3,"
+        "kernel_shape=2x3,stride=2x3,dilation=3x2,padding=3x1/2x4,group_layout=interleaved"
+    )
+    values = OPERATOR.values(case, 11)
+    due = Model()(case, values)
+    seen = set()
+    for part in guesses():
+        got = Model(dict.fromkeys(("y", "dx", "dkernel"), part))(case, values)
+        # "Same" padding is explicit here, and blocked groups are not: some rules change nothing.
+        seen.add(tuple(got[name].tobytes() for name in got))
+        assert {name: one.shape for name, one in got.items()} == {
+            name: one.shape for name, one in due.items()
+        }
+    assert len(seen) >= 50
+    # Two on one axis and one on both, of each kind of pixel.
+    assert len(list(guesses())) == len(set(map(str, guesses())))
+
+
+class ConstantImagesLoseTheirLastTap(MUTANTS["LastTapDropped"]):  # type: ignore[name-defined,misc]
+    """The last tap is left out where all pixels are one number."""
+
+    def y(self, call: Call, x: Any, kernel: Any) -> Any:
+        constant = x.size and (x == x.flat[0]).all()
+        return super().y(call, x, kernel) if constant else Unfold.y(Unfold(), call, x, kernel)
+
+    def dx(self, call: Call, dy: Any, kernel: Any) -> Any:
+        return Unfold().dx(call, dy, kernel)
+
+    def dkernel(self, call: Call, dy: Any, x: Any) -> Any:
+        return Unfold().dkernel(call, dy, x)
+
+
+def test_a_map_behind_values_is_tried_where_none_can_be_read() -> None:
+    """Values that tell where they come from are not constant."""
+    judged = load(ConstantImagesLoseTheirLastTap, OPERATOR)
+    case = OPERATOR.case.parse(
+        "dtype=float32,recipe=constant,batch=2,height=5,width=4,groups=2,kernel_shape=3x3"
+    )
+    found = explain(judged, case, 20.0)
+    assert found is not None
+    assert found.certain, found
+    assert found.exact
+    assert any("from the last" in line or "last = 0" in line for line in found.what), found.what
+    assert any("x is constant" in line for line in found.what), found.what
