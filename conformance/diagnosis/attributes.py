@@ -43,6 +43,7 @@ COUNTS: Mapping[str, Callable[[OperatorCase], int]] = {
     "max(dh, dw)": lambda case: max(case.geometry.dilation),
     "Kh*Kw": lambda case: case.geometry.taps,
     "Ho*Wo": lambda case: case.grid[0] * case.grid[1],
+    "B*Ho": lambda case: case.batch * case.grid[0],
     "B*Ho*Wo": lambda case: case.batch * case.grid[0] * case.grid[1],
     "entries of y": lambda case: case.batch * case.grid[0] * case.grid[1] * case.channels,
     "entries of x": lambda case: case.batch * case.height * case.width * case.channels,

@@ -152,7 +152,7 @@ def separating(columns: Columns, wrong: Truth, most: int = _MOST) -> list[Condit
 
 
 def nearly(
-    columns: Columns, wrong: Truth, share: float, dearest: float = np.inf
+    columns: Columns, wrong: Truth, share: float, dearest: float = np.inf, most: int = 3
 ) -> Condition | None:
     """Give the condition "a and b and c" that holds wherever it is wrong, and hardly anywhere else.
 
@@ -168,11 +168,13 @@ def nearly(
         For each wrong observation so many right ones may be there.
     dearest : float
         No part is further from the simplest than this.
+    most : int
+        How many parts at most.
 
     Returns
     -------
     Condition or None
-        With as few parts as the share allows; None if three do not do.
+        With as few parts as the share allows; None if so many do not do.
     """
     listed = (one for one in _distinct(_predicates(columns, wrong)) if one.cost <= dearest)
     parts = [one for one in listed if _holds(one, wrong)]
@@ -182,7 +184,7 @@ def nearly(
     costs = np.array([one.cost for one in parts])
     chosen: list[int] = []
     left = np.ones(inside.shape[1], np.float32)
-    for _ in range(3):
+    for _ in range(most):
         # The most telling part; of those that tell as much the simplest.
         counts = inside @ left
         best = int(np.lexsort((costs, counts))[0])

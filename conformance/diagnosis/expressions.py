@@ -269,9 +269,9 @@ NAMED: dict[str, Formula] = {
     "channels of an even group": Formula("min", (
         _A["c"] // ((_A["M"] + _1) // _2 * _2), _A["G"] - _1)),
     # Paddings of public code.
-    **{f"{name} {axis}": one for axis, k, d, s, n, o, after in (
-        ("rows", "Kh", "dh", "sh", "H", "Ho", "bottom"),
-        ("columns", "Kw", "dw", "sw", "W", "Wo", "right"),
+    **{f"{name} {axis}": one for axis, k, d, s, n, o, before, after in (
+        ("rows", "Kh", "dh", "sh", "H", "Ho", "top", "bottom"),
+        ("columns", "Kw", "dw", "sw", "W", "Wo", "left", "right"),
     ) for name, one in {
         "half": (_A[k] - _1) // _2,
         "half up": _A[k] // _2,
@@ -288,6 +288,8 @@ NAMED: dict[str, Formula] = {
         - (_A[n] - ((_A[o] - _1) * _A[s] + (_A[k] - _1) * _A[d] + _1)) // _2,
         # The rule of "same" where more is left than is lacking.
         "same below zero": _lacking(k, s, _A[d], n, o) // _2,
+        # No more than a window reaches.
+        "within reach": Formula("min", (_A[before], (_A[k] - _1) * _A[d])),
         # What the windows reach, counted back from its end.
         "from the end": _lacking(k, s, _A[d], n, o) - _A[after],
     }.items()},
@@ -412,6 +414,17 @@ DERIVED: dict[str, Formula] = {
     **{f"{n} - (power of 2 up to {size})": _A[n] - Formula("power of 2 up to", (_A[size],))
        for n, size in (("m", "M"), ("c", "C"), ("b", "B"))},
     "i*Wo + j": _A["i"] * _A["Wo"] + _A["j"],
+    # Pixels beyond whole strides, and rows of all samples beyond as many for each worker.
+    **{f"{n} - max({size}//{step}, 1)*{step}": atom(n)
+       - Formula("max", (_A[size] // _A[step], _1)) * _A[step]
+       for n, size, step in (("h", "H", "sh"), ("w", "W", "sw"))},
+    **{f"b*Ho + i - B*Ho//{k}*{k}": _A["b"] * _A["Ho"] + _A["i"]
+       - _A["B"] * _A["Ho"] // number(k) * number(k) for k in (2, 4, 8, 16)},
+    # Pixels of a tile of outputs, beyond those that it holds without the dilation.
+    **{f"{tap} beyond a tile of {k}": _A[output] % number(k) * _A[s] + _A[tap] * _A[d]
+       - number(k - 1) * _A[s] - _A[taps]
+       for output, tap, taps, s, d in (("i", "u", "Kh", "sh", "dh"), ("j", "v", "Kw", "sw", "dw"))
+       for k in (4, 8, 16, 32)},
     # Of blocks of outputs what is left over, and the last whole block, counted from the end.
     **{f"i*Wo + j - Ho*Wo//{k}*{k}": _OUTPUT - _OUTPUTS // number(k) * number(k)
        for k in (8, 16, 32, 64)},

@@ -27,7 +27,7 @@ from conformance.diagnosis.model import Model
 # It differs where it differs, and no condition is simpler.
 DIFFERS = Condition(ALWAYS.formula, 0.0, needed=True)
 # For each wrong case so many right ones may be where a condition holds that is needed only.
-_RIGHT_INSIDE = 1.0
+_RIGHT_INSIDE = 1.5
 # No part of it compares numbers of two kinds.
 _PLAIN = 2.05
 # How often a threshold is searched for between right and wrong.
@@ -115,7 +115,7 @@ class Simulated(Asking):
             asked = [one for one in self.seen if one.wrong[self.result] or not one.empty]
             columns, off = self._told(asked)
             plain = {name: column for name, column in columns.items() if name not in _ODD}
-            found = nearly(plain, off, _RIGHT_INSIDE, _PLAIN) if off.any() else None
+            found = nearly(plain, off, _RIGHT_INSIDE, _PLAIN, 1) if off.any() else None
             if found is None or not bisected(self, found, asked, off):
                 break
         columns, off = self._told(anywhere)
