@@ -83,6 +83,7 @@ def explain_behaviour(
     seconds: float,
     *,
     remembered: bool = False,
+    right_alone: bool = False,
 ) -> Learned | None:
     """Find what a call depends on besides its operands, or does besides answering.
 
@@ -98,6 +99,8 @@ def explain_behaviour(
         When the explainer began, and how long it has.
     remembered : bool
         One case was seen to be right and wrong in turn.
+    right_alone : bool
+        The failing case is right on an implementation made anew.
 
     Returns
     -------
@@ -105,7 +108,7 @@ def explain_behaviour(
         The first that foretold enough, else the one that foretold most.
     """
     best: Learned | None = None
-    for explain in _in_turn(check, remembered=remembered):
+    for explain in _in_turn(check, remembered=remembered, right_alone=right_alone):
         if best is not None and time.perf_counter() > start + seconds:
             break
         found = explain(judged, failing, start, seconds)
@@ -116,7 +119,7 @@ def explain_behaviour(
     return best
 
 
-def _in_turn(check: str, *, remembered: bool) -> Iterator[Explain]:
+def _in_turn(check: str, *, remembered: bool, right_alone: bool) -> Iterator[Explain]:
     """Give the explanations in the order in which they are tried."""
     usual: list[Explain] = [explain_conduct, explain_putting, explain_history]
     first: Explain | None = None
@@ -127,7 +130,8 @@ def _in_turn(check: str, *, remembered: bool) -> Iterator[Explain]:
         if check.startswith(names):
             first = one
     # What is now right and now wrong depends on what came before, whichever check met it.
-    first = explain_history if remembered else first
+    if remembered or (right_alone and first is None):
+        first = explain_history
     if first is not None:
         yield first
     yield from (one for one in usual if one is not first)

@@ -438,6 +438,11 @@ def variants(judged: Judged, case: Any) -> list[Any]:
         found += [case.changed(group_layout=one) for one in ("blocked", "interleaved")]
     if "padding" in names:
         found += [case.changed(padding=one) for one in (((1, 0), (2, 0)), ((0, 1), (0, 2)))]
+        if hasattr(part, "axes"):
+            # As large a padded image, with the image elsewhere in it.
+            both = [(axis.before, axis.after) for axis in part.axes(case.size)]
+            moved = tuple((before + (after > 0), after - (after > 0)) for before, after in both)
+            found += [case.changed(padding=one) for one in (tuple(both), moved)]
     if "dilation" in names and np.prod(part.taps) > 1:
         found += [case.changed(dilation=one) for one in ((2, 2), (1, 2))]
     if getattr(claimed, "empty_batch", False):

@@ -86,7 +86,9 @@ def _explained(judged: Judged, failing: Any, check: str) -> Explanation | None:
             return found
     if found is not None and found.asked and time.perf_counter() > start + seconds:
         return found
-    own = explain_behaviour(judged, failing, check, start, seconds, remembered=remembered)
+    own = explain_behaviour(
+        judged, failing, check, start, seconds, remembered=remembered, right_alone=not shown
+    )
     if own is not None and (own.certain or found is None or not found.asked):
         found = told(own, start)
     if found is None and not raises:

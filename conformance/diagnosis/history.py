@@ -35,6 +35,7 @@ from conformance.diagnosis.observing import (
     until as taken,
 )
 from conformance.diagnosis.verdicts import expected, is_overwriting
+from conformance.diagnosis.workspaces import workspaces
 from conformance.judging.examine import compare
 from conformance.judging.kind import FUNCTIONS
 from conformance.words import listed
@@ -311,6 +312,7 @@ def _table() -> Iterator[tuple[str, Foreign]]:
             words = f"it is computed with the options of the {ordinal} {word}call of {key}"
             yield words, _options(function, key, which)
     yield "zeros are given", _zero
+    yield from workspaces()
 
 
 # What may be given in the place of an answer, the simplest first.
