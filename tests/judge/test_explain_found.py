@@ -306,6 +306,31 @@ def test_a_layout_may_be_that_of_other_shapes() -> None:
     np.testing.assert_array_equal(found["y"].value, due)
 
 
+def test_a_border_may_be_that_of_an_earlier_call() -> None:
+    """Two paddings, and one size of the padded image: the second one reads the first one's pixels."""
+    case = OPERATOR.case.parse(
+        "dtype=float32,recipe=integers,batch=1,height=3,width=3,kernel_shape=3x3,padding=0x2/0x2"
+    )
+    courses = Courses(PLAIN, case, 1)
+    first = courses.step(case.changed(padding=((2, 0), (2, 0))), "forward")
+    now = courses.step(case.changed(seed=1), "forward")
+    words = (
+        "the padded image lies in a workspace of the same shape, whose border is as an earlier "
+        "forward call left it"
+    )
+    found = INSTEAD[words](PLAIN, [first], now)
+    assert found is not None
+    padded = np.zeros((1, 5, 5, 1), np.float32)
+    padded[:, 2:, 2:] = first.values["x"]
+    padded[:, :3, :3] = now.values["x"]
+    due = involution.forward(padded, now.values["kernel"], padding="valid")
+    np.testing.assert_array_equal(found["y"].value, due)
+    plain = INSTEAD[words](PLAIN, [], now)
+    assert plain is not None
+    right = involution.forward(now.values["x"], now.values["kernel"], padding=((0, 2), (0, 2)))
+    np.testing.assert_array_equal(plain["y"].value, right)
+
+
 LAYERS = load(NumpyLayer, LAYER)
 LAYER_CASE = LAYER.case.parse("dtype=float32,recipe=normal,training=True")
 

@@ -140,6 +140,73 @@ class FirstPixelsOfBias(NumpyLayer):
         return da
 
 
+class VarianceAboutMoving(NumpyLayer):
+    """The variance of the batch is taken about the moving mean."""
+
+    def statistics(self, h: Array, p: dict[str, Array], training: bool) -> tuple[Array, Array]:
+        mean, variance = super().statistics(h, p, training)
+        own = np.square(h - p["moving_mean"]).mean((0, 1, 2))
+        return mean, own if training else variance
+
+
+class BiasInTheOtherOrder(NumpyLayer):
+    """The bias of the generated channels lies in the other order than they do."""
+
+    turned: Any = None
+
+    def run(self, x: Array, p: dict[str, Array], config: Any, training: bool) -> Pass:
+        number, groups = p["expand_kernel"].shape[1], config.groups
+        rows = (groups, -1) if config.kernel_order == "tap_major" else (-1, groups)
+        self.turned = np.arange(number).reshape(rows).T.ravel()
+        if "expand_bias" in p:
+            p = p | {"expand_bias": p["expand_bias"][self.turned]}
+        return super().run(x, p, config, training)
+
+    def convolve_vjp(
+        self, dh: Array, a: Array, name: str, p: dict[str, Array], found: dict[str, Array]
+    ) -> Array:
+        da = super().convolve_vjp(dh, a, name, p, found)
+        if name == "expand":
+            found["expand_bias"][self.turned] = found["expand_bias"].copy()
+        return da
+
+
+class MaskBeforeGamma(NumpyLayer):
+    """The ReLU's mask is taken of what is normalised, before gamma and beta."""
+
+    done: Any = None
+
+    def run(self, x: Array, p: dict[str, Array], config: Any, training: bool) -> Pass:
+        done = super().run(x, p, config, training)
+        self.done = done if config.normalise else None
+        return done
+
+    def slope(self, z: Array) -> Array:
+        return super().slope(z if self.done is None else self.done.h - self.done.mean)
+
+
+class KernelByConstants(NumpyLayer):
+    """The gradient of the first weights takes mean and variance for constants."""
+
+    def convolve_vjp(
+        self, dh: Array, a: Array, name: str, p: dict[str, Array], found: dict[str, Array]
+    ) -> Array:
+        da = super().convolve_vjp(dh, a, name, p, found)
+        if name == "reduce" and self.direct is not None:
+            found["reduce_kernel"] = np.einsum("bijc,bijr->cr", a, self.direct)
+        return da
+
+    direct: Any = None
+
+    def run(self, x: Array, p: dict[str, Array], config: Any, training: bool) -> Pass:
+        self.direct = None
+        return super().run(x, p, config, training)
+
+    def through_statistics(self, dh: Array, centred: Array, done: Pass) -> Array:
+        self.direct = dh
+        return super().through_statistics(dh, centred, done)
+
+
 class OperatorBackwards:
     """The operator, whose dx keeps the last term of a pixel, and whose dkernel is flipped."""
 
@@ -190,6 +257,10 @@ def searched(
         (GammaByMoving, TRAINED, ["dgamma is taken with h normalised by the moving statistics"]),
         (PixelsOfTheSample, TRAINED, ["the mean is divided by the pixels of a sample"]),
         (FirstPixelsOfBias, WIDE, ["dexpand_bias sums the first 32 pixels of the batch alone"]),
+        (VarianceAboutMoving, TRAINED, ["the variance about the moving mean in training"]),
+        (BiasInTheOtherOrder, OVERLAPPING, ["expand_bias lies in the other kernel order"]),
+        (MaskBeforeGamma, TRAINED, ["the ReLU's mask is taken of what is normalised"]),
+        (KernelByConstants, TRAINED, ["dreduce_kernel takes mean and variance for constants"]),
         (DxOfTheLastTerm, OVERLAPPING, ["the operator's dx: leaves out products with later"]),
         (DkernelOfTheOtherLayout, OVERLAPPING, ["the operator's dkernel: reads group of the"]),
     ],

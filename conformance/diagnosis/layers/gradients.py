@@ -15,6 +15,7 @@ from conformance.diagnosis.layers import model as due
 from conformance.diagnosis.layers.alternatives import Alternative, Numbers
 from conformance.diagnosis.layers.kernels import (
     activated_vjp,
+    biases,
     convolutions,
     curves,
     kernels,
@@ -37,9 +38,21 @@ def forward(numbers: Numbers) -> list[Alternative]:
     """Everything that may stand in the place of a step of the forward pass."""
     found = [
         *pools(), *convolutions(numbers), *statistics(), *roots(numbers), *scaled(),
-        *curves(numbers), *kernels(), *operators(numbers),
+        *curves(numbers), *kernels(), *biases(), *operators(numbers),
     ]  # fmt: skip
     return sorted(found, key=lambda one: one.cost)
+
+
+# Of what else the ReLU's mask may be taken.
+MASKS: Mapping[str, Callable[[Run], Any]] = {
+    "h": lambda r: r.h,
+    "what is normalised, before gamma and beta": lambda r: (r.h - r.mean) * r.root,
+    "z less beta": lambda r: r.z - r.beta,
+}
+
+
+def _masked(run: Run, gradient: Floats, of: Any) -> Floats:
+    return np.where(of(run) > 0, gradient, 0)
 
 
 SLOPES: Mapping[str, Callable[[Floats], Any]] = {
@@ -83,6 +96,11 @@ def backward(numbers: Numbers) -> list[Alternative]:
         Alternative(words, "one where z > 0, and zero elsewhere", "LAY-9",
                     {"activate'": functools.partial(activated_vjp, slope=slope)})
         for words, slope in SLOPES.items()
+    ]  # fmt: skip
+    found += [
+        Alternative(f"the ReLU's mask is taken of {words}", "of z", "LAY-9",
+                    {"activate'": functools.partial(_masked, of=of)})
+        for words, of in MASKS.items()
     ]  # fmt: skip
     found += [
         Alternative(words, "the sum of both", "LAY-13", {"join'": step})
@@ -151,9 +169,14 @@ REDUCTIONS: Mapping[str, Callable[[Run, Floats], Any]] = {
 # Formats to which factors of a parameter's gradient may be rounded: significand bits.
 ROUNDED: Mapping[str, int] = {"TF32": 11, "bfloat16": 8, "float16": 11}
 # Pixels of the batch, in their order, after which nothing is summed.
+# And blocks of pixels, of which those are left out that fill none.
+BLOCKS = (2, 4, 8, 16, 32)
 FIRST = (32, 64, 128, 256, 512, 1024, 2048)
 """How the samples' shares of a parameter's gradient are put together."""
 FACTORS: Mapping[str, Callable[[Run], Any]] = {
+    "(z - beta) / gamma": lambda r: (r.z - r.beta) / r.gamma,
+    "(z - beta) / (gamma + 1e-5)": lambda r: (r.z - r.beta) / (r.gamma + 1e-5),
+    "(z - beta) / (gamma + epsilon)": lambda r: (r.z - r.beta) / (r.gamma + r.config.epsilon),
     "z in the place of what it multiplies": lambda r: r.z,
     "h in the place of what it multiplies": lambda r: r.h,
     "h / sqrt(variance + epsilon), the mean not taken off": lambda r: r.h * r.root,
@@ -191,6 +214,15 @@ def _of_rounded(run: Run, factor: Any, gradient: Floats, bits: int) -> Floats:
     return due.leaf(run, factor, _rounded(gradient, bits))
 
 
+def _of_constants(run: Run, factor: Any, gradient: Floats) -> Floats:
+    # What flows to h directly; of a layer that does not normalise all does.
+    return due.leaf(run, factor, run.values.get("direct", gradient))
+
+
+def _of_whole(run: Run, factor: Any, gradient: Floats, block: int) -> Floats:
+    return _of_first(run, factor, gradient, gradient[..., 0].size // block * block)
+
+
 def _of_first(run: Run, factor: Any, gradient: Floats, most: int) -> Floats:
     number = np.arange(gradient[..., 0].size).reshape(gradient.shape[:3])
     return due.leaf(run, factor, np.where((number < most)[..., None], gradient, 0.0))
@@ -212,6 +244,16 @@ def leaves(result: str) -> list[Alternative]:
                     {result: functools.partial(_of_first, most=most)}, 1.5)
         for most in FIRST
     ]  # fmt: skip
+    found += [
+        Alternative(f"{result} leaves out the last pixels, which fill no block of {block}", "all",
+                    "LAY-14", {result: functools.partial(_of_whole, block=block)}, 1.5)
+        for block in BLOCKS
+    ]  # fmt: skip
+    if result in {"dreduce_kernel", "dreduce_bias"}:
+        found.append(
+            Alternative(f"{result} takes mean and variance for constants", "functions of h",
+                        "LAY-15", {result: _of_constants})
+        )  # fmt: skip
     if result in {"dexpand_kernel", "dreduce_kernel"}:
         found += [
             Alternative(f"{result} is of factors rounded to {words}", "not rounded", "LAY-14",

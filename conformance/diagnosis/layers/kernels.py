@@ -240,6 +240,38 @@ def _after_vjp(run: Run, gradient: Floats, back: Any) -> Floats:
     return due.arrange_vjp(run, back(due.arrange(run), gradient))
 
 
+def _bias_otherwise(run: Run) -> Any:
+    """Give the bias of the generated channels as if it lay in the other kernel order."""
+    bias = run.bias("expand_bias")
+    if not isinstance(bias, np.ndarray):
+        return bias
+    order = due.due_order(run)
+    other = "guv" if order == "uvg" else "uvg"
+    return due.flattened(run, order, due.laid(run, other, bias[None, None, None]))[0, 0, 0]
+
+
+def _expanded_otherwise(run: Run) -> Floats:
+    entries: Floats = run.a @ run.expand_kernel + _bias_otherwise(run)
+    return entries
+
+
+def _bias_gradient_otherwise(run: Run, factor: Any, gradient: Floats) -> Floats:
+    summed = due.leaf(run, factor, gradient)
+    order = due.due_order(run)
+    other = "guv" if order == "uvg" else "uvg"
+    laid = due.laid(run, order, summed[None, None, None])
+    turned: Floats = due.flattened(run, other, laid)[0, 0, 0]
+    return turned
+
+
+def biases() -> Iterator[Alternative]:
+    """Give other orders in which the bias of the generated channels may lie."""
+    forward, back = {"expand": _expanded_otherwise}, {"dexpand_bias": _bias_gradient_otherwise}
+    words, instead = "expand_bias lies in the other kernel order", "in that of the channels"
+    yield Alternative(words, instead, "LAY-11", {**forward, **back}, 1.2)
+    yield Alternative(f"{words}, and its gradient does not", instead, "LAY-11", forward, 1.4)
+
+
 # The operator.
 
 

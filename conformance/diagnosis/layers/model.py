@@ -288,6 +288,7 @@ class LayerModel:
             self._keep(run, found, "beta", None, dz)
             self._keep(run, found, "gamma", (run.h - run.mean) * run.root, dz)
             dz, dmean, droot = steps["normalise'"](run, dz)
+            run.values["direct"] = dz
             dvariance = steps["root'"](run, droot)
             dz = dz + steps["mean'"](run, dmean) + steps["variance'"](run, dvariance)
         self._keep(run, found, "reduce_bias", None, dz)

@@ -53,6 +53,9 @@ def _variance_of(run: Run, of: str, only: bool | None = None, unbiased: bool = F
         return np.ones(run.h.shape[3])
     if of in _SPREADS:
         return _SPREADS[of](run.h)
+    if of == "about":
+        spread: Floats = ((run.h - run.moving_mean) ** 2).mean(axis=PIXELS)
+        return spread
     found = _axes_mean((run.h - _axes_mean(run.h, of)) ** 2, of)
     n = run.h[..., 0].size
     return found * n / max(n - 1, 1) if unbiased else found
@@ -94,6 +97,9 @@ def variance_vjp_of(
         off = run.h - run.h.mean(axis=(1, 2), keepdims=True)
         found: Floats = 2 * off * _shared(gradient, run, "batch")
         return found
+    if of == "about" and run.training:
+        about: Floats = 2 * (run.h - run.moving_mean) * _shared(gradient, run, "batch")
+        return about
     if of in _SPREADS:
         of = "batch"
     n = run.h[..., 0].size
@@ -133,6 +139,7 @@ def statistics() -> Iterator[Alternative]:
         yield _one("variance", "takes the mean of the squares for the variance", "squares", only)
         yield _one("variance", "takes the mean deviation for the variance", "mad", only)
         yield _one("variance", "takes the mean of each sample's own variance", "within", only)
+        yield _one("variance", "takes the variance about the moving mean", "about", only)
         yield _one("variance", "normalises by the unbiased variance", "batch", only, unbiased=True)
 
 
