@@ -95,6 +95,7 @@ _PAIRS: tuple[tuple[tuple[str, Formula], ...], ...] = (
     (("Eu", NAMED["u from columns"]), ("Ev", NAMED["v from columns"])),
 )
 _CLAMPED = (
+    (("Ei", DERIVED["due row"]), ("Ej", DERIVED["due column"])),
     (("Ei", _A["i"] - number(1)),),
     (("Ej", _A["j"] - number(1)),),
     (("Ei", _A["i"] * atom("sh")), ("Ej", _A["j"] * atom("sw"))),

@@ -307,7 +307,7 @@ def test_a_layout_may_be_that_of_other_shapes() -> None:
 
 
 def test_a_border_may_be_that_of_an_earlier_call() -> None:
-    """Two paddings, and one size of the padded image: the second one reads the first one's pixels."""
+    """Two paddings give one size of the padded image: the second call reads the first one."""
     case = OPERATOR.case.parse(
         "dtype=float32,recipe=integers,batch=1,height=3,width=3,kernel_shape=3x3,padding=0x2/0x2"
     )

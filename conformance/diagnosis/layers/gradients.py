@@ -120,6 +120,10 @@ def backward(numbers: Numbers) -> list[Alternative]:
             steps["variance'"] = functools.partial(variance_vjp_of, of=variance_)
         instead = "they are functions of h in training, and constants in inference"
         found.append(Alternative(words, instead, "LAY-15", steps))
+    found.append(
+        Alternative("the derivative of the root leaves epsilon out", "-root**3 / 2", "LAY-15",
+                    {"root'": lambda r, g: -g * r.root / (2 * r.variance)})
+    )  # fmt: skip
     for words, number in PIXELS_OF.items():
         instead = "by the pixels of h"
         divided = {

@@ -43,6 +43,9 @@ TAKEN_IN: Mapping[str, Callable[[Floats, Run], Floats]] = {
         v if r.config.unbiased_moving_variance else _unbiased(v, r.h[..., 0].size)
     ),
     "the variance unbiased by the pixels of a sample": _of_a_sample,
+    "the variance unbiased by the pixels of x": lambda v, r: (
+        _unbiased(v, r.x[..., 0].size) if r.config.unbiased_moving_variance else v
+    ),
     "the variance unbiased by the samples": lambda v, r: (
         _unbiased(v, len(r.h)) if r.config.unbiased_moving_variance else v
     ),

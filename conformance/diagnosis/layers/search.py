@@ -17,6 +17,7 @@ from conformance.cases.case import Array, Floats
 from conformance.cases.layer import LayerCase
 from conformance.diagnosis.conditions import ALWAYS, Condition
 from conformance.diagnosis.fitting import fitted
+from conformance.diagnosis.guesses import guesses
 from conformance.diagnosis.layers import gradients as steps
 from conformance.diagnosis.layers.alternatives import Alternative, Numbers, all_of
 from conformance.diagnosis.layers.asking import LayerAsking, SeenLayer, numbers_of
@@ -275,8 +276,9 @@ class Search:
             if single is not None:
                 return single
         read = [one for one in (self._read_gradients(found),) if one is not None]
-        for way in ways if read else ():
-            single = self._one_derivative(way, read)
+        # Where no map can be read, programs of the operator are tried as they are.
+        for listed in (read, _guessed("dx"), _guessed("dkernel")):
+            single = self._one_derivative(found, listed) if listed else None
             if single is not None:
                 return single
         return replace(found, backward=None)
@@ -390,6 +392,14 @@ class Search:
             self.asking, "", lambda one: any(one.wrong.values()), lambda one: not held(one)
         )
         return replace(found, when=conditions[0]) if conditions else found
+
+
+def _guessed(result: str) -> list[Alternative]:
+    """Give gradients of the operator that one result differs in."""
+    return [
+        operator_gradients({result: part}, f"{result}: {'; '.join(of_part(part))}")
+        for part in guesses()
+    ]
 
 
 def _finite(foretold: Mapping[str, Any], names: Sequence[str]) -> bool:
