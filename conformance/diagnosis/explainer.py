@@ -26,6 +26,8 @@ from conformance.judging.record import Failure
 
 # Of the time so much is spent to find where to start, and on laws of numbers where no map is found.
 _STARTING, _LAWS = 0.12, 0.4
+# Of the time so much, and that of an operator at least, on what is no map and no step.
+_BEHAVIOUR = 0.6
 # And so much of it, at most, to see which options make no difference.
 _IGNORED = 0.5
 
@@ -62,7 +64,9 @@ def explained(
 
 def _explained(judged: Judged, failing: Any, check: str) -> Explanation | None:
     """Explain its map or numbers, its behaviour, or what of both foretells enough."""
-    start, seconds = time.perf_counter(), patience("operator")
+    start = time.perf_counter()
+    # A call of a layer takes longer, and what depends on other calls takes many.
+    seconds = max(patience("operator"), _BEHAVIOUR * patience(judged.kind.name))
     shown = alone(judged, failing)
     found: Explanation | None = None
     if not shown:
