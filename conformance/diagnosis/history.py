@@ -52,7 +52,7 @@ _ADDED = ("its shapes", "its shapes and format", "any kind")
 # Options that leave the shapes as they are.
 _FREE = ("group_layout",)
 # Calls on which what is given instead is tried, and the share of them that it must give.
-_SAMPLE, _MOSTLY = 60, 0.95
+_SAMPLE, _MOSTLY = 250, 0.95
 
 
 def explain_history(judged: Judged, failing: Any, start: float, seconds: float) -> Learned | None:
@@ -91,7 +91,8 @@ def explain_history(judged: Judged, failing: Any, start: float, seconds: float) 
     off = [one for one in fresh if one.labels]
     exact = bool(instead) and all(_gives(judged, one, instead) for one in off)
     when = whens(rules, seen)
-    if alone and not all(foretold):
+    if alone and (exact or not all(foretold)):
+        # A program that gives right answers too needs no condition.
         others = {label for one in seen for label in one.labels} - set(judged.kind.first_order)
         foretold = [_gives(judged, one, instead) and not one.labels & others for one in fresh]
         when = ("wherever that is another answer than what is due", when[-1])
@@ -329,11 +330,23 @@ def _instead(judged: Judged, seen: Sequence[Observed]) -> tuple[str, bool]:
     found = [w for w in INSTEAD if few and all(_gives(judged, one, w) for one in few)]
     # Of those that give the wrong answers the one that gives most of all.
     sample = [*wrong[-_SAMPLE:], *[one for one in seen if not one.labels][-_SAMPLE:]]
-    counts = [sum(_gives(judged, one, words) for one in sample) for words in found[:8]]
-    if not counts:
-        return "", False
-    best = int(np.argmax(counts))
-    return found[best], counts[best] >= _MOSTLY * len(sample)
+    best, least = "", len(sample) + 1
+    for words in found:
+        misses = 0
+        for one in sample:
+            misses += not _gives(judged, one, words)
+            if misses > least or (misses == least and not _finer(words, best)):
+                # It gives less than another one does, or no more.
+                break
+        else:
+            # Of two that give as much the one that knows a call by more.
+            best, least = words, misses
+    return best, bool(best) and least <= (1 - _MOSTLY) * len(sample)
+
+
+def _finer(words: str, other: str) -> bool:
+    """Tell whether a line of the table is another one with more of a key."""
+    return words.startswith(other) and words != other
 
 
 def _values(judged: Judged, one: Observed) -> list[str]:

@@ -357,7 +357,7 @@ CASE = "dtype=float32,recipe=integers,batch=2,height=5,width=4,groups=2,members=
             explain_history,
             "KernelCachedByShape",
             "computed with kernel of the first call of its shapes",
-            "had another kernel",
+            "wherever that is another answer",
         ),
         (explain_history, "EveryTenthCallWrong", "calls", "number of the call"),
         # Calls from the thousandth on are among those that test it.
