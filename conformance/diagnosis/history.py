@@ -74,7 +74,7 @@ def explain_history(judged: Judged, failing: Any, start: float, seconds: float) 
     if not any(one.labels for one in seen):
         return _counting(judged, failing, until(0.9))
     wrong = [one for one in seen if one.labels]
-    instead, alone = _instead(judged, seen)
+    instead, alone = _instead(judged, seen, until(0.75))
     if not alone and not rules.unknown and rules.of_the_case_alone(seen):
         # It is wrong whatever came before; of its sizes and options too few were asked here.
         return None
@@ -320,20 +320,27 @@ def _table() -> Iterator[tuple[str, Foreign]]:
 INSTEAD: Mapping[str, Foreign] = dict(_table())
 
 
-def _instead(judged: Judged, seen: Sequence[Observed]) -> tuple[str, bool]:
+def _instead(judged: Judged, seen: Sequence[Observed], stop: float) -> tuple[str, bool]:
     """Find what is given in the place of the answer in every wrong call; and in right ones.
 
     What is given in all of them is a program that needs no condition.
     """
     wrong = [one for one in seen if _values(judged, one)]
     few = wrong[:_CHECKED]
-    found = [w for w in INSTEAD if few and all(_gives(judged, one, w) for one in few)]
+    found = [
+        words
+        for words in INSTEAD
+        if few and time.perf_counter() < stop and all(_gives(judged, one, words) for one in few)
+    ]
     # Of those that give the wrong answers the one that gives most of all.
     sample = [*wrong[-_SAMPLE:], *[one for one in seen if not one.labels][-_SAMPLE:]]
     best, least = "", len(sample) + 1
     for words in found:
         misses = 0
         for one in sample:
+            if time.perf_counter() > stop:
+                # What was not held against all of them is not said to hold alone.
+                return best or words, False
             misses += not _gives(judged, one, words)
             if misses > least or (misses == least and not _finer(words, best)):
                 # It gives less than another one does, or no more.
