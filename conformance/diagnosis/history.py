@@ -52,7 +52,7 @@ _ADDED = ("its shapes", "its shapes and format", "any kind")
 # Options that leave the shapes as they are.
 _FREE = ("group_layout",)
 # Calls on which what is given instead is tried, and the share of them that it must give.
-_SAMPLE, _MOSTLY = 250, 0.95
+_SAMPLE, _MOSTLY = 100, 0.95
 
 
 def explain_history(judged: Judged, failing: Any, start: float, seconds: float) -> Learned | None:

@@ -405,7 +405,7 @@ def test_behaviour_is_identified_and_foretells(
 ) -> None:
     judged = load(MUTANTS[mutant], OPERATOR)
     # What is kept takes many calls to see.
-    seconds = 20.0 if explains is explain_keeping else 6.0
+    seconds = 20.0 if explains is explain_keeping else 9.0
     found = explains(judged, OPERATOR.case.parse(CASE), time.perf_counter(), seconds)
     assert what in found.what[0], found
     assert when in found.when[0], found
