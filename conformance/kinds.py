@@ -265,7 +265,8 @@ class _Operator(Kind):
     def picture(
         self, case: OperatorCase, claimed: Capabilities, result: str, got: Array, expected: Array
     ) -> Picture | None:
-        if not self.recipe_of(case).certifies:
+        recipe = self.recipe_of(case)
+        if not recipe.certifies or result not in recipe.decides:
             return None
         bits = self.bits(case, claimed)
         shown = (meetings(case, bits, result, array) for array in (got, expected))

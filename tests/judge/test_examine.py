@@ -10,6 +10,7 @@ from conformance.cases.operator import OperatorCase
 from conformance.claims.capabilities import Capabilities
 from conformance.claims.formats import FORMATS
 from conformance.claims.loading import Judged, load
+from conformance.implementations.operator.numpy_unfold import Unfold
 from conformance.judging.examine import Finding, Mismatch, compare
 from conformance.judging.examine import examine as examine_results
 from conformance.kinds import LAYER, OPERATOR
@@ -235,3 +236,15 @@ def test_an_empty_batch_has_a_clause_of_its_own(batch: int, clause: str) -> None
     got = {"dgamma": np.ones(2, np.float32)}
     _, findings = examine_results(layer, case, got, expected)
     assert [one.clauses for one in findings] == [(clause,)]
+
+
+def test_a_result_that_a_certificate_does_not_decide_has_no_picture() -> None:
+    """Calls at once are asked for all results of a function: the judge broke off on such a dx."""
+    judged = load(Unfold, OPERATOR)
+    case = OPERATOR.case.parse("dtype=float32,recipe=impulse-x,height=2,width=9,stride=2x3")
+    case = case.changed(batch=int(np.prod(case.shapes["x"][1:])))
+    values = OPERATOR.values(case, OPERATOR.bits(case, judged.capabilities))
+    due = OPERATOR.expected(case, values, judged.capabilities)
+    wrong = {"dx": (due["dx"].value + 1).astype(np.float32)}
+    _, findings = examine_results(judged, case, wrong, due)
+    assert len(findings) == 1
