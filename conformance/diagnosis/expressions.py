@@ -159,7 +159,6 @@ OPERATORS: Mapping[str, Operator] = {
     # Of named formulas alone.
     "&": Operator(np.bitwise_and, 5),
     "float16": Operator(lambda index: index.astype(np.float16).astype(np.int64), 0),
-    "power of 2 up to": Operator(lambda size: 2 ** np.log2(np.maximum(size, 1)).astype(int), 0),
     # Padding before the first pixel: size, taps, stride, dilation; as given, and whether by rule.
     "before": Operator(_before, 0),
     # The group of a channel: channel, groups, channels of a group; whether they are interleaved.
@@ -410,9 +409,6 @@ DERIVED: dict[str, Formula] = {
     **{f"{n} - {size}//{k}*{k}": _A[n] - _A[size] // number(k) * number(k)
        for n, size in (("c", "C"), ("j", "Wo"), ("i", "Ho"), ("m", "M"), ("b", "B"))
        for k in (4, 8, 16, 32)},
-    # What is left over where a sum is halved again and again.
-    **{f"{n} - (power of 2 up to {size})": _A[n] - Formula("power of 2 up to", (_A[size],))
-       for n, size in (("m", "M"), ("c", "C"), ("b", "B"))},
     "i*Wo + j": _A["i"] * _A["Wo"] + _A["j"],
     # Pixels beyond whole strides, and rows of all samples beyond as many for each worker.
     **{f"{n} - max({size}//{step}, 1)*{step}": atom(n)

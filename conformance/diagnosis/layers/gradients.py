@@ -173,9 +173,9 @@ REDUCTIONS: Mapping[str, Callable[[Run, Floats], Any]] = {
 # Formats to which factors of a parameter's gradient may be rounded: significand bits.
 ROUNDED: Mapping[str, int] = {"TF32": 11, "bfloat16": 8, "float16": 11}
 # Pixels of the batch, in their order, after which nothing is summed.
-# And blocks of pixels, of which those are left out that fill none.
-BLOCKS = (2, 4, 8, 16, 32)
 FIRST = (32, 64, 128, 256, 512, 1024, 2048)
+# Sizes of blocks of pixels; those that fill none are left out.
+BLOCKS = (2, 4, 8, 16, 32)
 """How the samples' shares of a parameter's gradient are put together."""
 FACTORS: Mapping[str, Callable[[Run], Any]] = {
     "(z - beta) / gamma": lambda r: (r.z - r.beta) / r.gamma,

@@ -295,12 +295,6 @@ def _of_part(run: Run, part: Part) -> Floats:
     return Model({"y": part})(operator_case(run), _operands(run, run.dy), ("y",))["y"]
 
 
-def _of_part_vjp(run: Run, gradient: Floats, part: Part) -> tuple[Floats, Floats]:
-    model = Model({"dx": part, "dkernel": part})
-    found = model(operator_case(run), _operands(run, gradient), ("dx", "dkernel"))
-    return found["dx"], found["dkernel"]
-
-
 def operator_gradients(parts: Mapping[str, Part], words: str) -> Alternative:
     """Give gradients of the operator by the formulas that were read off them."""
     return Alternative(f"the operator's {words}", "", "LAY-13", {
@@ -332,7 +326,9 @@ def operators(numbers: Numbers, *, fixed: bool = True) -> Iterator[Alternative]:
             "LAY-2",
             {
                 "operate": functools.partial(_of_part, part=part),
-                "operate'": functools.partial(_of_part_vjp, part=part),
+                "operate'": functools.partial(
+                    _of_parts_vjp, parts=dict.fromkeys(("dx", "dkernel"), part)
+                ),
             },
             1.3,
         )
