@@ -61,8 +61,6 @@ SYMMETRIC = {
 }
 # Beyond this cost of a formula, formulas for some products only are looked for as well.
 _PLAIN = 3.0
-# Of what along its own axis a rule of an index may depend.
-_STEPS = {"Ph": ("sh", "dh"), "Pw": ("sw", "dw")}
 # Products on which conditions are looked for.
 _MOST_PRODUCTS = 300
 # How often conditions on them are learned anew from what contradicts, and so many of that each.
@@ -249,7 +247,7 @@ def _slots(name: str, columns: dict[str, Column]) -> list[Slot]:
     off = due != values
     kinds = {key: columns[key] for key in KINDS}
     # A rule of one kind of call.
-    for only in (*_kinds_with(kinds, off), *_steps_with(name, columns, off)):
+    for only in _kinds_with(kinds, off):
         kept = only(usable | kinds)
         inside = {key: column[kept] for key, column in usable.items()}
         slots = itertools.islice(_formulas(name, inside, values[kept], due[kept]), _OFFERED)
@@ -270,14 +268,6 @@ def _kinds_with(kinds: Columns, off: Truth) -> Iterator[Condition]:
         words = np.unique(column[off])
         if len(words) == 1 and len(np.unique(column)) > 1:
             yield Condition(Formula("is", (name, str(words[0]))), 0.5)
-
-
-def _steps_with(name: str, columns: Columns, off: Truth) -> Iterator[Condition]:
-    """Give what all wrong products have of the stride, or of the dilation, along an axis: one."""
-    for step in _STEPS.get(name, ()):
-        for word, truth in (("=", columns[step] == 1), ("!=", columns[step] != 1)):
-            if truth[off].all() and not truth.all():
-                yield Condition(Formula(word, (atom(step), number(1))), 0.7)
 
 
 def _factor(values: Column, columns: Columns, dtype: str) -> Slot | None:

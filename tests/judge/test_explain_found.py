@@ -5,6 +5,7 @@ explainer: see docs/explanation.md, "How far it comes". The faults here are othe
 """
 
 import itertools
+import random
 import time
 from typing import Any
 
@@ -17,19 +18,22 @@ from conformance.diagnosis import probes
 from conformance.diagnosis.asking import Asking
 from conformance.diagnosis.conditions import Condition
 from conformance.diagnosis.courses import CHANGES, Courses
+from conformance.diagnosis.experiments import drawn
 from conformance.diagnosis.explain import explain
-from conformance.diagnosis.expressions import Formula, atom, number
+from conformance.diagnosis.expressions import NAMED, Formula, atom, number, renamed
 from conformance.diagnosis.fitting import fitted
 from conformance.diagnosis.guesses import guesses
 from conformance.diagnosis.history import INSTEAD
 from conformance.diagnosis.identify import identify, translated
-from conformance.diagnosis.model import Model, Part
+from conformance.diagnosis.model import DUE, Model, Part, Slot
+from conformance.diagnosis.model import attributes_of as operator_attributes
+from conformance.diagnosis.model import holds as model_holds
 from conformance.diagnosis.observing import attributes_of, columns_of, holds
 from conformance.diagnosis.putting import explain_putting
 from conformance.diagnosis.readings import read
 from conformance.diagnosis.reveal import reveal
 from conformance.diagnosis.sentences import of_part, sentences
-from conformance.diagnosis.simulated import DIFFERS, Simulated
+from conformance.diagnosis.simulated import Simulated
 from conformance.diagnosis.sums import Sums, sums_of
 from conformance.diagnosis.trees import in_blocks, sizes_of, tree_of
 from conformance.implementations.layer.numpy_layer import NumpyLayer
@@ -61,14 +65,27 @@ def test_a_program_says_from_where_on_it_differs() -> None:
     assert said.startswith("only if C >= 65, " if when.needed else "C >= 65")
 
 
-def test_a_condition_by_chance_is_not_said() -> None:
-    """Nothing simple says when the last tap makes a difference: that some pixel of it is inside."""
-    last = Condition(
-        Formula("=", (atom("Kh") * atom("Kw") - atom("u") * atom("Kw") - atom("v"), number(1))), 1.0
-    )
-    when = simulated(Part(absent=last), CASE.changed(kernel_shape=(3, 3), members=2))
-    assert when == DIFFERS or when.needed
-    assert str(when) in {"always", "padding is not valid"} or when.needed
+def test_what_a_program_needs_holds_wherever_it_differs() -> None:
+    """Near a kernel of three columns an odd one seems to be needed; anywhere it is not."""
+    case = CASE.changed(width=7, members=2, kernel_shape=(1, 3), stride=(1, 2))
+    axes = {"Pw": "columns", "Ph": "rows"}
+    given = {"Pw": "left", "Ph": "top"}
+    slots = [
+        Slot(name, renamed(DUE[name], atom(given[name]), NAMED[f"half the reach {axis}"]))
+        for name, axis in axes.items()
+    ]
+    model = Model({"y": Part(tuple(slots))})
+    when = simulated(model.parts["y"], case)
+    asked = 0
+    for other in itertools.islice(drawn(PLAIN.capabilities, "float32", random.Random(8)), 800):
+        if not 0 < other.products <= 1 << 12:
+            continue
+        values = OPERATOR.values(other, 11)
+        due, got = (one(other, values, ("y",))["y"] for one in (Model(), model))
+        if not np.array_equal(due, got):
+            asked += 1
+            assert model_holds(when, operator_attributes(other, values)), (str(when), other.token)
+    assert asked > 50
 
 
 # Kinds of formulas.
