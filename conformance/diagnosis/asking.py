@@ -19,6 +19,7 @@ import numpy as np
 from conformance.cases import operator as operator_cases
 from conformance.cases.case import Array
 from conformance.cases.operator import OperatorCase
+from conformance.cases.operator_recipes import OPERANDS
 from conformance.claims.formats import FORMATS
 from conformance.claims.loading import Judged
 from conformance.diagnosis import experiments
@@ -34,7 +35,7 @@ from conformance.diagnosis.model import (
 )
 from conformance.diagnosis.places import numbers_of
 from conformance.diagnosis.readings import Reading, read
-from conformance.diagnosis.starting import on_integers
+from conformance.diagnosis.starting import least, on_integers
 from refimpl import involution
 
 RESULTS = ("y", "dx", "dkernel")
@@ -49,6 +50,10 @@ _BITS = 11
 _OTHERS, _EMPTY = 0.2, 0.25
 # By what x is scaled, by the seed, where it takes other numbers to fail; from which range on.
 _SCALES, _WIDE = {5: 2.0**-6, 6: 2.0**11, 7: 2.0**-3}, 100
+# Of every other sparse operand so many zeros are left.
+_ZEROS = 0.2
+# Of the time so much is spent to make a case of impulses small.
+_LEAST = 0.1
 # Of eight seeds so many are not scaled, where it is known by what to scale.
 _UNSCALED = 2
 
@@ -125,14 +130,15 @@ class Asking:
 
     def __init__(self, judged: Judged, failing: OperatorCase | None, seconds: float) -> None:
         self.judged, self.claimed = judged, judged.capabilities
-        self.start = time.perf_counter()
+        self.start = self.since = time.perf_counter()
         self.seconds = seconds
         self.dtype = failing.dtype if failing else self.claimed.first_dtype
         # Where it takes other numbers to fail, integers may be too small, or no integers at all.
         self.scaled, self.scale = False, 1.0
         recipe = "" if failing is None else failing.recipe
         finite = failing is None or recipe in experiments.FINITE
-        self.exact = finite or self.judged.kind.recipes[recipe].certifies
+        self.impulses = bool(recipe) and self.judged.kind.recipes[recipe].certifies
+        self.exact = finite or self.impulses
         if failing is not None and not finite:
             exact = recipe.removesuffix("-real")
             special = exact in experiments.FINITE
@@ -165,9 +171,21 @@ class Asking:
         """A plain case on real numbers."""
         return operator_cases.plain_case(self.claimed, dtype=self.dtype, recipe="normal")
 
+    def until(self, share: float) -> float:
+        """Give when a share of the time is spent, since a turn was begun, as the clock counts."""
+        return self.since + share * (self.start + self.seconds - self.since)
+
     def left(self, share: float) -> bool:
-        """Whether less than a share of the time is spent."""
-        return time.perf_counter() - self.start < share * self.seconds
+        """Whether less than a share of the time is spent, since a turn was begun."""
+        return time.perf_counter() < self.until(share)
+
+    def begin(self) -> None:
+        """Begin a turn: shares are of the time that is left."""
+        self.since = time.perf_counter()
+
+    def late(self, share: float) -> bool:
+        """Whether a share of the whole time is spent."""
+        return time.perf_counter() - self.start >= share * self.seconds
 
     def cases(self, *, fresh: int = 0) -> Iterable[OperatorCase]:
         """Draw cases, from everywhere and near the failing one in turn; `fresh` ones by number."""
@@ -201,12 +219,21 @@ class Asking:
             }
         return found
 
+    def outlined(self, case: OperatorCase) -> Seen:
+        """Give a case with all that conditions may speak of; nothing is asked, or kept besides."""
+        found = Seen(case, Question(self.judged, case, self.values).values, {})
+        if found.row:
+            found.values = {}
+        return found
+
     def values(self, case: OperatorCase, bits: int) -> Mapping[str, Array]:
         """Operands so short that no arithmetic is too narrow for them: what is wrong is the map."""
         made: Mapping[str, Array] = self.judged.kind.values(case, min(bits, _BITS))
         if case.recipe == "constant" and case.seed % 2:
             # The greatest of short integers is often one, which is special itself.
             made = {name: -array for name, array in made.items()}
+        if case.recipe == "sparse" and case.seed // len(OPERANDS) % 2:
+            made = _denser(made, OPERANDS[case.seed % len(OPERANDS)], case.seed)
         scale = _SCALES.get(case.seed % 8, 1.0) if self.scaled else 1.0
         if self.scale != 1:
             # Most are as it takes them to be wrong.
@@ -239,6 +266,9 @@ class Asking:
     def learn(self, number: int, share: float) -> None:
         """Ask cases to learn from: the failing one, those around it, and others."""
         if self.failing is not None and not self.seen:
+            if self.impulses:
+                # It has as many samples as impulses, and need not.
+                self.failing = least(self.judged, self.failing, self._fails, _LEAST * self.seconds)
             self.note(self.ask(self.failing))
             self._around(0.5 * share)
             before = self.failing
@@ -331,6 +361,9 @@ class Asking:
                     break
         return found
 
+    def _fails(self, case: OperatorCase) -> bool:
+        return any(self.ask(case).wrong.values())
+
     def _around(self, share: float) -> None:
         """Ask what lies around the failing case."""
         for case in experiments.around(self.failing, self.claimed) if self.failing else ():
@@ -375,6 +408,16 @@ class Asking:
         """Give a case of another size, if it is claimed."""
         found = _of_size(case, name, number).large_enough
         return None if operator_cases.unclaimed(found, self.claimed) else found
+
+
+def _denser(made: Mapping[str, Array], name: str, seed: int) -> dict[str, Array]:
+    """Give operands of which one has few zeros in the place of many."""
+    flat, rng = made[name].reshape(-1).copy(), np.random.default_rng(seed)
+    zeros, numbers = np.flatnonzero(flat == 0), flat[flat != 0]
+    if len(numbers):
+        some = zeros[rng.random(len(zeros)) > _ZEROS]
+        flat[some] = rng.choice(numbers, len(some))
+    return {**made, name: flat.reshape(made[name].shape)}
 
 
 def _of_size(case: OperatorCase, name: str, number: int) -> OperatorCase:

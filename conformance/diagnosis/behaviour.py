@@ -12,6 +12,7 @@ from typing import Any
 from conformance.claims.loading import Judged
 from conformance.diagnosis.conduct import explain_conduct, explain_keeping
 from conformance.diagnosis.courses import Courses, usable
+from conformance.diagnosis.experiments import other_values
 from conformance.diagnosis.history import explain_history
 from conformance.diagnosis.observing import Learned
 from conformance.diagnosis.putting import explain_putting
@@ -44,9 +45,9 @@ def remembers(judged: Judged, failing: Any) -> bool:
     stop = time.perf_counter() + _PATIENCE
     for functions in (FUNCTIONS, FUNCTIONS[::-1]):
         steps = [
-            courses.step(one.changed(seed=seed), function)
+            courses.step(other_values(one, number), function)
             for one in (case, *courses.cases[:3], case)
-            for seed in (0, 1, 0)
+            for number in (0, 1, 0)
             for function in functions
         ]
         for _, step, found in courses.walk(iter(steps)):

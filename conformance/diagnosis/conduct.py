@@ -118,7 +118,7 @@ def cases_near(judged: Judged, failing: Any, rng: random.Random, *, fresh: bool)
     beside = iter(experiments.around(failing, claimed) if of_operators and not fresh else ())
     while True:
         case = (next(beside, None) if rng.random() < _BESIDE else None) or rng.choice(turns)()
-        case = case.changed(seed=rng.randrange(1000))
+        case = experiments.reseeded(case, rng)
         if rng.random() < 0.15 and len(claimed.dtypes) > 1:
             case = case.changed(dtype=rng.choice(claimed.dtypes))
         if rng.random() < 0.06 and getattr(claimed, "empty_batch", False):

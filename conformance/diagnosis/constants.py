@@ -74,7 +74,9 @@ def _fitted(given: Sequence[Given], result: str) -> Part | None:
     if not value:
         return None
     columns = {name: np.concatenate([one[name] for one in places]) for name in places[0]}
-    conditions = [ALWAYS] if off.all() else of_places(columns, off)
+    # What all entries of a call have, or none, is no matter of places.
+    of_calls = all(one.all() or not one.any() for one in there)
+    conditions = [ALWAYS] if of_calls else of_places(columns, off)
     return Part(constant=Constant(value, conditions[0])) if conditions else None
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from conformance.cases.case import Array
 from conformance.claims.loading import Judged
 from conformance.diagnosis.attributes import Row, yes
+from conformance.diagnosis.experiments import other_values
 from conformance.diagnosis.starting import on_integers
 from conformance.diagnosis.verdicts import Verdict, expected, verdict
 from conformance.judging.kind import FUNCTIONS
@@ -24,7 +25,7 @@ Values = Mapping[str, Array]
 # Of a case that is called often.
 _MOST_SAMPLES = 64
 # What is added to a seed that none of those drawn has.
-_OTHER_VALUES = 500
+_OTHER_VALUES = 504
 # Wrong courses near which others are drawn.
 _NEAR = 40
 # Of calls that are counted so many values are enough.
@@ -338,13 +339,17 @@ class Courses:
         """Draw the steps of a course of few cases and values, of both functions."""
         rng = self.rng
         return [
-            self.step(rng.choice(some).changed(seed=rng.randrange(_FEW_VALUES)), function)
+            self.step(other_values(rng.choice(some), rng.randrange(_FEW_VALUES)), function)
             for function in rng.choices(FUNCTIONS, k=length)
         ]
 
     def _seed(self) -> int:
-        """Give a seed of few, so that values come again, or of many, so that they do not."""
-        return self.rng.randrange(self.rng.choice((2, 40)))
+        """Give a seed of few, so that values come again, or of many, so that they do not.
+
+        Every other one makes values of the kind that the case has.
+        """
+        number = self.rng.randrange(self.rng.choice((2, 40)))
+        return number if self.rng.random() < 0.5 else other_values(self.case, number).seed
 
     def _near(self, course: Sequence[Step]) -> list[Step]:
         """Give a course in which something was wrong, with one call more, less or otherwise."""
@@ -415,7 +420,8 @@ def usable(judged: Judged, case: Any) -> Any:
     recipes = judged.kind.recipes
     if recipes[case.recipe].certifies and "integers" in recipes:
         few = on_integers(case)
-        case = few if few.batch <= _MOST_SAMPLES else case.changed(recipe="integers")
+        # It has as many samples as impulses: of many calls fewer have to do.
+        case = few.changed(batch=min(few.batch, _MOST_SAMPLES))
     if case.batch == 0:
         one, two = case.changed(batch=1), case.changed(batch=2)
         case = one if judged.kind.askable(one, judged.capabilities) else two
@@ -434,6 +440,8 @@ def variants(judged: Judged, case: Any) -> list[Any]:
     names = {one.name for one in fields(part)}
     found = [case, case.changed(batch=max(1, case.batch) + 1), kind.enlarged(case, (5, 4), claimed)]
     found += [case.changed(dtype=name) for name in claimed.dtypes if name != case.dtype][:2]
+    # Where the case is as small as can be, what is wrong is right on less.
+    found += [kind.plain(claimed).changed(dtype=case.dtype)]
     if "group_layout" in names:
         found += [case.changed(group_layout=one) for one in ("blocked", "interleaved")]
     if "padding" in names:
@@ -456,5 +464,5 @@ def variants(judged: Judged, case: Any) -> list[Any]:
 
 def repeated(courses: Courses, case: Any, function: str, number: int) -> Iterator[Step]:
     """The same call with few values, so many times."""
-    steps = [courses.step(case.changed(seed=seed), function) for seed in range(3)]
+    steps = [courses.step(other_values(case, seed), function) for seed in range(_FEW_VALUES)]
     return itertools.islice(itertools.cycle(steps), number)

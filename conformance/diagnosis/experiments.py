@@ -16,6 +16,22 @@ _CHANNELS = (*CHANNELS, (2, 3), (3, 1), (3, 3), (1, 4))
 _AS_POOLED, _WIDEST = 0.3, 4
 
 
+# Seeds that are so far apart make values of one kind: recipes look at them modulo 3 and 8. So
+# many cases that are drawn near another one have values of its kind.
+_PERIOD, _OF_KIND = 24, 0.6
+
+
+def other_values(case: Any, number: int) -> Any:
+    """Give a case of either kind with other values, of the same kind, by number."""
+    return case.changed(seed=case.seed % _PERIOD + _PERIOD * number)
+
+
+def reseeded(case: Any, rng: random.Random) -> Any:
+    """Give a case with other values, more often than not of the same kind."""
+    number = rng.randrange(1000)
+    return other_values(case, number) if rng.random() < _OF_KIND else case.changed(seed=number)
+
+
 def drawn(
     claimed: Capabilities, dtype: str, rng: random.Random, *, small: bool = False
 ) -> Iterator[OperatorCase]:
@@ -81,7 +97,7 @@ def near(case: OperatorCase, claimed: Capabilities, rng: random.Random) -> Itera
     names = _ATTRIBUTES if case.recipe != "integers" else _ATTRIBUTES[:-1]
     most, of_sides = _most(case), isinstance(case.geometry.padding, tuple)
     while True:
-        changed = case.changed(seed=rng.randrange(1000))
+        changed = reseeded(case, rng)
         for name in rng.sample(names, rng.choice((1, 1, 2, 2, 3))):
             if name == "recipe":
                 value: Any = rng.choice(("integers", rng.choice(FINITE)))
@@ -123,7 +139,8 @@ def around(case: OperatorCase, claimed: Capabilities) -> Iterator[OperatorCase]:
     for name in ("batch", "height", "width", "groups", "members"):
         own = getattr(case, name) if hasattr(case, name) else getattr(where, name)
         beside = (own - 1, own + 1, own + 2, own + own // 2, 2 * own, 2 * own + 1, 3 * own)
-        changes += [{name: n} for n in dict.fromkeys((*beside, own + 8)) if 0 < n != own]
+        halves = (own >> n for n in range(1, own.bit_length()))
+        changes += [{name: n} for n in dict.fromkeys((*beside, own + 8, *halves)) if 0 < n != own]
     for name in _PAIRS:
         one, other = getattr(where, name)
         moved = ((one + 1, other), (one, other + 1), (one - 1, other), (one, other - 1))

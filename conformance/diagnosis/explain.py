@@ -25,7 +25,7 @@ from conformance.diagnosis.asking import (
 )
 from conformance.diagnosis.compared import as_foretold
 from conformance.diagnosis.conditions import ALWAYS, Condition, nearly
-from conformance.diagnosis.explanation import Explanation, settled, worth
+from conformance.diagnosis.explanation import Explanation, Turn, settled, worth
 from conformance.diagnosis.laws import suspected
 from conformance.diagnosis.learning import learned
 from conformance.diagnosis.model import Model, Part
@@ -84,7 +84,7 @@ def explain(
         return found
     elif not asking.exact:
         asking.learn(_LEARNED, 0.4)
-    return settled(asking, lambda turn: _turn(asking, turn))
+    return settled(asking, _Turns(asking))
 
 
 def _by_chance(asking: Asking, failing: OperatorCase | None) -> bool:
@@ -102,10 +102,11 @@ def _without_a_map(asking: Asking, failing: OperatorCase | None) -> Explanation 
         return found
     # Larger numbers, or no integers, perhaps: those of the failing case have more bits.
     asking.scaled = True
-    asking.learn(_LEARNED, 1.0)
+    asking.begin()
+    asking.learn(_LEARNED, 0.3)
     if not _faulty(asking):
         return found
-    other = settled(asking, lambda turn: _turn(asking, turn))
+    other = settled(asking, _Turns(asking))
     return other if found is None or worth(other) >= worth(found) else found
 
 
@@ -127,17 +128,24 @@ def _of_law(asking: Asking) -> Explanation | None:
     return None
 
 
-def _turn(asking: Asking, turn: int) -> tuple[Explanation, list[Seen]]:
-    """Explain what was seen, and test it on cases of this turn."""
-    faulty = _faulty(asking)
-    parts = found_parts(asking, faulty)
-    when = _conditions(asking, faulty, parts)
-    for result in [name for name in faulty if name in parts]:
-        # What is contradicted gives way to a condition that is not.
-        if contradicting(asking, result, parts[result]) and (found := learned(asking, result)):
-            del parts[result]
-            when[result] = found[0]
-    return _tested(asking, parts, when, turn)
+class _Turns:
+    """Explains what was seen, and tests it on cases of the turn; it begins with the last parts."""
+
+    def __init__(self, asking: Asking) -> None:
+        self.asking = asking
+        self.parts: dict[str, Part] = {}
+
+    def __call__(self, turn: Turn) -> tuple[Explanation, list[Seen]]:
+        asking, faulty = self.asking, _faulty(self.asking)
+        parts = found_parts(asking, faulty, self.parts)
+        when = _conditions(asking, faulty, parts)
+        for result in [name for name in faulty if name in parts]:
+            # What is contradicted gives way to a condition that is not.
+            if contradicting(asking, result, parts[result]) and (found := learned(asking, result)):
+                del parts[result]
+                when[result] = found[0]
+        self.parts = parts
+        return _tested(asking, parts, when, turn)
 
 
 def _faulty(asking: Asking) -> list[str]:
@@ -186,7 +194,7 @@ def _alike(asking: Asking, one: str, other: str) -> bool:
 
 
 def _tested(
-    asking: Asking, parts: Mapping[str, Part], when: Mapping[str, Condition], turn: int
+    asking: Asking, parts: Mapping[str, Part], when: Mapping[str, Condition], turn: Turn
 ) -> tuple[Explanation, list[Seen]]:
     """Put an explanation to cases that took no part in finding it, and give these."""
     model, known = Model(parts), {one.case for one in asking.seen}
@@ -198,7 +206,7 @@ def _tested(
     fresh = list[Seen]()
     # What was found late is tested all the same.
     stop = max(asking.start + asking.seconds, time.perf_counter() + _LEAST)
-    for case in itertools.islice(asking.cases(fresh=turn), 4 * _FORETOLD):
+    for case in itertools.islice(asking.cases(fresh=turn.number), 4 * _FORETOLD):
         # Where a fault is rare more are asked, until enough of them are wrong.
         if (asked >= _FORETOLD and off >= FEWEST) or time.perf_counter() > stop:
             break
@@ -213,6 +221,8 @@ def _tested(
             right = _foretold(one, model, parts, when)
         wrong_ = bool(one.raised) or any(one.wrong.values())
         off, foretold, caught = off + wrong_, foretold + right, caught + (wrong_ and right)
+        if turn.enough(asked - foretold):
+            break
     said = sentences(parts, _held(when, parts, fresh), faulty, asking.seen)
     besides = _besides(asking, refuses)
     found = Explanation(

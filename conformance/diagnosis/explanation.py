@@ -11,8 +11,9 @@ from typing import Any
 from conformance.diagnosis.asking import Asking
 from conformance.diagnosis.observing import FEWEST, SURE
 
-# How often it is learned from what fresh cases contradict, and until when.
-_TURNS, _LATE = 4, 0.75
+# How often it is learned from what fresh cases contradict, and until when; so many of them are
+# enough to learn from.
+_TURNS, _LATE, _AGAINST = 8, 0.85, 4
 # How lines begin that say what to do.
 _ADVICE = ("mend", "declare")
 
@@ -89,8 +90,24 @@ class Explanation:
         return said if self.certain else f"a hint: it {said}"
 
 
+@dataclass
+class Turn:
+    """One turn of explaining and testing."""
+
+    number: int
+    asking: Asking
+    # The test was not brought to its end.
+    broken: bool = False
+
+    def enough(self, against: int) -> bool:
+        """Tell whether so many contradictions are learned from at once: there is time to do it."""
+        early = self.number < _TURNS and not self.asking.late(_LATE)
+        self.broken = early and against >= _AGAINST
+        return self.broken
+
+
 def settled(
-    asking: Asking, explained: Callable[[int], tuple[Explanation, list[Any]]]
+    asking: Asking, explained: Callable[[Turn], tuple[Explanation, list[Any]]]
 ) -> Explanation:
     """Explain and test in turn: fresh cases that contradict are learned from, others test again.
 
@@ -99,18 +116,20 @@ def settled(
     asking : Asking
         What was asked so far; it learns the fresh cases.
     explained : callable
-        Gives of the number of a turn an explanation of what was asked, and the fresh cases that
-        tested it.
+        Gives of a turn an explanation of what was asked, and the fresh cases that tested it.
     """
     best: Explanation | None = None
-    for turn in range(1, _TURNS + 1):
+    for number in range(1, _TURNS + 1):
+        turn = Turn(number, asking)
         found, fresh = explained(turn)
-        if best is None or worth(found) >= worth(best):
-            best = found
-        if found.foretold == found.asked or not asking.left(_LATE):
-            break
+        if not turn.broken:
+            if best is None or worth(found) >= worth(best):
+                best = found
+            if found.foretold == found.asked or asking.late(_LATE):
+                break
         for one in fresh:
             asking.note(one)
+        asking.begin()
     assert best is not None
     return best
 

@@ -6,6 +6,8 @@ products only. The simplest that agrees with everything that was read is taken.
 """
 
 import itertools
+import math
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -48,9 +50,11 @@ from conformance.diagnosis.readings import ENTRY, OUTPUT, PIXEL, ROUNDINGS, Read
 _SAMPLE = 60
 _SURVIVORS = 40
 # How often they are tried on more, where none agrees with all.
-_SHARPENED = 3
+_SHARPENED = 8
 # Formulas of one index, and combinations of those of several, that are held against what is absent.
 _OFFERED, _COMBINATIONS = 12, 120
+# Of formulas for some products only so many are enough.
+_SEVERAL = 4
 # A factor that is one over a formula.
 _ONE_OVER = number(0)
 # What the rule of "same" padding is, if a number of pixels in it is 1.
@@ -71,7 +75,9 @@ _MOST_FITTED = 12_000
 _WHICH = "reading"
 
 
-def fitted(readings: Sequence[Reading], before: Sequence[Part] = ()) -> Part | None:
+def fitted(
+    readings: Sequence[Reading], before: Sequence[Part] = (), stop: float = math.inf
+) -> Part | None:
     """Give the simplest part that agrees with all readings of one result.
 
     Parameters
@@ -80,6 +86,8 @@ def fitted(readings: Sequence[Reading], before: Sequence[Part] = ()) -> Part | N
         Of one result, complete ones.
     before : sequence of Part
         Parts that were found for other results, which are tried first.
+    stop : float
+        When to end, as `time.perf_counter` counts; what was not tried then is not found.
 
     Returns
     -------
@@ -92,7 +100,7 @@ def fitted(readings: Sequence[Reading], before: Sequence[Part] = ()) -> Part | N
         if all(_agrees(one, part) for one in readings):
             return part
     bases = ("output", "taps") if readings[0].result == "y" else ("kernel", "output", "taps")
-    found = [_on(base, readings) for base in bases]
+    found = [_on(base, readings, stop) for base in bases]
     return min(filter(None, found), key=lambda one: one.cost, default=None)
 
 
@@ -136,7 +144,7 @@ def _keys(case: OperatorCase, columns: Mapping[str, Array]) -> Array:
     return keys
 
 
-def _on(base: str, readings: Sequence[Reading]) -> Part | None:
+def _on(base: str, readings: Sequence[Reading], stop: float) -> Part | None:
     """Fit every index, with the place of a product taken from its output, kernel or taps."""
     placed = []
     for which, one in enumerate(readings):
@@ -148,12 +156,15 @@ def _on(base: str, readings: Sequence[Reading]) -> Part | None:
         name: np.concatenate([one[name] for one in placed])
         for name in (*PLACE, *CALL, *DUE, *KINDS, *FLAGS, _WHICH)
     }
-    columns, every = _repeated(columns)
+    repeated = _repeated(columns)
+    if repeated is None:
+        return None
+    columns, every = repeated
     offered = []
     for name in DUE:
         if name in every or (DUE[name](columns) == columns[name]).all():
             continue
-        slots = _slots(name, columns)
+        slots = _slots(name, columns, stop)
         if not slots:
             return None
         offered.append(slots)
@@ -209,8 +220,11 @@ def _thinned(base: str, reading: Reading) -> Mapping[str, Column]:
     return _kept(got, some[outputs] < _MOST_FITTED / len(outputs))
 
 
-def _repeated(columns: dict[str, Column]) -> tuple[dict[str, Column], tuple[str, ...]]:
-    """Find the indices that run over their whole axis at one place; keep one product for each."""
+def _repeated(columns: dict[str, Column]) -> tuple[dict[str, Column], tuple[str, ...]] | None:
+    """Find the indices that run over their whole axis at one place; keep one product for each.
+
+    None where a place has several products otherwise: no formula gives one place two of them.
+    """
     at = [columns[name].astype(np.int64) for name in (_WHICH, *INDICES)]
     flat = np.ravel_multi_index(at, [int(one.max(initial=0)) + 1 for one in at])
     _, first, which, counts = np.unique(
@@ -228,20 +242,20 @@ def _repeated(columns: dict[str, Column]) -> tuple[dict[str, Column], tuple[str,
         if (different > 1).any() and (different == columns[SIZES[name]][first]).all():
             every.append(name)
     if (np.prod([columns[SIZES[n]][first] for n in every], axis=0) != counts).any():
-        return columns, ()
+        return None
     return {name: column[first] for name, column in columns.items()}, tuple(every)
 
 
-def _slots(name: str, columns: dict[str, Column]) -> list[Slot]:
+def _slots(name: str, columns: dict[str, Column], stop: float) -> list[Slot]:
     """Find formulas of an index that is not the due one, the simplest first."""
     values = columns[name]
     usable = {key: columns[key] for key in (*PLACE, *CALL, *FLAGS)}
     if name == "n":
-        factor = _factor(values, usable, str(columns["dtype"][0]))
+        factor = _factor(values, usable, str(columns["dtype"][0]), stop)
         return [factor] if factor else []
     values = values.astype(np.int64)
     due = DUE[name](usable)
-    found = list(itertools.islice(_formulas(name, usable, values, due), _OFFERED))
+    found = list(itertools.islice(_formulas(name, usable, values, due, stop), _OFFERED))
     if found and found[0].cost <= _PLAIN:
         return found
     off = due != values
@@ -250,15 +264,20 @@ def _slots(name: str, columns: dict[str, Column]) -> list[Slot]:
     for only in _kinds_with(kinds, off):
         kept = only(usable | kinds)
         inside = {key: column[kept] for key, column in usable.items()}
-        slots = itertools.islice(_formulas(name, inside, values[kept], due[kept]), _OFFERED)
+        slots = itertools.islice(_formulas(name, inside, values[kept], due[kept], stop), _OFFERED)
         found += [replace(slot, only=only) for slot in slots]
     # A formula for some products; where it gives the due index, it may hold or not.
     inside = {key: column[off] for key, column in usable.items()}
-    for slot in itertools.islice(_formulas(name, inside, values[off], due[off]), _OFFERED):
+    some_only = 0
+    for slot in itertools.islice(_formulas(name, inside, values[off], due[off], stop), _OFFERED):
+        if some_only >= _SEVERAL or time.perf_counter() > stop:
+            break
         against = slot(usable) != values
         cared = off | against
         some = {key: column[cared] for key, column in (usable | kinds).items()}
-        found += [replace(slot, only=only) for only in of_places(some, off[cared], 1)[:3]]
+        conditions = of_places(some, off[cared], 1)[:3]
+        found += [replace(slot, only=only) for only in conditions]
+        some_only += bool(conditions)
     return sorted(found, key=lambda slot: slot.cost)[: 2 * _OFFERED]
 
 
@@ -270,7 +289,7 @@ def _kinds_with(kinds: Columns, off: Truth) -> Iterator[Condition]:
             yield Condition(Formula("is", (name, str(words[0]))), 0.5)
 
 
-def _factor(values: Column, columns: Columns, dtype: str) -> Slot | None:
+def _factor(values: Column, columns: Columns, dtype: str, stop: float) -> Slot | None:
     """Find the formula of how often a product counts."""
     counts = [atom(name) for name in ("taps_inside", "readers")]
     overs = [None, _ONE_OVER, *counts, atom("Kh") * atom("Kw"), atom("M")]
@@ -286,7 +305,7 @@ def _factor(values: Column, columns: Columns, dtype: str) -> Slot | None:
         for only in (ALWAYS, *of_places(columns, off, 1)[:2]):
             kept = slice(None) if only is ALWAYS else off
             inside = {key: column[kept] for key, column in columns.items()}
-            slot = next(_formulas("n", inside, whole[kept].astype(np.int64), None), None)
+            slot = next(_formulas("n", inside, whole[kept].astype(np.int64), None, stop), None)
             if slot is not None and over is _ONE_OVER:
                 return replace(slot, formula=number(1), over=slot.formula, only=only)
             if slot is not None:
@@ -322,13 +341,16 @@ def _balanced(off: Truth, most: int) -> Column:
     return np.sort(np.concatenate(few))
 
 
-def _formulas(name: str, columns: Columns, values: Column, due: Column | None) -> Iterator[Slot]:
+def _formulas(
+    name: str, columns: Columns, values: Column, due: Column | None, stop: float
+) -> Iterator[Slot]:
     """Give the formulas that agree everywhere, the simplest first."""
     chosen = _balanced(due != values if due is not None else np.ones(len(values), bool), _SAMPLE)
     for candidates in (_in_one_place, _two_places):
         for _ in range(_SHARPENED):
             some = {key: column[chosen] for key, column in columns.items()}
-            listed = sorted(candidates(name, some, values[chosen]), key=_order)[:_SURVIVORS]
+            tried = candidates(name, some, values[chosen], stop)
+            listed = sorted(tried, key=_order)[:_SURVIVORS]
             held = [
                 (slot, np.broadcast_to(slot(columns), len(values)) == values) for _, slot in listed
             ]
@@ -348,12 +370,16 @@ def _order(candidate: tuple[int, Slot]) -> tuple[float, int]:
     return slot.cost, rank
 
 
-def _in_one_place(name: str, columns: Columns, wanted: Column) -> Iterator[tuple[int, Slot]]:
-    yield from _one_place(name, columns, wanted)
-    yield from _everywhere(name, columns, wanted)
+def _in_one_place(
+    name: str, columns: Columns, wanted: Column, stop: float
+) -> Iterator[tuple[int, Slot]]:
+    yield from _one_place(name, columns, wanted, stop)
+    yield from _everywhere(name, columns, wanted, stop)
 
 
-def _one_place(name: str, columns: Columns, wanted: Column) -> Iterator[tuple[int, Slot]]:
+def _one_place(
+    name: str, columns: Columns, wanted: Column, stop: float
+) -> Iterator[tuple[int, Slot]]:
     """Exchange one part of the due formula, or put something beside it."""
     listed = pool(columns)
     formulas = [formula for formula, _ in listed]
@@ -370,6 +396,8 @@ def _one_place(name: str, columns: Columns, wanted: Column) -> Iterator[tuple[in
         for word in ("+", "-", "//", "%"):
             changes.append((None, lambda other, word=word: Formula(word, (due, other)), 0))
     for part, whole, more in changes:
+        if time.perf_counter() > stop:
+            return
         for row, border in _equal(name, whole(given), columns, wanted, len(formulas)):
             formula = whole(formulas[row])
             # What is taken out, and what is put in.
@@ -386,7 +414,9 @@ def _by_rule(name: str) -> Formula:
     return whole
 
 
-def _everywhere(name: str, columns: Columns, wanted: Column) -> Iterator[tuple[int, Slot]]:
+def _everywhere(
+    name: str, columns: Columns, wanted: Column, stop: float
+) -> Iterator[tuple[int, Slot]]:
     """Exchange an atom wherever it stands, in the rule of the padding too."""
     whole = _by_rule(name)
     if whole == DUE[name]:
@@ -399,6 +429,8 @@ def _everywhere(name: str, columns: Columns, wanted: Column) -> Iterator[tuple[i
         key=lambda one: (str(one)[0] not in "sd", str(one)),
     )
     for was in order:
+        if time.perf_counter() > stop:
+            return
         for rank, now in enumerate(known):
             formula = renamed(whole, was, now)
             for _, border in _equal(name, formula, columns, wanted, 1):
@@ -408,7 +440,9 @@ def _everywhere(name: str, columns: Columns, wanted: Column) -> Iterator[tuple[i
                 yield rank, Slot(name, formula, border, edited=2, change=change)
 
 
-def _two_places(name: str, columns: Columns, wanted: Column) -> Iterator[tuple[int, Slot]]:
+def _two_places(
+    name: str, columns: Columns, wanted: Column, stop: float
+) -> Iterator[tuple[int, Slot]]:
     """Exchange two atoms of the due formula for other ones."""
     known = [atom(one) for one in (*PLACE, *CALL) if one in columns] + [number(0), number(1)]
     matrix = np.array([np.broadcast_to(one(columns), len(wanted)) for one in known], np.int64)
@@ -416,6 +450,8 @@ def _two_places(name: str, columns: Columns, wanted: Column) -> Iterator[tuple[i
     due = _by_rule(name) if name == "Eg" else DUE[name]
     leaves = [one for one, _ in places(due) if one.operator == "atom"]
     for one, other in itertools.permutations(leaves, 2):
+        if time.perf_counter() > stop:
+            return
         for first in known:
             changed = _exchanged(_exchanged(due, one, first), other, given)
             for row, border in _equal(name, changed, columns, wanted, len(known)):

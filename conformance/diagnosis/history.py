@@ -15,7 +15,17 @@ import numpy as np
 from conformance.bounds.expected import Expected
 from conformance.claims.formats import FORMATS
 from conformance.claims.loading import Judged
-from conformance.diagnosis.courses import BUT, KEYS, Courses, Past, Step, behind, known, repeated
+from conformance.diagnosis.courses import (
+    BUT,
+    KEYS,
+    Courses,
+    Past,
+    Step,
+    behind,
+    known,
+    repeated,
+)
+from conformance.diagnosis.experiments import other_values
 from conformance.diagnosis.observing import (
     FORETOLD,
     TURNS,
@@ -44,6 +54,8 @@ from conformance.words import listed
 _LENGTHS, _SEEN, _LONG = (3, 8, 8, 8, 45), 250, 1100
 # Calls in turn that show whether calls are counted, and the courses that are drawn if they are.
 _TURN, _COUNTING = 70, (45, 8, 45)
+# Of values that are none of the few.
+_FRESH_VALUES = 5
 _CHECKED = 8
 # Of the keys so many are those of a part of an answer too.
 _WHOLE = 6
@@ -146,7 +158,7 @@ def _counting(judged: Judged, failing: Any, stop: float) -> Learned | None:
         if not any(one.labels for one in seen):
             continue
         rules = learned_rules(seen)
-        asked = _long(courses, case.changed(seed=case.seed + 5), function, len(seen), stop + 2)
+        asked = _long(courses, other_values(case, _FRESH_VALUES), function, len(seen), stop + 2)
         # Calls of one kind do not tell their number from what else they have behind them.
         mixed = Courses(judged, case, 4)
         asked = _ending(asked) + list(taken(_observed(mixed), FORETOLD, stop + 3))

@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from conformance.diagnosis.answers import Question
 from conformance.diagnosis.asking import DRAWN, Asking, Seen
 from conformance.diagnosis.conditions import Condition, separating
+
+# Cases of each kind that are asked at a time.
+_ASKED = 6
 
 
 def learned(
@@ -22,15 +24,21 @@ def learned(
     matters: Callable[[Any], bool] | None = None,
     *,
     refusals: bool = False,
+    ends: Callable[[Any], bool] | None = None,
 ) -> list[Condition]:
     """Learn when a result is wrong, asking what tells the conditions that are left apart.
 
     A case that is right matters only where `matters` says so; what raised only where `refusals`.
+    Where what was asked is such that it `ends`, no condition is of use, and none is given.
     """
     label = is_wrong or (lambda one: one.wrong[result])
     found: list[Condition] = []
     questioned: set[tuple[str, int]] = set()
+    pool, before = _Pool(asking), len(asking.seen)
     for _ in range(24):
+        if ends is not None and any(map(ends, asking.seen[before:])):
+            return []
+        before = len(asking.seen)
         # What has no entries is right whatever is computed, and tells nothing of when it is wrong.
         every = [one for one in asking.seen if label(one) or not one.empty]
         every += asking.refused if refusals else ()
@@ -43,27 +51,7 @@ def learned(
         if bisected(asking, found[0], cared, wrong_):
             continue
         off = [one for one in cared if label(one)]
-        if len(found) < 2:
-            if _questioned(asking, found[0], off, questioned):
-                continue
-            return found
-        fresh = list(itertools.islice(asking.cases(), DRAWN))
-        fresh += asking.beside([one for one in cared if label(one)])
-        drawn = list[Seen]()
-        for case in fresh:
-            # The operands of a million products take a tenth of a second.
-            if drawn and not asking.left(0.7):
-                break
-            drawn.append(Seen(case, Question(asking.judged, case, asking.values).values, {}))
-        told = asking.columns(drawn)
-        votes = np.array([one(told) for one in found])
-        split = np.flatnonzero(votes.any(0) & ~votes.all(0))
-        # Cases on which the simplest two differ, or on which opinions are most divided.
-        first = [n for n in split if votes[0, n] != votes[1, n]]
-        divided = sorted(split, key=lambda n: abs(votes[:, n].mean() - 0.5))
-        asked = [fresh[n] for n in dict.fromkeys([*first[:6], *divided[:6]])]
-        if not first:
-            asked += asking.between(found, [one for one in cared if label(one)])
+        asked = pool.telling(found, off) if len(found) > 1 else []
         if not asked:
             if _questioned(asking, found[0], off, questioned):
                 continue
@@ -72,6 +60,46 @@ def learned(
             if asking.left(0.7):
                 asking.note(asking.ask(case))
     return found
+
+
+class _Pool:
+    """Cases that are not asked yet, with what conditions say of them."""
+
+    def __init__(self, asking: Asking) -> None:
+        self.asking = asking
+        self.drawn: list[Any] = []
+
+    def telling(self, found: Sequence[Condition], wrong: Sequence[Any]) -> list[Any]:
+        """Give cases on which the simplest two conditions differ, or opinions are most divided."""
+        asked, apart = self._chosen(found)
+        if not apart:
+            self._draw(wrong)
+            asked, apart = self._chosen(found)
+        if not apart:
+            asked += self.asking.between(found, wrong)
+        chosen = set(asked)
+        self.drawn = [one for one in self.drawn if one.case not in chosen]
+        return asked
+
+    def _draw(self, wrong: Sequence[Any]) -> None:
+        fresh = list(itertools.islice(self.asking.cases(), DRAWN)) + self.asking.beside(wrong)
+        for number, case in enumerate(fresh):
+            # The operands of a million products take a tenth of a second.
+            if number and not self.asking.left(0.7):
+                break
+            self.drawn.append(self.asking.outlined(case))
+
+    def _chosen(self, found: Sequence[Condition]) -> tuple[list[Any], bool]:
+        """Choose some, and tell whether the simplest two conditions differ on one."""
+        if not self.drawn:
+            return [], False
+        told = self.asking.columns(self.drawn)
+        votes = np.array([one(told) for one in found])
+        split = np.flatnonzero(votes.any(0) & ~votes.all(0))
+        apart = [n for n in split if votes[0, n] != votes[1, n]]
+        divided = sorted(split, key=lambda n: abs(votes[:, n].mean() - 0.5))
+        chosen = dict.fromkeys([*apart[:_ASKED], *divided[:_ASKED]])
+        return [self.drawn[n].case for n in chosen], bool(apart)
 
 
 def _questioned(

@@ -176,6 +176,8 @@ class Part:
 
 
 RIGHT = Part()
+# A result that has so many times as many entries as there are products is written in part.
+_SPARSE = 8
 
 
 class Sample(NamedTuple):
@@ -346,5 +348,11 @@ def _summed(result: str, listed: _Products, values: Mapping[str, Array]) -> Arra
     for index, length in zip(at[target], shape, strict=True):
         flat = flat * length + index
     product = np.broadcast_to(np.where(listed.kept, product, 0.0), listed.shape)
-    places = np.broadcast_to(flat, listed.shape)
-    return np.bincount(places.ravel(), product.ravel(), size).reshape(shape)
+    places = np.broadcast_to(flat, listed.shape).ravel()
+    if size <= _SPARSE * places.size:
+        return np.bincount(places, product.ravel(), size).reshape(shape)
+    # Of a large result few entries are reached: no more of it is written.
+    reached, which = np.unique(places, return_inverse=True)
+    sums = np.zeros(size)
+    sums[reached] = np.bincount(which.ravel(), product.ravel(), len(reached))
+    return sums.reshape(shape)

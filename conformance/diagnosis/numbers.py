@@ -5,10 +5,11 @@ due number the one that came is looked for; then the arithmetic is revealed, in 
 wrong; and the condition is learned. Each of them is tested.
 """
 
+import itertools
 import random
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -20,14 +21,16 @@ from conformance.diagnosis import evidence
 from conformance.diagnosis.conduct import cases_near
 from conformance.diagnosis.laws import law_of, moot_of, obeys
 from conformance.diagnosis.observing import (
+    TURNS,
     Learned,
     Observed,
+    Rules,
     attributes_of,
     counted,
     joint_rules,
     learn,
     learned_rules,
-    put_to_test,
+    put_to_tests,
     results_of,
     shares,
     until,
@@ -36,12 +39,14 @@ from conformance.diagnosis.observing import (
 )
 from conformance.diagnosis.reveal import SIDES, Found, reveal
 from conformance.diagnosis.sums import RESULTS, Sums
-from conformance.diagnosis.telling import Telling, telling_values
+from conformance.diagnosis.telling import Telling, of_one_product, telling_values
 from conformance.diagnosis.verdicts import verdict
 from conformance.judging.kind import FUNCTIONS
 from conformance.words import listed
 
 _SEEN = 120
+# Where a law alone is looked for, so many calls show whether there is one.
+_FIRST = 40
 # Calls that are asked to test by, of which those count that show something.
 _ASKED = 4000
 # Fewer calls that show anything are no test.
@@ -86,44 +91,41 @@ def explain_numbers(
     stop = shares(start, seconds)
     telling = telling_values(judged, failing, stop(0.08))
     failing = telling.case
-    rules, seen = learn(_observed(judged, telling, 1), _SEEN, stop(0.35))
+    observed = _observed(judged, telling, 1)
+    if laws_alone:
+        first = list(until(observed, _FIRST, stop(0.2)))
+        if not law_of(judged, first)[0]:
+            return None
+        observed = itertools.chain(first, observed)
+    _, seen = learn(observed, _SEEN, stop(0.35))
     wrong = [one for one in seen if one.labels]
     if not wrong:
         return None
     law, alone = law_of(judged, seen)
     if laws_alone and not law:
         return None
-    if law:
-        # Where the law gives what is due, nothing can be seen of it.
-        seen = [one._replace(moot=moot_of(judged, one, law)) for one in seen]
-        rules = learned_rules(seen)
     summed = not law and isinstance(failing, OperatorCase)
     found, known = _revealed(judged, seen, stop(0.6), stop(0.75)) if summed else (None, {})
-    faulty = {one.about[0].dtype for one in wrong}
     # What is right in a format whose arithmetic is wrong, and not known, says nothing.
-    unasked = faulty - known.keys() if known else set[str]()
-    if known:
-        # An arithmetic that is known says itself where it would show.
-        seen = [evidence.told(known, one) for one in seen if one.about[0].dtype not in unasked]
-        rules = learned_rules(seen)
-    joint = joint_rules(seen)
-    rules = sure = joint or rules
-    if joint is None and not law:
-        # Where the values show it each time, next to nothing is right by chance.
-        chance = _BY_CHANCE * (_SELDOM if telling.sure(telling.case) else 1.0)
-        rules = with_chance(rules, seen, chance)
-    own = {str(one.row["function"]) for one in wrong}
-    # Time is kept here: of what is asked all may be passed over below.
-    end = stop(1.0)
-    asked = until(_observed(judged, telling, 2, [*FUNCTIONS, *sorted(own) * _OFTEN]), _ASKED, end)
-    if law:
-        asked = (one._replace(moot=moot_of(judged, one, law)) for one in asked)
-    elif known:
-        asked = (evidence.told(known, o) for o in asked if o.about[0].dtype not in unasked)
-    # Calls in which nothing could be seen are no test.
-    results_ = set(judged.kind.first_order)
-    fresh = put_to_test((one for one in asked if one.labels or results_ - one.moot), end)
-    foretold = [rules.foretells(one) for one in fresh]
+    unasked = {one.about[0].dtype for one in wrong} - known.keys() if known else set[str]()
+    # Where the values show it each time, next to nothing is right by chance.
+    chance = _BY_CHANCE * (_SELDOM if telling.sure(telling.case) else 1.0)
+    # A sum of one product says something where others of them are wrong.
+    singles = frozenset(n for one in wrong for n in one.labels & of_one_product(one.about[0]))
+    sense = _Sense(judged, law, known, frozenset(unasked), chance, singles)
+    seen = list(sense.of(seen))
+    functions = [*FUNCTIONS, *sorted({str(one.row["function"]) for one in wrong}) * _OFTEN]
+
+    def again(turn: int) -> Iterator[Observed]:
+        # Time is kept here: of what is asked all may be passed over below.
+        asked = until(_observed(judged, telling, 2 + turn, functions), _ASKED, stop(1.0))
+        # Calls in which nothing could be seen are no test.
+        results_ = set(judged.kind.first_order)
+        return (one for one in sense.of(asked) if one.labels or results_ - one.moot)
+
+    rules, seen, fresh, foretold = put_to_tests(
+        again, sense.rules(seen), seen, stop, turns=1 if alone else TURNS, learned=sense.rules
+    )
     when = whens(rules, seen)
     if unasked:
         besides = f"in {listed(sorted(unasked))} it is wrong too; when was not asked"
@@ -137,9 +139,58 @@ def explain_numbers(
     what = [f"{listed(results)}: {law}"] if law else _of_sums(found, results, wrong)
     learned = Learned(
         tuple(what), (listed(results),), when, *counted(foretold, fresh), exact,
-        granting=sure.conditions != rules.conditions, scant=len(fresh) < _SCANT,
+        granting=sense.separating(seen).conditions != rules.conditions, scant=len(fresh) < _SCANT,
     )  # fmt: skip
     return Numbers(learned, found)
+
+
+class _Sense(NamedTuple):
+    """What is known of the numbers: which calls could show it, and how conditions are learned.
+
+    Attributes
+    ----------
+    law : str
+        What makes of each due number the one that came; empty if nothing of the table does.
+    known : mapping of str to Found
+        Arithmetics that are not the due ones, by format.
+    unasked : frozenset of str
+        Formats in which it is wrong, and whose arithmetic is not known.
+    chance : float
+        For each wrong call so many may be right by chance.
+    singles : frozenset of str
+        Results of which sums of one product are wrong too.
+    """
+
+    judged: Judged
+    law: str
+    known: Mapping[str, Found]
+    unasked: frozenset[str]
+    chance: float
+    singles: frozenset[str]
+
+    def of(self, seen: Iterable[Observed]) -> Iterator[Observed]:
+        """Give what says anything, with the results marked that say nothing."""
+        for given in seen:
+            silent = of_one_product(given.about[0]) - self.singles
+            one = given._replace(moot=given.moot | silent)
+            if self.law:
+                # Where the law gives what is due, nothing can be seen of it.
+                yield one._replace(moot=moot_of(self.judged, one, self.law))
+            elif not self.known:
+                yield one
+            elif one.about[0].dtype not in self.unasked:
+                # An arithmetic that is known says itself where it would show.
+                yield evidence.told(self.known, one)
+
+    def separating(self, seen: Sequence[Observed]) -> Rules:
+        """Give conditions that separate."""
+        return joint_rules(seen) or learned_rules(seen)
+
+    def rules(self, seen: Sequence[Observed]) -> Rules:
+        """Give conditions that separate, or nearly, where some is right by chance."""
+        joint = joint_rules(seen)
+        rules = joint or learned_rules(seen)
+        return rules if joint or self.law else with_chance(rules, seen, self.chance)
 
 
 def _observed(

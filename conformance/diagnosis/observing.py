@@ -34,7 +34,11 @@ FEWEST = 5
 # Rounds of learning from what was not foretold, before it is tested; and how often it is tested
 # and learned from that, until which share of the time, and until which the last test lasts.
 _ROUNDS = 4
-TURNS, _LATE, _TESTED = 4, 0.65, 0.9
+TURNS, _LATE, _TESTED = 4, 0.8, 0.95
+
+
+# Up to this cost of a condition nothing else is thought of; what is asked late is so much dearer.
+_PLAIN, _FURTHER = 5.0, 1.0
 
 
 class Observed(NamedTuple):
@@ -248,10 +252,14 @@ def _own(label: str, seen: Sequence[Observed]) -> tuple[str, list[Observed]]:
 
 def _simplest(cared: Sequence[Observed], wrong: Any) -> Condition | None:
     """Find the simplest condition, on what is asked first before all else."""
+    found: Condition | None = None
     for rows in ([one.row for one in cared], [one.whole for one in cared]):
-        if rows[0] and (listed_ := separating(columns_of(rows), wrong, 8)):
-            return listed_[0]
-    return None
+        listed_ = separating(columns_of(rows), wrong, 8) if rows[0] else []
+        if listed_ and (found is None or listed_[0].cost + _FURTHER < found.cost):
+            found = listed_[0]
+        if found is not None and found.cost <= _PLAIN:
+            break
+    return found
 
 
 def learn(

@@ -4,7 +4,7 @@ What contradicts a part that was found is read too, and fitted again. Whether th
 answers is another matter: `explain` asks that.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -25,6 +25,8 @@ from conformance.diagnosis.readings import Reading, affordable
 _READ, _ROUNDS = 7, 4
 # In so many rounds what wrong cases contradict is read before all is fitted, which takes long.
 _EARLY = 2
+# Until these shares of the time formulas are fitted to wrong cases, and to all.
+_FITTED, _WHOLE = 0.4, 0.6
 # So many wrong ones are enough where reading takes long.
 _ENOUGH = 3
 # Of so many cases those are read that differ most.
@@ -35,8 +37,20 @@ _SIMPLE = 3.0
 _FEW, _WIDE = 4000, 4
 
 
-def found_parts(asking: Asking, faulty: Sequence[str]) -> dict[str, Part]:
-    """Find how each wrong result is computed, learning from what contradicts it."""
+def found_parts(
+    asking: Asking, faulty: Sequence[str], last: Mapping[str, Part] | None = None
+) -> dict[str, Part]:
+    """Find how each wrong result is computed, learning from what contradicts it.
+
+    Parameters
+    ----------
+    asking : Asking
+        What was asked.
+    faulty : sequence of str
+        Results that are wrong.
+    last : mapping of str to Part, optional
+        What was found when less had been asked: often its gate alone was not right.
+    """
     parts: dict[str, Part] = {}
     for result in faulty:
         # What was found for another result may hold for this one: no map needs to be read.
@@ -44,8 +58,12 @@ def found_parts(asking: Asking, faulty: Sequence[str]) -> dict[str, Part]:
         if (part := next(known, None)) is not None:
             parts[result] = part
             continue
+        own = (last or {}).get(result)
+        if own is not None and (part := _of_others(asking, result, [own])) is not None:
+            parts[result] = part
+            continue
         before = [one for name, one in parts.items() if name != result]
-        part = _constant(asking, result) or _found(asking, result, before)
+        part = _constant(asking, result) or _found(asking, result, before, own)
         if part is None or contradicting(asking, result, part):
             part = _guessed(asking, result) or part
         if part is not None:
@@ -96,9 +114,11 @@ def _of_others(asking: Asking, result: str, others: Sequence[Part]) -> Part | No
     return next((one for one in ungated if one is not None), None)
 
 
-def _found(asking: Asking, result: str, before: Sequence[Part]) -> Part | None:
+def _found(
+    asking: Asking, result: str, before: Sequence[Part], last: Part | None = None
+) -> Part | None:
     """Read maps and fit them, then those of the cases that contradict, until none does."""
-    told, best, part = 0, None, None
+    told, best, part = 0, None, last
     for turn in range(_ROUNDS):
         readings = _readings(asking, result, part)
         if len(readings) == told or not any(map(wrong, readings)):
@@ -146,7 +166,7 @@ def _fitted(
     cases contradict is given as it is: to read these takes less time than to fit all.
     """
     off = [one for one in readings if wrong(one)]
-    part = fitted(off, before)
+    part = fitted(off, before, asking.until(_FITTED))
     part = None if part is None else _completed(asking, result, part)
     found: Part | None = None
     if part is not None:
@@ -162,7 +182,7 @@ def _fitted(
             return found, True
     if len(off) == len(readings) or not asking.left(0.55):
         return found or part, found is not None
-    whole = fitted(readings, before)
+    whole = fitted(readings, before, asking.until(_FITTED if found else _WHOLE))
     whole = None if whole is None else _completed(asking, result, whole)
     if whole is not None and (found is None or whole.cost < found.cost):
         if not contradicting(asking, result, whole):
@@ -178,7 +198,19 @@ def _gated(asking: Asking, result: str, part: Part) -> Part | None:
     model = Model({result: part})
     if any(one.wrong[result] for one in contradicting(asking, result, part)):
         return None
-    found = learned(asking, result, matters=lambda one: not as_foretold(one, model, result))
+
+    known: dict[int, bool] = {}
+
+    def differs(one: Seen) -> bool:
+        if id(one) not in known:
+            known[id(one)] = not as_foretold(one, model, result)
+        return known[id(one)]
+
+    # A part that wrong cases contradict is not the right one, wherever it is confined to.
+    found = learned(
+        asking, result, matters=differs,
+        ends=lambda one: one.wrong[result] and not one.raised and differs(one),
+    )  # fmt: skip
     return replace(part, when=found[0]) if found else None
 
 

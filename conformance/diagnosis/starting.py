@@ -17,6 +17,8 @@ from conformance.claims.loading import Judged
 _SIZES = ("batch", "height", "width", "reduced_channels", "members", "groups")
 # After so many passes nothing becomes smaller that matters.
 _PASSES = 3
+# A plainer case has so many times as many entries at most; of so few it is no matter.
+_GROWN, _ENTRIES = 2, 1 << 12
 
 
 def on_integers(case: Any) -> Any:
@@ -40,10 +42,15 @@ def least(judged: Judged, failing: Any, fails: Callable[[Any], bool], seconds: f
     """
     stop, case = time.perf_counter() + seconds, failing
 
+    def grown(other: Any) -> bool:
+        """Tell whether a plainer case has many more entries than the first one."""
+        entries = max(judged.kind.weight(failing)[0], _ENTRIES)
+        return bool(judged.kind.weight(other)[0] > _GROWN * entries)
+
     def changed(case: Any, **changes: Any) -> Any:
         """Give the changed case if it fails too, as long as there is time; else the case."""
         other = judged.kind.fitting(case.changed(**changes), judged.capabilities)
-        if other is None or other == case or time.perf_counter() > stop:
+        if other is None or other == case or time.perf_counter() > stop or grown(other):
             return case
         return other if judged.kind.askable(other, judged.capabilities) and fails(other) else case
 

@@ -26,6 +26,8 @@ Steady = Callable[[Judged, Any, float], Explanation | None]
 # Observations to learn from and to foretell, and the lengths of courses.
 _SEEN, _FORETOLD = 160, 160
 _LENGTHS, _LONG = (3, 8, 8), 45
+# After so many courses without a call that shows anything none is expected.
+_BARREN = 20
 # Of the time so much is spent to find where to start; seconds for what is wrong, at least.
 _STARTING, _LEAST = 0.12, 2.0
 # Of the time so much is spent to find what has to come before.
@@ -143,12 +145,14 @@ def _observed(
     courses.cases += shows * max(1, len(courses.cases) // max(len(shows), 1))
     small = judged.kind.plain(judged.capabilities)
     some = [case, case, small, small.changed(dtype=case.dtype)]
-    while True:
+    barren = 0
+    while barren < _BARREN:
         if prelude.counts:
             steps = courses.counting(_LONG, some)
         else:
             steps = list(courses.drawn(courses.rng.choice(_LENGTHS)))
         shown = [about(step) for step in steps]
+        barren = 0 if any(shown) else barren + 1
         for number, (past, step, found) in enumerate(courses.walk(iter(steps))):
             if not shown[number]:
                 continue

@@ -56,7 +56,7 @@ class Telling:
     def moot(self, case: Any, results: Iterable[str]) -> frozenset[str]:
         """Name the results of a case that say nothing where they are right.
 
-        Sums of one product, and values on which a result may be right by chance.
+        Values on which a result may be right by chance.
         """
         shares = self.shares.get((case.recipe, case.dtype))
         found = set(results)
@@ -71,11 +71,15 @@ class Telling:
                 for name in found
                 if shares.get(name, 0) < _SURE and not (chance and best.get(name, 0) < _SURE)
             }
-        if isinstance(case, OperatorCase):
-            where = case.geometry
-            single = {"y": where.taps, "dx": where.taps, "dkernel": where.members}
-            found |= {name for name, terms in single.items() if terms == 1}
         return frozenset(found)
+
+
+def of_one_product(case: Any) -> frozenset[str]:
+    """Name the results of a case whose sums are of one product, so that no order shows in them."""
+    if not isinstance(case, OperatorCase):
+        return frozenset()
+    terms = {"y": case.geometry.taps, "dx": case.geometry.taps, "dkernel": case.geometry.members}
+    return frozenset(name for name, number in terms.items() if number == 1)
 
 
 def telling_values(judged: Judged, failing: Any, stop: float) -> Telling:

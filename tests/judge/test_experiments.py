@@ -15,7 +15,7 @@ from conformance.diagnosis.behaviour import alone, remembers
 from conformance.diagnosis.courses import Courses, usable
 from conformance.diagnosis.experiments import around
 from conformance.diagnosis.explain import explain
-from conformance.diagnosis.explanation import Explanation, settled
+from conformance.diagnosis.explanation import Explanation, Turn, settled
 from conformance.diagnosis.fitting import fitted, wrong
 from conformance.diagnosis.history import explain_history
 from conformance.diagnosis.model import Part
@@ -152,10 +152,10 @@ def test_what_fresh_cases_contradict_is_learned_from() -> None:
     case = OperatorCase("float32", "integers")
     turns = []
 
-    def explained(turn: int) -> tuple[Explanation, list[Any]]:
+    def explained(turn: Turn) -> tuple[Explanation, list[Any]]:
         turns.append(len(asking.seen))
-        fresh = [asking.ask(case.changed(seed=turn))]
-        return Explanation(foretold=8 + turn, asked=10, faulty=9), fresh
+        fresh = [asking.ask(case.changed(seed=turn.number))]
+        return Explanation(foretold=8 + turn.number, asked=10, faulty=9), fresh
 
     assert settled(asking, explained).foretold == 10
     # The second turn knows the fresh case of the first one.

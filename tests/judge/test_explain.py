@@ -392,7 +392,7 @@ CASE = "dtype=float32,recipe=integers,batch=2,height=5,width=4,groups=2,members=
             explain_conduct,
             "RaggedRowsDropped",
             "y is of another shape than is due",
-            "padding is same and (outputs beyond whole strides, in rows",
+            "outputs beyond whole strides, in rows",
         ),
         (explain_conduct, "EmptyBatchRefused", "raises ValueError: empty batch", "B = 0"),
         (explain_refusals, "AcceptsEverything", "answers where it must raise (ERR-", "in calls of"),

@@ -16,7 +16,7 @@ from conformance.claims.loading import Judged
 from conformance.diagnosis.asking import patience
 from conformance.diagnosis.conditions import ALWAYS, Condition, separating
 from conformance.diagnosis.explain import of_exceptions
-from conformance.diagnosis.explanation import Explanation, settled
+from conformance.diagnosis.explanation import Explanation, Turn, settled
 from conformance.diagnosis.layers.asking import LayerAsking, SeenLayer
 from conformance.diagnosis.layers.derivative import derivatives
 from conformance.diagnosis.layers.search import Found, Search, as_foretold
@@ -60,10 +60,10 @@ def explain_layer(
     raising = [one for one in off if one.raised]
     if len(raising) == len(off):
         return of_exceptions(asking, raising)
-    return settled(asking, lambda turn: _explained(asking, turn))
+    return settled(asking, functools.partial(_explained, asking))
 
 
-def _explained(asking: LayerAsking, turn: int) -> tuple[Explanation, list[SeenLayer]]:
+def _explained(asking: LayerAsking, turn: Turn) -> tuple[Explanation, list[SeenLayer]]:
     """Explain what was seen, and test it on cases of this turn."""
     found = Search(asking).run()
     return _tested(asking, found, _conditions(asking, found), turn)
@@ -132,7 +132,7 @@ def differs(one: SeenLayer, found: Found) -> bool:
 
 
 def _tested(
-    asking: LayerAsking, found: Found, when: Mapping[str, Condition], turn: int
+    asking: LayerAsking, found: Found, when: Mapping[str, Condition], turn: Turn
 ) -> tuple[Explanation, list[SeenLayer]]:
     """Put an explanation to cases that took no part in finding it, and give these."""
     known = {one.case for one in asking.seen}
@@ -142,7 +142,7 @@ def _tested(
     foretold = asked = off = 0
     fresh: list[SeenLayer] = []
     stop = max(asking.start + 0.95 * asking.seconds, time.perf_counter() + _LEAST)
-    for case in itertools.islice(asking.cases(fresh=turn), 4 * _FORETOLD):
+    for case in itertools.islice(asking.cases(fresh=turn.number), 4 * _FORETOLD):
         if asked >= _FORETOLD or time.perf_counter() > stop:
             break
         if case in known:
@@ -152,6 +152,8 @@ def _tested(
         asked += 1
         off += any(one.wrong.values())
         foretold += _foretold(asking, one, found, when)
+        if turn.enough(asked - foretold):
+            break
     if told is not None and found.when is ALWAYS and fresh and not found.nothing:
         # A condition that fresh cases contradict is not said; the steps tell when all the same.
         wrong = np.array([any(one.wrong.values()) for one in fresh])
