@@ -45,13 +45,13 @@ COUNTS: Mapping[str, Callable[[OperatorCase], int]] = {
     "Ho*Wo": lambda case: case.grid[0] * case.grid[1],
     "B*Ho": lambda case: case.batch * case.grid[0],
     "B*Ho*Wo": lambda case: case.batch * case.grid[0] * case.grid[1],
+    "products": lambda case: case.products,
     "entries of y": lambda case: case.batch * case.grid[0] * case.grid[1] * case.channels,
     "entries of x": lambda case: case.batch * case.height * case.width * case.channels,
     "entries of an image": lambda case: case.height * case.width * case.channels,
     "entries of a sample's kernel": lambda case: (
         case.grid[0] * case.grid[1] * case.geometry.taps * case.geometry.groups
     ),
-    "products": lambda case: case.products,
     "outputs beyond whole strides, in rows": lambda case: _beyond(case, 0),
     "outputs beyond whole strides, in columns": lambda case: _beyond(case, 1),
     "rows behind the last window": lambda case: _unread(case, 0),

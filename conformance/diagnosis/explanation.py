@@ -5,11 +5,11 @@ tested it.
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from conformance.diagnosis.asking import Asking
-from conformance.diagnosis.observing import FEWEST, SURE
+from conformance.diagnosis.observing import COUNTED, FEWEST, SURE
 
 # How often it is learned from what fresh cases contradict, and until when; so many of them are
 # enough to learn from.
@@ -119,9 +119,13 @@ def settled(
         Gives of a turn an explanation of what was asked, and the fresh cases that tested it.
     """
     best: Explanation | None = None
+    before: dict[Any, Explanation] = {}
     for number in range(1, _TURNS + 1):
         turn = Turn(number, asking)
         found, fresh = explained(turn)
+        # What is found again stands by all its tests.
+        said = found.what, tuple(one for one in found.when if not one.startswith(COUNTED))
+        found = before[said] = _together(found, before.get(said))
         if not turn.broken:
             if best is None or worth(found) >= worth(best):
                 best = found
@@ -132,6 +136,19 @@ def settled(
         asking.begin()
     assert best is not None
     return best
+
+
+def _together(found: Explanation, before: Explanation | None) -> Explanation:
+    """Add the counts of tests of the same explanation."""
+    if before is None:
+        return found
+    caught = None
+    if found.caught is not None and before.caught is not None:
+        caught = found.caught + before.caught
+    return replace(
+        found, foretold=found.foretold + before.foretold, asked=found.asked + before.asked,
+        faulty=found.faulty + before.faulty, caught=caught,
+    )  # fmt: skip
 
 
 def worth(found: Explanation) -> tuple[bool, float]:

@@ -7,7 +7,7 @@ an operand of an earlier call, the options of one. Long courses of one call show
 
 import itertools
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,7 @@ from conformance.diagnosis.observing import (
     learn,
     learned_nearly,
     learned_rules,
+    put_to_test,
     put_to_tests,
     results_of,
     shares,
@@ -54,6 +55,8 @@ from conformance.words import listed
 _LENGTHS, _SEEN, _LONG = (3, 8, 8, 8, 45), 250, 1100
 # Calls in turn that show whether calls are counted, and the courses that are drawn if they are.
 _TURN, _COUNTING = 70, (45, 8, 45)
+# Until this share of the time what contradicts a program is learned from.
+_LATE = 0.75
 # Of values that are none of the few.
 _FRESH_VALUES = 5
 _CHECKED = 8
@@ -95,19 +98,35 @@ def explain_history(judged: Judged, failing: Any, start: float, seconds: float) 
         # Some are near courses in which something was wrong: a rare fault is to be among them.
         return _observed(courses.otherwise(2 + turn), lengths)
 
-    turns, unknown = 1 if alone else TURNS, bool(rules.unknown)
-    rules = learned_nearly(seen) if unknown else rules
-    rules, seen, fresh, foretold = put_to_tests(
-        again, rules, seen, until, turns=turns, learned=learned_nearly
-    )
-    off = [one for one in fresh if one.labels]
-    exact = bool(instead) and all(_gives(judged, one, instead) for one in off)
-    when = whens(rules, seen)
-    if alone and (exact or not all(foretold)):
-        # A program that gives right answers too needs no condition.
-        others = {label for one in seen for label in one.labels} - set(judged.kind.first_order)
-        foretold = [_gives(judged, one, instead) and not one.labels & others for one in fresh]
-        when = ("wherever that is another answer than what is due", when[-1])
+    # What is no value of a result is not given by a program.
+    others = {label for one in seen for label in one.labels} - set(judged.kind.first_order)
+    values = {name for one in wrong for name in _values(judged, one)}
+    fresh, foretold = list[Observed](), list[bool]()
+    for turn in range(TURNS if alone else 0):
+        late = until(_LATE)
+        fresh = put_to_test(again(turn), until(0.9))
+        foretold = [
+            _computes(judged, one, instead, values) and not one.labels & others for one in fresh
+        ]
+        if all(foretold) or time.perf_counter() > late:
+            break
+        # A program that is contradicted gives way to another one, or to a condition.
+        seen += fresh
+        instead, alone = _instead(judged, seen, until(0.75))
+        if not alone:
+            rules = learned_rules(seen)
+            break
+    unknown = bool(rules.unknown)
+    if alone:
+        when = ("wherever that is another answer than what is due", whens(rules, seen)[-1])
+    else:
+        rules = learned_nearly(seen) if unknown else rules
+        rules, seen, fresh, foretold = put_to_tests(
+            lambda turn: again(TURNS + turn), rules, seen, until, learned=learned_nearly
+        )
+        when = whens(rules, seen)
+    wrong = [one for one in seen if one.labels]
+    exact = bool(instead) and all(_gives(judged, one, instead) for one in fresh if one.labels)
     found = Learned(
         _what(courses, wrong, instead), _where(judged, wrong), when,
         *counted(foretold, fresh), exact,
@@ -338,6 +357,7 @@ def _instead(judged: Judged, seen: Sequence[Observed], stop: float) -> tuple[str
     What is given in all of them is a program that needs no condition.
     """
     wrong = [one for one in seen if _values(judged, one)]
+    values = {name for one in wrong for name in _values(judged, one)}
     few = wrong[:_CHECKED]
     found = [
         words
@@ -353,7 +373,7 @@ def _instead(judged: Judged, seen: Sequence[Observed], stop: float) -> tuple[str
             if time.perf_counter() > stop:
                 # What was not held against all of them is not said to hold alone.
                 return best or words, False
-            misses += not _gives(judged, one, words)
+            misses += not _computes(judged, one, words, values)
             if misses > least or (misses == least and not _finer(words, best)):
                 # It gives less than another one does, or no more.
                 break
@@ -374,7 +394,15 @@ def _values(judged: Judged, one: Observed) -> list[str]:
 
 
 def _gives(judged: Judged, one: Observed, words: str) -> bool:
-    """Tell whether all values are what a line of the table says; else the due ones."""
+    """Tell whether the wrong values of a call are what a line of the table says."""
+    return _computes(judged, one, words, _values(judged, one))
+
+
+def _computes(judged: Judged, one: Observed, words: str, names: Collection[str]) -> bool:
+    """Tell whether values of these names are what a line of the table says; others the due ones.
+
+    Of right calls too: a program says more than what is given where something is wrong.
+    """
     past, step, found = one.about
     results = found.answer.results
     foreign = INSTEAD[words](judged, past, step) or found.due
@@ -382,10 +410,7 @@ def _gives(judged: Judged, one: Observed, words: str) -> bool:
     return bool(results) and all(
         name in foreign
         and foreign[name].value.shape == array.shape
-        and (
-            compare(array, foreign[name], format_)[1] is None
-            or (name not in one.labels and compare(array, found.due[name], format_)[1] is None)
-        )
+        and compare(array, (foreign if name in names else found.due)[name], format_)[1] is None
         for name, array in results.items()
     )
 

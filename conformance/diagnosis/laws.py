@@ -166,14 +166,16 @@ def obeys(judged: Judged, one: Observed, words: str, names: Collection[str]) -> 
 
 def moot_of(judged: Judged, one: Observed, words: str) -> frozenset[str]:
     """Name the results of which a law gives what is due, or nearly so."""
-    _, found = one.about
-    given = _given(judged, one, words)
+    case, found = one.about
+    given, dtype = _given(judged, one, words), FORMATS[case.dtype].dtype
     alike = set()
     for name in found.answer.results:
         due, other = found.due[name], given[name]
-        with np.errstate(invalid="ignore"):
+        with np.errstate(invalid="ignore", over="ignore"):
             near = np.abs(due.value - other.value) <= 2 * (_finite_bound(due) + other.bound)
-        same = (due.value == other.value) | (np.isnan(due.value) & np.isnan(other.value))
+            # A number of another format may be rounded to infinity.
+            rounded = due.value.astype(dtype) == other.value.astype(dtype)
+        same = rounded | (due.value == other.value) | (np.isnan(due.value) & np.isnan(other.value))
         if (near | same).all():
             alike.add(name)
     return frozenset(alike)
@@ -206,8 +208,9 @@ def _given(judged: Judged, one: Observed, words: str) -> Mapping[str, Expected]:
             else due
             for name, due in found.due.items()
         }
+    tiny = _underflow(case, values)
     return {
-        name: Expected(value, _roundings(case) * size)
+        name: Expected(value, _roundings(case) * size + tiny)
         for name, (value, size) in _changed(case, values, words).items()
     }
 
@@ -231,6 +234,20 @@ def _roundings(case: OperatorCase) -> float:
     """
     terms = max(case.geometry.taps * max(case.grid), case.geometry.members)
     return 2 * (case.geometry.taps + terms + 4) * float(FORMATS[case.dtype].unit_roundoff)
+
+
+def _underflow(case: OperatorCase, values: Values) -> float:
+    """Bound what underflow adds to a sum whose factors were changed.
+
+    Below the smallest normal number a rounding is off by half of the smallest subnormal one. Each
+    product has one such rounding, and the sum one at its end; a changed factor has one too, which
+    the other factor makes as many times as large as it is.
+    """
+    format_ = FORMATS[case.dtype]
+    smallest = format_.smallest_normal * 2.0 ** (1 - format_.bits)
+    terms = max(case.geometry.taps * max(case.grid), case.geometry.members)
+    largest = max(np.abs(a[np.isfinite(a)]).max(initial=1.0) for a in values.values())
+    return float((terms + 1) * smallest * largest)
 
 
 def _results(case: OperatorCase, values: Mapping[str, Array]) -> dict[str, Array]:

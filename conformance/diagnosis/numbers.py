@@ -10,7 +10,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -104,16 +104,15 @@ def explain_numbers(
     law, alone = law_of(judged, seen)
     if laws_alone and not law:
         return None
-    summed = not law and isinstance(failing, OperatorCase)
-    found, known = _revealed(judged, seen, stop(0.6), stop(0.75)) if summed else (None, {})
-    # What is right in a format whose arithmetic is wrong, and not known, says nothing.
-    unasked = {one.about[0].dtype for one in wrong} - known.keys() if known else set[str]()
-    # Where the values show it each time, next to nothing is right by chance.
-    chance = _BY_CHANCE * (_SELDOM if telling.sure(telling.case) else 1.0)
     # A sum of one product says something where others of them are wrong.
     singles = frozenset(n for one in wrong for n in one.labels & of_one_product(one.about[0]))
-    sense = _Sense(judged, law, known, frozenset(unasked), chance, singles)
-    seen = list(sense.of(seen))
+    seen = list(_without_singles(seen, singles))
+    summed = not law and isinstance(failing, OperatorCase)
+    found, known = _revealed(judged, seen, stop(0.6), stop(0.75)) if summed else (None, {})
+    # Where the values show it each time, next to nothing is right by chance.
+    chance = _BY_CHANCE * (_SELDOM if telling.sure(telling.case) else 1.0)
+    sense = _Sense(judged, law, known, chance)
+    seen = list(sense.of(sense.noted(seen)))
     functions = [*FUNCTIONS, *sorted({str(one.row["function"]) for one in wrong}) * _OFTEN]
 
     def again(turn: int) -> Iterator[Observed]:
@@ -121,14 +120,15 @@ def explain_numbers(
         asked = until(_observed(judged, telling, 2 + turn, functions), _ASKED, stop(1.0))
         # Calls in which nothing could be seen are no test.
         results_ = set(judged.kind.first_order)
-        return (one for one in sense.of(asked) if one.labels or results_ - one.moot)
+        asked = sense.of(_without_singles(asked, singles))
+        return (one for one in asked if one.labels or results_ - one.moot)
 
     rules, seen, fresh, foretold = put_to_tests(
         again, sense.rules(seen), seen, stop, turns=1 if alone else TURNS, learned=sense.rules
     )
     when = whens(rules, seen)
-    if unasked:
-        besides = f"in {listed(sorted(unasked))} it is wrong too; when was not asked"
+    if sense.unasked:
+        besides = f"in {listed(sorted(sense.unasked))} it is wrong too; when was not asked"
         when = (*when[:-1], besides, when[-1])
     if alone and not all(foretold):
         names = {label for one in wrong for label in one.labels}
@@ -144,7 +144,14 @@ def explain_numbers(
     return Numbers(learned, found)
 
 
-class _Sense(NamedTuple):
+def _without_singles(seen: Iterable[Observed], singles: frozenset[str]) -> Iterator[Observed]:
+    """Mark results whose sums are of one product, but those that are wrong in some such sums."""
+    for one in seen:
+        yield one._replace(moot=one.moot | (of_one_product(one.about[0]) - singles))
+
+
+@dataclass
+class _Sense:
     """What is known of the numbers: which calls could show it, and how conditions are learned.
 
     Attributes
@@ -153,41 +160,47 @@ class _Sense(NamedTuple):
         What makes of each due number the one that came; empty if nothing of the table does.
     known : mapping of str to Found
         Arithmetics that are not the due ones, by format.
-    unasked : frozenset of str
-        Formats in which it is wrong, and whose arithmetic is not known.
     chance : float
         For each wrong call so many may be right by chance.
-    singles : frozenset of str
-        Results of which sums of one product are wrong too.
+    unasked : set of str
+        Formats in which it is wrong, and whose arithmetic is not known: what is right in them says
+        nothing.
     """
 
     judged: Judged
     law: str
     known: Mapping[str, Found]
-    unasked: frozenset[str]
     chance: float
-    singles: frozenset[str]
+    unasked: set[str] = field(default_factory=set)
 
     def of(self, seen: Iterable[Observed]) -> Iterator[Observed]:
         """Give what says anything, with the results marked that say nothing."""
-        for given in seen:
-            silent = of_one_product(given.about[0]) - self.singles
-            one = given._replace(moot=given.moot | silent)
+        for one in seen:
             if self.law:
                 # Where the law gives what is due, nothing can be seen of it.
                 yield one._replace(moot=moot_of(self.judged, one, self.law))
-            elif not self.known:
-                yield one
             elif one.about[0].dtype not in self.unasked:
                 # An arithmetic that is known says itself where it would show.
-                yield evidence.told(self.known, one)
+                yield evidence.told(self.known, one) if self.known else one
+
+    def noted(self, seen: Sequence[Observed]) -> list[Observed]:
+        """Learn from calls in which formats it is wrong; give those of formats that say anything.
+
+        Those of others too where no arithmetic is known: then the condition says all there is.
+        """
+        if self.known and not self.law:
+            faulty = {one.about[0].dtype for one in seen if one.labels}
+            self.unasked = faulty - self.known.keys()
+        return [one for one in seen if one.about[0].dtype not in self.unasked]
 
     def separating(self, seen: Sequence[Observed]) -> Rules:
         """Give conditions that separate."""
+        seen = self.noted(seen)
         return joint_rules(seen) or learned_rules(seen)
 
     def rules(self, seen: Sequence[Observed]) -> Rules:
         """Give conditions that separate, or nearly, where some is right by chance."""
+        seen = self.noted(seen)
         joint = joint_rules(seen)
         rules = joint or learned_rules(seen)
         return rules if joint or self.law else with_chance(rules, seen, self.chance)

@@ -41,6 +41,10 @@ TURNS, _LATE, _TESTED = 4, 0.8, 0.95
 _PLAIN, _FURTHER = 5.0, 1.0
 
 
+# How the line begins that counts what was asked.
+COUNTED = "wrong in "
+
+
 class Observed(NamedTuple):
     """What was seen once: its attributes, what was wrong, and all that belongs to it."""
 
@@ -358,15 +362,17 @@ def put_to_tests(
     learned : callable
         Gives the conditions of what was observed.
     """
-    seen = list(seen)
+    seen, before = list(seen), list[Observed]()
     for turn in range(turns):
         late = until_(_LATE)
-        fresh = put_to_test(observed(turn), until_(_TESTED))
+        # What is learned again stands by all its tests.
+        fresh = before + put_to_test(observed(turn), until_(_TESTED))
         foretold = [rules.foretells(one) for one in fresh]
         if all(foretold) or turn == turns - 1 or time.perf_counter() > late:
             break
-        seen += fresh
-        rules = learned(seen)
+        seen += fresh[len(before) :]
+        last, rules = rules, learned(seen)
+        before = fresh if rules == last else []
     return Tested(rules, seen, fresh, foretold)
 
 
@@ -381,7 +387,7 @@ def whens(rules: Rules, seen: Sequence[Observed]) -> tuple[str, ...]:
     ]
     lines += [f"{one}: no simple condition was found" for one in sorted(rules.unknown)]
     off = sum(bool(one.labels) for one in seen)
-    return (*lines, f"wrong in {off} of {len(seen)} calls that were observed")
+    return (*lines, f"{COUNTED}{off} of {len(seen)} calls that were observed")
 
 
 def results_of(labels: Iterable[str], names: Mapping[str, Any]) -> list[str]:

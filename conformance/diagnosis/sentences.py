@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from conformance.diagnosis.conditions import ALWAYS, Condition
 from conformance.diagnosis.model import CLAUSES, DUE, Part, Slot
+from conformance.diagnosis.observing import COUNTED
 from conformance.words import listed
 
 _NAMES: Mapping[str, str] = {
@@ -82,7 +83,7 @@ def _when(
     for said, names in told.items():
         of = "" if len(names) == len(faulty) else f"{listed(names)}: "
         yield f"{of}{said}"
-    yield f"wrong in {off} of {len(seen)} cases that were asked"
+    yield f"{COUNTED}{off} of {len(seen)} cases that were asked"
 
 
 def of_part(part: Part) -> Iterable[str]:

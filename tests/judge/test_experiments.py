@@ -155,7 +155,8 @@ def test_what_fresh_cases_contradict_is_learned_from() -> None:
     def explained(turn: Turn) -> tuple[Explanation, list[Any]]:
         turns.append(len(asking.seen))
         fresh = [asking.ask(case.changed(seed=turn.number))]
-        return Explanation(foretold=8 + turn.number, asked=10, faulty=9), fresh
+        what = (f"turn {turn.number}",)
+        return Explanation(what, foretold=8 + turn.number, asked=10, faulty=9), fresh
 
     assert settled(asking, explained).foretold == 10
     # The second turn knows the fresh case of the first one.

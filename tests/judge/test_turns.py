@@ -2,6 +2,7 @@
 
 import itertools
 import random
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -57,12 +58,27 @@ def test_a_test_that_was_broken_off_is_no_result() -> None:
         given.append(turn.number)
         broken = turn.number == 1 and turn.enough(4)
         # What was broken off looks better than what follows.
-        return explanation(10 if broken else 9), []
+        found = explanation(10 if broken else 9)
+        return replace(found, what=("first" if broken else "later",)), []
 
     asking.begin()
     found = settled(asking, explained)
     assert given[:2] == [1, 2]
-    assert found.foretold == 9
+    assert found.what == ("later",)
+
+
+def test_what_is_found_again_stands_by_all_its_tests() -> None:
+    """Asked a second time it foretells all ten; of the twenty one was not foretold."""
+    asking = Asking(PLAIN, None, 1e6)
+
+    def explained(turn: Turn) -> tuple[Explanation, list[Any]]:
+        one = explanation(9 if turn.number == 1 else 10)
+        when = ("C >= 3", f"wrong in {turn.number} of 5 cases")
+        return replace(one, what=("y is wrong",), when=when, caught=9), []
+
+    found = settled(asking, explained)
+    assert (found.foretold, found.asked, found.faulty) == (79, 80, 72)
+    assert found.caught == 72
 
 
 def test_the_last_turn_is_tested_to_its_end() -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from conformance.diagnosis.conditions import Condition
 from conformance.diagnosis.layers.asking import SeenLayer
 from conformance.diagnosis.layers.search import APART, VALUES, Found
+from conformance.diagnosis.observing import COUNTED
 from conformance.diagnosis.sentences import Said
 from conformance.words import listed
 
@@ -94,4 +95,4 @@ def _when(
     for words, names in said.items():
         yield f"{listed(names)}: {words}"
     off = sum(any(one.wrong.values()) for one in seen)
-    yield f"wrong in {off} of {len(seen)} cases that were asked"
+    yield f"{COUNTED}{off} of {len(seen)} cases that were asked"
