@@ -137,6 +137,7 @@ class Asking:
         self.scaled, self.scale = False, 1.0
         recipe = "" if failing is None else failing.recipe
         finite = failing is None or recipe in experiments.FINITE
+        # A case of impulses has a sample for each.
         self.impulses = bool(recipe) and self.judged.kind.recipes[recipe].certifies
         self.exact = finite or self.impulses
         if failing is not None and not finite:

@@ -98,28 +98,14 @@ def explain_history(judged: Judged, failing: Any, start: float, seconds: float) 
         # Some are near courses in which something was wrong: a rare fault is to be among them.
         return _observed(courses.otherwise(2 + turn), lengths)
 
-    # What is no value of a result is not given by a program.
-    others = {label for one in seen for label in one.labels} - set(judged.kind.first_order)
-    values = {name for one in wrong for name in _values(judged, one)}
-    fresh, foretold = list[Observed](), list[bool]()
-    for turn in range(TURNS if alone else 0):
-        late = until(_LATE)
-        fresh = put_to_test(again(turn), until(0.9))
-        foretold = [
-            _computes(judged, one, instead, values) and not one.labels & others for one in fresh
-        ]
-        if all(foretold) or time.perf_counter() > late:
-            break
-        # A program that is contradicted gives way to another one, or to a condition.
-        seen += fresh
-        instead, alone = _instead(judged, seen, until(0.75))
-        if not alone:
-            rules = learned_rules(seen)
-            break
-    unknown = bool(rules.unknown)
     if alone:
-        when = ("wherever that is another answer than what is due", whens(rules, seen)[-1])
-    else:
+        instead, alone, fresh, foretold = _as_program(judged, seen, again, until, instead)
+        when: tuple[str, ...] = (
+            "wherever that is another answer than what is due", whens(rules, seen)[-1],
+        )  # fmt: skip
+        rules = rules if alone else learned_rules(seen)
+    unknown = bool(rules.unknown)
+    if not alone:
         rules = learned_nearly(seen) if unknown else rules
         rules, seen, fresh, foretold = put_to_tests(
             lambda turn: again(TURNS + turn), rules, seen, until, learned=learned_nearly
@@ -136,6 +122,39 @@ def explain_history(judged: Judged, failing: Any, start: float, seconds: float) 
         other = _counting(judged, failing, until(0.9))
         return other if other is not None and other.share > found.share else found
     return found
+
+
+def _as_program(
+    judged: Judged,
+    seen: list[Observed],
+    again: Callable[[int], Iterator[Observed]],
+    until: Callable[[float], float],
+    instead: str,
+) -> tuple[str, bool, list[Observed], list[bool]]:
+    """Put a line of the table to fresh calls as a program, which needs no condition.
+
+    A program that is contradicted gives way to another one, or to a condition; what contradicts it
+    is `seen` from then on. Gives the line, whether it is a program, the fresh calls, and which of
+    them it foretold.
+    """
+    alone, fresh, foretold = True, list[Observed](), list[bool]()
+    wrong = [one for one in seen if one.labels]
+    values = {name for one in wrong for name in _values(judged, one)}
+    # What is no value of a result is not given by a program.
+    others = {label for one in wrong for label in one.labels} - set(judged.kind.first_order)
+    for turn in range(TURNS):
+        late = until(_LATE)
+        fresh = put_to_test(again(turn), until(0.9))
+        foretold = [
+            _computes(judged, one, instead, values) and not one.labels & others for one in fresh
+        ]
+        if all(foretold) or time.perf_counter() > late:
+            break
+        seen += fresh
+        instead, alone = _instead(judged, seen, until(0.75))
+        if not alone:
+            break
+    return instead, alone, fresh, foretold
 
 
 def _counts(courses: Courses, stop: float) -> bool:

@@ -2,12 +2,16 @@
 
 import itertools
 import random
+import time
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from conformance.bounds.expected import Expected
+from conformance.claims.formats import FORMATS
 from conformance.claims.loading import load
 from conformance.diagnosis import experiments
 from conformance.diagnosis.asking import Asking
@@ -18,14 +22,18 @@ from conformance.diagnosis.explain import explain
 from conformance.diagnosis.explanation import Explanation, Turn, settled
 from conformance.diagnosis.expressions import Formula, number
 from conformance.diagnosis.fitting import fitted
+from conformance.diagnosis.history import explain_history
+from conformance.diagnosis.laws import LAWS, moot_of, obeys
 from conformance.diagnosis.learning import learned
 from conformance.diagnosis.model import Constant, Model, Part
+from conformance.diagnosis.numbers import _Sense
 from conformance.diagnosis.observing import Observed, learned_rules
 from conformance.diagnosis.parts import found_parts
 from conformance.diagnosis.preludes import Prelude, prepared
 from conformance.diagnosis.readings import Reading, read
 from conformance.diagnosis.starting import least
 from conformance.diagnosis.states import _observed
+from conformance.diagnosis.verdicts import verdict
 from conformance.implementations.operator.numpy_unfold import Array, Call, Entry, Place, Unfold
 from conformance.kinds import OPERATOR
 from conformance.mutants.operator import MUTANTS
@@ -248,3 +256,64 @@ def test_a_fault_behind_two_guards_is_explained_to_its_last_case() -> None:
     said = " ".join(found.what)
     assert "this where G >= 4 and Kh*Kw >= 16" in said
     assert "reads group of the kernel 1 + g, modulo the size   due" in said
+
+
+# What is said of numbers, and of calls in turn.
+
+
+def observed_of(mutant: str, token: str, function: str = "forward") -> tuple[Any, Observed]:
+    judged = load(MUTANTS[mutant], OPERATOR)
+    case = OPERATOR.case.parse(token)
+    values = OPERATOR.values(case, OPERATOR.bits(case, judged.capabilities))
+    found = verdict(judged, case, values, function)
+    return judged, Observed({"function": function}, found.labels, (case, found))
+
+
+def test_a_law_of_an_operand_knows_underflow() -> None:
+    """Where x is subnormal the quotient is rounded to a multiple of the smallest number."""
+    law = "the kernel is divided by the sum of its taps' magnitudes"
+    for seed in range(6):
+        token = (
+            f"dtype=float32,recipe=subnormal,seed={seed},height=6,width=5,kernel_shape=7x7,"
+            "stride=3x1,dilation=1x2"
+        )
+        judged, one = observed_of("KernelNormalised", token)
+        assert one.labels == {"y"}
+        assert obeys(judged, one, law, one.labels)
+
+
+def test_what_is_rounded_to_the_due_infinity_says_nothing() -> None:
+    """The largest float32 is infinity in bfloat16."""
+    law = "NaN and infinite sums are replaced by finite numbers of float32"
+    ones, largest = np.ones(2), np.finfo(np.float32).max
+    found = SimpleNamespace(
+        due={"y": Expected(np.array([np.inf, 1.0]), np.zeros(2))},
+        answer=SimpleNamespace(results={"y": ones.astype("bfloat16")}),
+    )
+    assert LAWS[law](np.array([np.inf]), FORMATS["bfloat16"])[0] == largest
+    for dtype, moot in (("bfloat16", {"y"}), ("float32", set())):
+        one = Observed({}, frozenset(), (CASE.changed(dtype=dtype), found))
+        assert moot_of(PLAIN, one, law) == moot
+
+
+def test_formats_are_noted_as_they_are_found_wrong() -> None:
+    """What is right in a format of an arithmetic that is not known says nothing."""
+
+    def one(dtype: str, *labels: str) -> Observed:
+        return Observed({}, frozenset(labels), (CASE.changed(dtype=dtype), None))
+
+    sense = _Sense(PLAIN, "", {"float32": Any}, 0.0)
+    seen = [one("float32", "y"), one("bfloat16"), one("float64")]
+    assert sense.noted(seen) == seen
+    assert sense.noted([*seen, one("bfloat16", "y")]) == [seen[0], seen[2]]
+    assert sense.unasked == {"bfloat16"}
+
+
+def test_what_is_given_instead_is_a_program_only_where_right_answers_say_so() -> None:
+    """It gives zeros after NaN. Zeros are another answer than what is due of every other call."""
+    judged = load(MUTANTS["NanStays"], OPERATOR)
+    found = explain_history(judged, CASE, time.perf_counter(), 9.0)
+    assert found is not None
+    assert "zeros are given" in found.what[0]
+    assert "another answer" not in found.when[0]
+    assert "NaN" in found.when[0]
