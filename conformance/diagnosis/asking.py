@@ -50,6 +50,8 @@ _BITS = 11
 _OTHERS, _EMPTY = 0.2, 0.25
 # By what x is scaled, by the seed, where it takes other numbers to fail; from which range on.
 _SCALES, _WIDE = {5: 2.0**-6, 6: 2.0**11, 7: 2.0**-3}, 100
+# By what x is scaled in any case: to numbers that are no integers, with as few bits.
+_DYADIC = {5: 2.0**-6}
 # Of every other sparse operand so many zeros are left.
 _ZEROS = 0.2
 # Of the time so much is spent to make a case of impulses small.
@@ -235,7 +237,7 @@ class Asking:
             made = {name: -array for name, array in made.items()}
         if case.recipe == "sparse" and case.seed // len(OPERANDS) % 2:
             made = _denser(made, OPERANDS[case.seed % len(OPERANDS)], case.seed)
-        scale = _SCALES.get(case.seed % 8, 1.0) if self.scaled else 1.0
+        scale = (_SCALES if self.scaled else _DYADIC).get(case.seed % 8, 1.0)
         if self.scale != 1:
             # Most are as it takes them to be wrong.
             scale = self.scale if case.seed % 8 >= _UNSCALED else 1.0

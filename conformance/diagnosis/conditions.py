@@ -18,6 +18,8 @@ from conformance.diagnosis.expressions import CALL, Column, Columns, Formula, at
 Truth = npt.NDArray[np.bool_]
 # What says little to who reads it is thought of late.
 _OPAQUE = {"recipe": 2.0, "epsilon": 1.5}
+# Counts that few people look at are so much dearer.
+_DISTANT, _ODD = ("entries", "rows ", "columns ", "outputs ", "bytes"), 0.5
 _DIVISORS = (2, 3, 4, 5, 6, 7, 8, 14, 16, 32, 49, 64)
 # Of counts of calls.
 _TURNS = range(2, 33)
@@ -304,8 +306,10 @@ def _of_words(name: str, column: Column) -> _Family:
 def _of_one(name: str, column: Column, wrong: Truth) -> _Family:
     costs, truths, said = list[float](), list[Truth](), list[tuple[str, int, int]]()
 
+    odd = _ODD * name.startswith(_DISTANT)
+
     def add(word: str, value: int, cost: float, truth: Truth, divisor: int = 0) -> None:
-        costs.append(cost)
+        costs.append(cost + odd)
         truths.append(truth)
         said.append((word, value, divisor))
 

@@ -1,5 +1,6 @@
 """Cases to ask about: drawn anew, or near a failing one. Nothing is asked here."""
 
+import itertools
 import math
 import random
 from collections.abc import Iterator
@@ -7,7 +8,7 @@ from typing import Any
 
 from conformance.cases.geometries import CHANNELS, pools
 from conformance.cases.operator import OperatorCase, unclaimed
-from conformance.cases.operator_recipes import RECIPES, SECOND, STRUCTURE
+from conformance.cases.operator_recipes import RECIPES, STRUCTURE
 from conformance.claims.capabilities import Capabilities
 from conformance.diagnosis.readings import affordable
 
@@ -80,12 +81,15 @@ FINITE = tuple(
     # An explanation is about forward and backward, and of sums that are not rounded it is a map.
     and name != "specials"
     and not recipe.rounds
-    and not {*recipe.decides} & {*SECOND}
+    # What decides some results is exact in these alone.
+    and not recipe.decides
 )
 # Which operand is special, the seed says modulo three.
 _OPERANDS = tuple({"seed": seed} for seed in range(3))
 _ROUND = (1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 31, 32, 33, 64)
 _TINY = 6
+# Of cases near another one so many have one size smaller and another one larger.
+_SIZES, _TRADED = ("batch", "height", "width", "groups", "members"), 0.3
 # Products of a case that is asked in passing, and how many times those of the failing one may be.
 _MOST_PRODUCTS, _TIMES = 1 << 18, 2
 
@@ -98,7 +102,10 @@ def near(case: OperatorCase, claimed: Capabilities, rng: random.Random) -> Itera
     most, of_sides = _most(case), isinstance(case.geometry.padding, tuple)
     while True:
         changed = reseeded(case, rng)
-        for name in rng.sample(names, rng.choice((1, 1, 2, 2, 3))):
+        if rng.random() < _TRADED:
+            one, other = rng.sample(_SIZES, 2)
+            changed = traded(changed, one, other, rng.choice((2, 2, 3, 4)))
+        for name in rng.sample(names, rng.choice((0, 1, 1, 2, 2, 3))):
             if name == "recipe":
                 value: Any = rng.choice(("integers", rng.choice(FINITE)))
             elif name in _PAIRS and rng.random() < 0.5:
@@ -108,8 +115,7 @@ def near(case: OperatorCase, claimed: Capabilities, rng: random.Random) -> Itera
                 # Other sides than those of the pools where they may be what it is about.
                 value = _varied(value, rng) if name == "padding" and of_sides else value
             else:
-                own = getattr(case, name) if hasattr(case, name) else getattr(case.geometry, name)
-                value = _size(own, rng)
+                value = _size(_own(case, name), rng)
             changed = changed.changed(**{name: value})
         changed = changed.large_enough
         if max(changed.size) <= _TINY and rng.random() < 0.5:
@@ -118,6 +124,18 @@ def near(case: OperatorCase, claimed: Capabilities, rng: random.Random) -> Itera
             changed = changed.changed(height=height, width=width)
         if changed.products <= most and not unclaimed(changed, claimed):
             yield changed
+
+
+def traded(case: OperatorCase, one: str, other: str, times: int) -> OperatorCase:
+    """Make one size so many times as small and another one as large: products stay as they are.
+
+    A size that has to be large is told from products that have to be many.
+    """
+    return case.changed(**{one: -(-_own(case, one) // times), other: _own(case, other) * times})
+
+
+def _own(case: OperatorCase, name: str) -> Any:
+    return getattr(case if hasattr(case, name) else case.geometry, name)
 
 
 def valued(case: OperatorCase, rng: random.Random) -> Iterator[OperatorCase]:
@@ -133,11 +151,14 @@ def _most(case: OperatorCase) -> int:
 
 
 def around(case: OperatorCase, claimed: Capabilities) -> Iterator[OperatorCase]:
-    """Move each attribute of a case by itself, to the values beside its own and to every kind."""
+    """Move each attribute of a case by itself, to the values beside its own and to every kind.
+
+    Two sizes at once only such that there are as many products as before.
+    """
     allowed, where = pools(claimed), case.geometry
     changes: list[dict[str, Any]] = []
-    for name in ("batch", "height", "width", "groups", "members"):
-        own = getattr(case, name) if hasattr(case, name) else getattr(where, name)
+    for name in _SIZES:
+        own = _own(case, name)
         beside = (own - 1, own + 1, own + 2, own + own // 2, 2 * own, 2 * own + 1, 3 * own)
         halves = (own >> n for n in range(1, own.bit_length()))
         changes += [{name: n} for n in dict.fromkeys((*beside, own + 8, *halves)) if 0 < n != own]
@@ -159,8 +180,13 @@ def around(case: OperatorCase, claimed: Capabilities) -> Iterator[OperatorCase]:
         for name in others
         for seed in (_OPERANDS if case.recipe == "integers" else _of_its_operand(case, name))
     ]
-    for number, one in enumerate(changes):
-        changed = case.changed(**{"seed": number, **one}).large_enough
+    cases = [other_values(case, number).changed(**one) for number, one in enumerate(changes)]
+    cases += [
+        traded(other_values(case, number), one, other, 2)
+        for number, (one, other) in enumerate(itertools.permutations(_SIZES, 2))
+        if _own(case, one) > 1
+    ]
+    for changed in (one.large_enough for one in cases):
         if changed.products <= _most(case) and not unclaimed(changed, claimed):
             yield changed
 

@@ -73,6 +73,8 @@ def explain(
     asking.parts_refusals = True
     # Where real numbers fail, integers say whether the map is right.
     asking.learn(_LEARNED if asking.exact else _LEARNED // 3, 0.3)
+    if _of_no_integers(asking) and asking.rescaled():
+        asking.learn(_LEARNED, 0.5)
     if not _faulty(asking) or (not asking.refused and _by_chance(asking, failing)):
         if asking.refused:
             return of_exceptions(asking, asking.refused)
@@ -85,6 +87,12 @@ def explain(
     elif not asking.exact:
         asking.learn(_LEARNED, 0.4)
     return settled(asking, _Turns(asking))
+
+
+def _of_no_integers(asking: Asking) -> bool:
+    """Tell whether answers are wrong, and only where x is not of integers."""
+    off = [one for one in asking.seen if any(one.wrong.values())]
+    return bool(off) and all(one.row["x is of integers"] == "no" for one in off)
 
 
 def _by_chance(asking: Asking, failing: OperatorCase | None) -> bool:

@@ -18,6 +18,7 @@ from conformance.diagnosis.asking import Asking
 from conformance.diagnosis.compared import off_places
 from conformance.diagnosis.conditions import ALWAYS, Condition
 from conformance.diagnosis.constants import constant_part
+from conformance.diagnosis.experiments import FINITE
 from conformance.diagnosis.explain import explain
 from conformance.diagnosis.explanation import Explanation, Turn, settled
 from conformance.diagnosis.expressions import Formula, number
@@ -317,3 +318,10 @@ def test_what_is_given_instead_is_a_program_only_where_right_answers_say_so() ->
     assert "zeros are given" in found.what[0]
     assert "another answer" not in found.when[0]
     assert "NaN" in found.when[0]
+
+
+def test_no_case_is_drawn_whose_sums_are_not_exact() -> None:
+    """What certifies one result is exact in that one alone."""
+    for name in FINITE:
+        case = CASE.changed(recipe=name, groups=16, kernel_shape=(5, 5), seed=891)
+        assert not any(Asking(PLAIN, None, 1.0).ask(case).wrong.values()), name
