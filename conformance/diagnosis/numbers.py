@@ -126,10 +126,7 @@ def explain_numbers(
     rules, seen, fresh, foretold = put_to_tests(
         again, sense.rules(seen), seen, stop, turns=1 if alone else TURNS, learned=sense.rules
     )
-    when = whens(rules, seen)
-    if sense.unasked:
-        besides = f"in {listed(sorted(sense.unasked))} it is wrong too; when was not asked"
-        when = (*when[:-1], besides, when[-1])
+    when = sense.when(rules, seen)
     if alone and not all(foretold):
         names = {label for one in wrong for label in one.labels}
         foretold = [obeys(judged, one, law, names) for one in fresh]
@@ -204,6 +201,14 @@ class _Sense:
         joint = joint_rules(seen)
         rules = joint or learned_rules(seen)
         return rules if joint or self.law else with_chance(rules, seen, self.chance)
+
+    def when(self, rules: Rules, seen: Sequence[Observed]) -> tuple[str, ...]:
+        """Say when it is wrong, and in which formats that was not asked."""
+        lines = whens(rules, seen)
+        if not self.unasked:
+            return lines
+        besides = f"in {listed(sorted(self.unasked))} it is wrong too; when was not asked"
+        return (*lines[:-1], besides, lines[-1])
 
 
 def _observed(

@@ -23,8 +23,8 @@ from conformance.diagnosis.explain import explain
 from conformance.diagnosis.expressions import NAMED, Formula, atom, number, renamed
 from conformance.diagnosis.fitting import fitted
 from conformance.diagnosis.guesses import guesses
-from conformance.diagnosis.history import INSTEAD
 from conformance.diagnosis.identify import identify, translated
+from conformance.diagnosis.instead import INSTEAD
 from conformance.diagnosis.model import DUE, Model, Part, Slot
 from conformance.diagnosis.model import attributes_of as operator_attributes
 from conformance.diagnosis.model import holds as model_holds

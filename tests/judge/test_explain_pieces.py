@@ -15,7 +15,7 @@ from conformance.diagnosis.attributes import of_counts
 from conformance.diagnosis.courses import BUT, Courses, behind
 from conformance.diagnosis.experiments import drawn
 from conformance.diagnosis.fitting import fitted, of_places
-from conformance.diagnosis.history import INSTEAD
+from conformance.diagnosis.instead import INSTEAD
 from conformance.diagnosis.laws import suspected
 from conformance.diagnosis.numbers import explain_numbers
 from conformance.diagnosis.observing import Observed, learned_nearly, learned_rules, put_to_tests
