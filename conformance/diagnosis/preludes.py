@@ -171,16 +171,21 @@ def _cast(call: Call, dtype: str) -> Call:
     return replace(call, tensors=tensors, layouts={})
 
 
+def _otherwise_cast(call: Call, claimed: Any) -> Call:
+    """Give a call on the same values in the first format that is not its own."""
+    own = {array.dtype.name for array in call.tensors.values()}
+    return _cast(call, next(one for one in claimed.dtypes if one not in own))
+
+
 def _table(judged: Judged, failing: Any, function: str, stop: float) -> Iterator[Prelude]:
     """Give what may have to come before, the simplest first."""
     kind, claimed = judged.kind, judged.capabilities
     small = kind.plain(claimed).changed(dtype=failing.dtype)
     yield from _counts(judged, failing, small, function, stop)
     yield Prelude("a call of its shapes and options", lambda call: [_turned(call)])
-    others = [one for one in claimed.dtypes if one != failing.dtype]
-    if others:
+    if len(claimed.dtypes) > 1:
         # Of the same shapes, so that it is about the format alone.
-        yield Prelude("a call in another format", lambda call: [_cast(call, others[0])])
+        yield Prelude("a call in another format", lambda call: [_otherwise_cast(call, claimed)])
     if kind.askable(kind.enlarged(small, (_LARGE, _LARGE), claimed), claimed):
         yield Prelude("a call on a larger image", _larger(judged, small))
     for name in FUNCTIONS:
