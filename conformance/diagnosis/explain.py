@@ -105,7 +105,7 @@ def _by_chance(asking: Asking, failing: OperatorCase | None) -> bool:
 
 def _without_a_map(asking: Asking, failing: OperatorCase | None) -> Explanation | None:
     """Explain by an arithmetic what is right on small integers; or by what larger ones show."""
-    found = _of_arithmetic(asking.judged, failing or asking.plain, asking)
+    found = of_numbers(asking.judged, failing or asking.plain, 0.7 * asking.seconds)
     if failing is None or (found is not None and found.certain) or not asking.left(0.9):
         return found
     # Larger numbers, or no integers, perhaps: those of the failing case have more bits.
@@ -285,20 +285,35 @@ def _foretold(
     return True
 
 
-def _of_arithmetic(judged: Judged, failing: OperatorCase, asking: Asking) -> Explanation | None:
-    """Explain an operator whose map is right and whose numbers are not."""
-    found = explain_numbers(judged, failing, time.perf_counter(), 0.7 * asking.seconds)
+def of_numbers(
+    judged: Judged, failing: OperatorCase, seconds: float, *, laws_alone: bool = False
+) -> Explanation | None:
+    """Explain an operator whose map is right and whose numbers are not.
+
+    Parameters
+    ----------
+    judged : Judged
+        The implementation.
+    failing : Case
+        What fails.
+    seconds : float
+        How long to ask.
+    laws_alone : bool
+        Whether nothing is asked of sums.
+    """
+    start = time.perf_counter()
+    found = explain_numbers(judged, failing, start, seconds, laws_alone=laws_alone)
     if found is None:
         return None
     own, sums = found
     when = own.when
     if sums is None:
-        return told(own, asking.start)
+        return told(own, start)
     share = f"foretold {own.foretold} of {own.asked} calls, right or wrong"
     lines = (f"{'' if own.certain else 'a hint: it '}{share}", *when[-1:])
     return Explanation(
         own.what, own.where, (*when[:-1], *lines), sums.foretold, sums.asked,
-        exact=True, arithmetic=True, seconds=time.perf_counter() - asking.start,
+        exact=True, arithmetic=True, seconds=time.perf_counter() - start,
     )  # fmt: skip
 
 

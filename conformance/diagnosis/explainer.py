@@ -8,16 +8,16 @@ by who finds it; here the one that foretold enough is taken.
 import contextlib
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from conformance.claims.loading import Judged
 from conformance.claims.program import DiedError
 from conformance.diagnosis.asking import patience
 from conformance.diagnosis.behaviour import alone, explain_behaviour, remembers, special_values
-from conformance.diagnosis.explain import told
+from conformance.diagnosis.explain import of_numbers, told
 from conformance.diagnosis.explanation import Explanation
 from conformance.diagnosis.ignored import explain_within
-from conformance.diagnosis.numbers import explain_numbers
 from conformance.diagnosis.starting import least
 from conformance.diagnosis.states import explain_state
 from conformance.diagnosis.verdicts import RAISES
@@ -134,12 +134,12 @@ def steady(judged: Judged, failing: Any, seconds: float | None = None) -> Explan
     found: Explanation | None = judged.kind.explain(judged, failing, seconds)
     if found is not None and found.certain:
         return found
-    # No map, perhaps a law of numbers.
+    # No map, perhaps a law of numbers; an arithmetic, if no formula gives any of them.
     judged.host.anew()
     whole = patience("operator") if seconds is None else seconds
-    numbers = explain_numbers(
-        judged, failing, time.perf_counter(), _LAWS * whole, laws_alone=found is not None
+    numbers = of_numbers(
+        judged, failing, _LAWS * whole, laws_alone=found is not None and found.exact
     )
-    if numbers is not None and numbers.learned.certain:
-        found = told(numbers.learned, start)
+    if numbers is not None and numbers.certain:
+        found = replace(numbers, seconds=time.perf_counter() - start)
     return found

@@ -31,7 +31,7 @@ _BARREN = 20
 # Of the time so much is spent to find where to start; seconds for what is wrong, at least.
 _STARTING, _LEAST = 0.12, 2.0
 # Of the time so much is spent to find what has to come before.
-_SEARCHING = 0.2
+_SEARCHING = 0.3
 _WRONG = "wrong"
 
 

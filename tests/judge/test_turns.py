@@ -15,18 +15,18 @@ from conformance.claims.formats import FORMATS
 from conformance.claims.loading import load
 from conformance.diagnosis import experiments
 from conformance.diagnosis.asking import Asking
-from conformance.diagnosis.compared import off_places
+from conformance.diagnosis.compared import as_foretold, off_places
 from conformance.diagnosis.conditions import ALWAYS, Condition
 from conformance.diagnosis.constants import constant_part
 from conformance.diagnosis.experiments import FINITE
 from conformance.diagnosis.explain import explain
 from conformance.diagnosis.explanation import Explanation, Turn, settled
-from conformance.diagnosis.expressions import Formula, number
+from conformance.diagnosis.expressions import Formula, atom, number
 from conformance.diagnosis.fitting import fitted
 from conformance.diagnosis.history import explain_history
 from conformance.diagnosis.laws import LAWS, moot_of, obeys
 from conformance.diagnosis.learning import learned
-from conformance.diagnosis.model import Constant, Model, Part
+from conformance.diagnosis.model import Constant, Model, Part, Slot
 from conformance.diagnosis.numbers import _Sense
 from conformance.diagnosis.observing import Observed, learned_rules
 from conformance.diagnosis.parts import found_parts
@@ -201,6 +201,18 @@ def test_formulas_are_not_fitted_for_ever() -> None:
     readings: list[Reading] = [read(load(SixColumnsShiftTheRows, OPERATOR), c, "y") for c in cases]
     assert fitted(readings) is not None
     assert fitted(readings, stop=0.0) is None
+
+
+def test_what_gives_the_due_answer_foretells_no_wrong_one() -> None:
+    """Each product divided by the one channel of its group is what is due, but for roundings."""
+    over = Part((Slot("n", number(1), over=atom("M")),))
+    asking = Asking(PLAIN, CASE, 10.0)
+    for members in (1, 2):
+        one = asking.ask(CASE.changed(members=members, dtype="float16"))
+        share = np.float16(1 / members)
+        one.got = {**one.got, "y": (one.got["y"] * share * np.float16(1.001)).astype("float16")}
+        one.wrong["y"] = True
+        assert as_foretold(one, Model({"y": over}), "y") == (members == 2)
 
 
 def test_some_entries_of_a_large_result_are_summed_alone() -> None:
