@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from conformance.cases.operator import OperatorCase
 from conformance.claims.loading import Judged
 from conformance.claims.program import DiedError
 from conformance.diagnosis.asking import patience
@@ -137,9 +138,8 @@ def steady(judged: Judged, failing: Any, seconds: float | None = None) -> Explan
     # No map, perhaps a law of numbers; an arithmetic, if no formula gives any of them.
     judged.host.anew()
     whole = patience("operator") if seconds is None else seconds
-    numbers = of_numbers(
-        judged, failing, _LAWS * whole, laws_alone=found is not None and found.exact
-    )
+    mapped = found is not None and (found.exact or not isinstance(failing, OperatorCase))
+    numbers = of_numbers(judged, failing, _LAWS * whole, laws_alone=mapped)
     if numbers is not None and numbers.certain:
         found = replace(numbers, seconds=time.perf_counter() - start)
     return found
