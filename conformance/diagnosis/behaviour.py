@@ -44,13 +44,14 @@ def remembers(judged: Judged, failing: Any) -> bool:
     labels: dict[tuple[str, str], set[frozenset[str]]] = {}
     stop = time.perf_counter() + _PATIENCE
     for functions in (FUNCTIONS, FUNCTIONS[::-1]):
-        steps = [
+        # Made as they are asked: what is due to a large call takes its time.
+        steps = (
             courses.step(other_values(one, number), function)
             for one in (case, *courses.cases[:3], case)
             for number in (0, 1, 0)
             for function in functions
-        ]
-        for _, step, found in courses.walk(iter(steps)):
+        )
+        for _, step, found in courses.walk(steps):
             labels.setdefault((step.function, step.case.token), set()).add(found.labels)
             if time.perf_counter() > stop:
                 break

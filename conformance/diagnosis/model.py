@@ -4,6 +4,7 @@ A model says, for every product of a result, which place of dy, of the kernel an
 how often it counts: a formula for each index. Where nothing else is said, a formula is the due one.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
@@ -288,7 +289,10 @@ def sampled(
     """
     names, operand = TARGETS[result]
     changed = {slot.name for slot in part.slots} | set(part.every)
-    lengths, left = list(case.shapes[operand]), case.products
+    numbers = numbers_of(case)
+    # What runs over a whole axis has so many products for each.
+    left = case.products * math.prod(numbers[SIZES[name]] for name in part.every)
+    lengths = list(case.shapes[operand])
     own = {axis: str(DUE[name]) for axis, name in enumerate(names) if name not in changed}
     own = {axis: name for axis, name in own.items() if name in INDICES}
     while left > most and own:

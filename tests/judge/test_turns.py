@@ -26,7 +26,7 @@ from conformance.diagnosis.fitting import fitted
 from conformance.diagnosis.history import explain_history
 from conformance.diagnosis.laws import LAWS, moot_of, obeys
 from conformance.diagnosis.learning import learned
-from conformance.diagnosis.model import Constant, Model, Part, Slot
+from conformance.diagnosis.model import Constant, Model, Part, Slot, sampled
 from conformance.diagnosis.numbers import _Sense
 from conformance.diagnosis.observing import Observed, learned_rules
 from conformance.diagnosis.parts import found_parts
@@ -225,6 +225,18 @@ def test_some_entries_of_a_large_result_are_summed_alone() -> None:
     index = np.ix_([0, 3], [0, 3], [0, 3])
     assert np.array_equal(some[index], whole[index])
     assert np.count_nonzero(some) <= 16
+
+
+def test_of_a_sum_over_a_whole_axis_fewer_entries_are_summed() -> None:
+    large = CASE.changed(batch=3000, height=5, width=6)
+    telling = [np.zeros(0, np.int64)] * 4
+    counts = []
+    for part in (Part(), Part(every=("Eb",))):
+        places, index = sampled(large, part, "y", 1 << 14, telling)
+        entries = np.prod([axis.size for axis in index])
+        counts.append(entries)
+        assert set(places) == {"b", "i", "j", "c"}
+    assert counts[1] < counts[0] / 16
 
 
 def test_where_a_result_is_wrong_is_told_along_each_axis() -> None:
