@@ -121,7 +121,9 @@ def _without_a_map(asking: Asking, failing: OperatorCase | None) -> Explanation 
 def _of_law(asking: Asking) -> Explanation | None:
     """Explain by what is done to an operand, if that gives the answers of a few wrong cases."""
     for name in RESULTS:
-        off = [one for one in asking.seen if one.wrong[name] and one.case.products <= _FEW]
+        every = sorted((s for s in asking.seen if s.wrong[name]), key=lambda s: s.case.products)
+        # Of large ones alone the smallest.
+        off = [one for one in every if one.case.products <= _FEW] or every[:1]
         # In wide formats few roundings hide what a law says.
         off.sort(key=lambda one: (FORMATS[one.case.dtype].bits < _WIDE, -one.case.products))
         off = off[:_TRIED]

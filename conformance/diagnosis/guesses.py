@@ -102,6 +102,13 @@ _CLAMPED = (
 )
 
 
+# Another index of the group, modulo their number.
+_MODULO = (
+    (("Eg", Formula("group", tuple(map(atom, ("c", "M", "G", "interleaved"))))),),
+    (("Eg", _A["c"] // atom("G")),),
+)
+
+
 def _is(formula: Formula, value: int = 0, word: str = "=") -> Formula:
     return Formula(word, (formula, number(value)))
 
@@ -141,7 +148,7 @@ def guesses() -> Iterator[Part]:
     """Give each program, the plainest of a kind first."""
     for name, formula in _INDICES:
         yield Part((Slot(name, formula, edited=2),))
-    for border, pairs in (("", _PAIRS), ("clamped", _CLAMPED)):
+    for border, pairs in (("", _PAIRS), ("clamped", _CLAMPED), ("modulo the size", _MODULO)):
         for pair in pairs:
             yield Part(tuple(Slot(name, formula, border, edited=2) for name, formula in pair))
     yield from _pixels()
