@@ -105,6 +105,8 @@ def near(case: OperatorCase, claimed: Capabilities, rng: random.Random) -> Itera
         if rng.random() < _TRADED:
             one, other = rng.sample(_SIZES, 2)
             changed = traded(changed, one, other, rng.choice((2, 2, 3, 4)))
+            if rng.random() < _TRADED:
+                changed = rng.choice(_of_as_many_taps(changed))
         for name in rng.sample(names, rng.choice((0, 1, 1, 2, 2, 3))):
             if name == "recipe":
                 value: Any = rng.choice(("integers", rng.choice(FINITE)))
@@ -132,6 +134,14 @@ def traded(case: OperatorCase, one: str, other: str, times: int) -> OperatorCase
     A size that has to be large is told from products that have to be many.
     """
     return case.changed(**{one: -(-_own(case, one) // times), other: _own(case, other) * times})
+
+
+def _of_as_many_taps(case: OperatorCase) -> list[OperatorCase]:
+    """Give about as many taps as another kernel: twice as wide and half as high, in a row, ..."""
+    rows, columns = case.geometry.kernel_shape
+    shapes = (-(-rows // 2), 2 * columns), (2 * rows, -(-columns // 2))
+    lines = ((1, rows * columns), (rows * columns, 1))
+    return [case.changed(kernel_shape=one) for one in (*shapes, *lines, (columns, rows))]
 
 
 def _own(case: OperatorCase, name: str) -> Any:
@@ -186,6 +196,7 @@ def around(case: OperatorCase, claimed: Capabilities) -> Iterator[OperatorCase]:
         for number, (one, other) in enumerate(itertools.permutations(_SIZES, 2))
         if _own(case, one) > 1
     ]
+    cases += _of_as_many_taps(other_values(case, len(cases)))
     for changed in (one.large_enough for one in cases):
         if changed.products <= _most(case) and not unclaimed(changed, claimed):
             yield changed
