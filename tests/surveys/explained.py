@@ -157,7 +157,7 @@ def main() -> None:
     parser.add_argument("--number", type=int, default=100, help="how many of them")
     parser.add_argument("--keep", type=Path, help="keep each result here, and take what is kept")
     parser.add_argument(
-        "--write", type=Path, help="write a table, such as docs/tables/explained.md"
+        "--write", type=Path, help="write a table of what came of each"
     )
     parser.add_argument("--seconds", type=float, help="for each")
     given = parser.parse_args()
