@@ -156,9 +156,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, help="generated faults instead of the mutants")
     parser.add_argument("--number", type=int, default=100, help="how many of them")
     parser.add_argument("--keep", type=Path, help="keep each result here, and take what is kept")
-    parser.add_argument(
-        "--write", type=Path, help="write a table of what came of each"
-    )
+    parser.add_argument("--write", type=Path, help="write a table of what came of each")
     parser.add_argument("--seconds", type=float, help="for each")
     given = parser.parse_args()
     if given.seconds:
