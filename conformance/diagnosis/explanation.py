@@ -125,11 +125,13 @@ def settled(
         found, fresh = explained(turn)
         # What is found again stands by all its tests.
         said = found.what, tuple(one for one in found.when if not one.startswith(COUNTED))
+        again = said in before
         found = before[said] = _together(found, before.get(said))
         if not turn.broken:
             if best is None or worth(found) >= worth(best):
                 best = found
-            if found.foretold == found.asked or asking.late(_LATE):
+            # What is found again has nothing to learn from what contradicts it.
+            if found.foretold == found.asked or again or asking.late(_LATE):
                 break
         for one in fresh:
             asking.note(one)
