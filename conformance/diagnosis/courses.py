@@ -24,7 +24,7 @@ from conformance.judging.kind import FUNCTIONS
 Values = Mapping[str, Array]
 # Of a case that is called often.
 _MOST_SAMPLES = 64
-# What is added to a seed that none of those drawn has.
+# What is added to a seed that none of those drawn has; the values stay of their kind.
 _OTHER_VALUES = 504
 # Wrong courses near which others are drawn.
 _NEAR = 40
