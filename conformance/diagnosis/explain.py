@@ -9,6 +9,7 @@ not is called a hint. Documented in docs/explanation.md.
 import itertools
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -106,6 +107,9 @@ def _by_chance(asking: Asking, failing: OperatorCase | None) -> bool:
 def _without_a_map(asking: Asking, failing: OperatorCase | None) -> Explanation | None:
     """Explain by an arithmetic what is right on small integers; or by what larger ones show."""
     found = of_numbers(asking.judged, failing or asking.plain, 0.7 * asking.seconds)
+    if found is not None:
+        # It began before numbers were asked.
+        found = replace(found, seconds=time.perf_counter() - asking.start)
     if failing is None or (found is not None and found.certain) or not asking.left(0.9):
         return found
     # Larger numbers, or no integers, perhaps: those of the failing case have more bits.
